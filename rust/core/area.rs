@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Area descriptors: what is known of a range of the arena, and who may touch it.
+//!
+//! A descriptor's memory is a descriptor until the manager goes (type-stable), so a reader may look
+//! at any descriptor at any time. One word, the *state*, says whether what it sees is true: it
+//! carries version, pins and state together, so that lookup, pin and free agree by
+//! compare-and-swap on that word alone. The version grows with each free; a reader that finds it
+//! unchanged has read one life of the area.
+//!
+//! After the idea of the reference-counted, versioned mapping cache of the speculative page fault
+//! patches (2009), where a lookup pins what it found and checks a version before it trusts it.
+//!
+//! # Invariants
+//!
+//! - Only the holder of an area's token ([`Area`], [`Dying`], or its place in a magazine or a lazy
+//!   batch) writes the descriptor's other fields; and never while it is Live.
+//! - Pins are taken on a Live area only, and the state leaves Dying only when there are none.
+
+use super::{
+    mem::{boxed, Box, Mode, NoMemory, Table},
+    sync::{
+        fence, AtomicU32, AtomicU64, AtomicUsize, Class, Lock, OnceBox,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+/// Index of a descriptor.
+pub type Id = u32;
+
+/// No descriptor: the end of a list.
+pub const NO_ID: Id = u32::MAX;
+
+/// What an area is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Pages of its own.
+    Vmalloc = 0,
+    /// Pages of the caller.
+    Vmap = 1,
+    /// Pages of the caller, short-lived.
+    VmMapRam = 2,
+    /// Address space only.
+    VaOnly = 3,
+}
+
+impl Kind {
+    fn from_bits(bits: u32) -> Self {
+        match bits & 3 {
+            0 => Self::Vmalloc,
+            1 => Self::Vmap,
+            2 => Self::VmMapRam,
+            _ => Self::VaOnly,
+        }
+    }
+}
+
+const STATE: u64 = 0x3;
+const FREE: u64 = 0;
+const LIVE: u64 = 1;
+const DYING: u64 = 2;
+const PIN: u64 = 1 << 8;
+const PINS: u64 = 0x00ff_ffff << 8;
+const VERSION_SHIFT: u32 = 32;
+
+fn version_of(state: u64) -> u32 {
+    (state >> VERSION_SHIFT) as u32
+}
+
+/// The state word of the next life, free and without pins.
+fn next_life(state: u64) -> u64 {
+    (u64::from(version_of(state).wrapping_add(1))) << VERSION_SHIFT | FREE
+}
+
+/// What is known of one area. 48 bytes.
+pub struct Descriptor {
+    state: AtomicU64,
+    payload: AtomicUsize,
+    caller: AtomicUsize,
+    start: AtomicU32,
+    pages: AtomicU32,
+    /// The next of the list that the area stands in, if it is in one.
+    next: AtomicU32,
+    /// Magazine class (low half), [`Kind`] and CPU (high half).
+    tag: AtomicU32,
+}
+
+/// No magazine class: such areas go back to the extents.
+pub const NO_CLASS: u16 = u16::MAX;
+
+impl Descriptor {
+    fn new() -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            payload: AtomicUsize::new(0),
+            caller: AtomicUsize::new(0),
+            start: AtomicU32::new(0),
+            pages: AtomicU32::new(0),
+            next: AtomicU32::new(NO_ID),
+            tag: AtomicU32::new(u32::from(NO_CLASS)),
+        }
+    }
+
+    /// First page.
+    #[inline]
+    pub fn start(&self) -> u32 {
+        self.start.load(Relaxed)
+    }
+
+    /// Pages without the guard page.
+    #[inline]
+    pub fn pages(&self) -> u32 {
+        self.pages.load(Relaxed)
+    }
+
+    /// Magazine class, or [`NO_CLASS`].
+    #[inline]
+    pub fn class(&self) -> u16 {
+        self.tag.load(Relaxed) as u16
+    }
+
+    /// Gives the descriptor a range. Only for the holder of an area that is not Live.
+    pub fn shape(&self, start: u32, pages: u32, class: u16) {
+        // Pairs with the acquire fence in `snapshot`: who reads the new range also reads the
+        // version that ended the old life.
+        fence(Release);
+        self.start.store(start, Relaxed);
+        self.pages.store(pages, Relaxed);
+        self.tag.store(u32::from(class), Relaxed);
+    }
+
+    /// Makes the area Live. Only for its holder.
+    #[inline]
+    pub fn publish(&self, payload: usize, caller: usize, kind: Kind, cpu: u32) {
+        // As in `shape`.
+        fence(Release);
+        self.payload.store(payload, Relaxed);
+        self.caller.store(caller, Relaxed);
+        let class = self.tag.load(Relaxed) & 0xffff;
+        let tag = class | (kind as u32) << 16 | (cpu & 0x3fff) << 18;
+        self.tag.store(tag, Relaxed);
+        let state = self.state.load(Relaxed);
+        self.state.store(state | LIVE, Release);
+    }
+
+    /// What the descriptor says of a Live area, all of one life; `None` when it is not Live.
+    #[inline]
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        loop {
+            let state = self.state.load(Acquire);
+            if state & STATE == FREE {
+                return None;
+            }
+            let tag = self.tag.load(Relaxed);
+            let snapshot = Snapshot {
+                state,
+                start: self.start.load(Relaxed),
+                pages: self.pages.load(Relaxed),
+                payload: self.payload.load(Relaxed),
+                caller: self.caller.load(Relaxed),
+                kind: Kind::from_bits(tag >> 16),
+                cpu: tag >> 18,
+            };
+            // Pairs with the release fences of the writers.
+            fence(Acquire);
+            if version_of(self.state.load(Relaxed)) == version_of(state) {
+                return Some(snapshot);
+            }
+        }
+    }
+
+    /// Takes a pin, if the area is Live and still the one that `seen` shows. Any context.
+    pub fn pin(&self, seen: &Snapshot) -> bool {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if version_of(state) != version_of(seen.state)
+                || state & STATE != LIVE
+                || state & PINS == PINS
+            {
+                return false;
+            }
+            match self
+                .state
+                .compare_exchange(state, state + PIN, Acquire, Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Gives a pin of life `version` back. True for the last pin of an area that was freed meanwhile:
+    /// the caller now holds the area and finishes the free. `None`, and nothing changes, if that life
+    /// has no pin. Any context.
+    #[inline]
+    pub fn unpin(&self, version: u32) -> Option<bool> {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if version_of(state) != version || state & PINS == 0 {
+                return None;
+            }
+            let last = state & STATE == DYING && state & PINS == PIN;
+            let new = if last { next_life(state) } else { state - PIN };
+            match self.state.compare_exchange(state, new, AcqRel, Relaxed) {
+                Ok(_) => return Some(last),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Ends the life of a Live area. Any context; of several callers one wins.
+    #[inline]
+    pub fn kill(&self) -> Kill {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if state & STATE != LIVE {
+                return Kill::NotLive;
+            }
+            let (new, result) = if state & PINS == 0 {
+                (next_life(state), Kill::Dead)
+            } else {
+                (state & !STATE | DYING, Kill::Pinned(version_of(state)))
+            };
+            match self.state.compare_exchange(state, new, AcqRel, Relaxed) {
+                Ok(_) => return result,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// The version of the current life.
+    pub fn version(&self) -> u32 {
+        version_of(self.state.load(Acquire))
+    }
+
+    /// What the owner put there when the area was published.
+    #[inline]
+    pub fn payload(&self) -> usize {
+        self.payload.load(Relaxed)
+    }
+
+    /// What the area was last used for.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        Kind::from_bits(self.tag.load(Relaxed) >> 16)
+    }
+
+    /// The next of the list that the area stands in.
+    pub fn next(&self) -> Id {
+        self.next.load(Relaxed)
+    }
+
+    /// Puts the area before `next` in a list that the caller owns or is about to push to.
+    pub fn set_next(&self, next: Id) {
+        self.next.store(next, Relaxed);
+    }
+}
+
+/// How [`Descriptor::kill`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// The caller now holds the area.
+    Dead,
+    /// The last unpin will end the life with this version.
+    Pinned(u32),
+    /// Freed already, or never allocated.
+    NotLive,
+}
+
+/// One consistent view of a Live (or pinned and dying) area.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    state: u64,
+    /// First page.
+    pub start: u32,
+    /// Pages without the guard page.
+    pub pages: u32,
+    /// What the owner put there.
+    pub payload: usize,
+    /// Who asked for the area: a code address.
+    pub caller: usize,
+    /// What it is used for.
+    pub kind: Kind,
+    /// The CPU it was allocated on.
+    pub cpu: u32,
+}
+
+impl Snapshot {
+    /// Pins held when it was taken.
+    pub fn pins(&self) -> u32 {
+        ((self.state & PINS) >> 8) as u32
+    }
+
+    /// Freed, but still pinned.
+    pub fn dying(&self) -> bool {
+        self.state & STATE == DYING
+    }
+
+    /// The life that was seen.
+    pub fn version(&self) -> u32 {
+        version_of(self.state)
+    }
+
+    /// Whether `page` lies in the area, guard page excluded.
+    #[inline]
+    pub fn covers(&self, page: u32) -> bool {
+        page.wrapping_sub(self.start) < self.pages
+    }
+}
+
+const CHUNK: usize = 64;
+
+type Chunk = [Descriptor; CHUNK];
+
+struct Unused {
+    /// Descriptors given back, linked by `next`.
+    head: Id,
+    /// All ids from here on were never used.
+    fresh: Id,
+}
+
+/// All descriptors. They are made in chunks when first needed and never go before the manager.
+pub struct Descriptors {
+    chunks: Table<OnceBox<Chunk>>,
+    unused: Lock<Unused>,
+}
+
+impl Descriptors {
+    /// Room for `max` descriptors. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(max: u32) -> Result<Self, NoMemory> {
+        let chunks = (max as usize).div_ceil(CHUNK);
+        Ok(Self {
+            chunks: Table::new(chunks, Mode::Sleep, |_| OnceBox::new())?,
+            unused: Lock::new(
+                Unused {
+                    head: NO_ID,
+                    fresh: 0,
+                },
+                Class::Descriptors,
+            )?,
+        })
+    }
+
+    /// The descriptor of `id`.
+    #[inline]
+    pub fn get(&self, id: Id) -> Option<&Descriptor> {
+        self.chunks
+            .get(id as usize / CHUNK)?
+            .get()?
+            .get(id as usize % CHUNK)
+    }
+
+    /// Takes an unused descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn take(&self, mode: Mode) -> Result<Id, NoMemory> {
+        let id = {
+            let mut unused = self.unused.lock();
+            let id = unused.head;
+            if let Some(descriptor) = self.get(id) {
+                unused.head = descriptor.next();
+                return Ok(id);
+            }
+            let id = unused.fresh;
+            if id as usize >= self.chunks.len() * CHUNK {
+                return Err(NoMemory);
+            }
+            unused.fresh = id + 1;
+            id
+        };
+        // A fresh id: its chunk may still have to be made.
+        let slot = self.chunks.get(id as usize / CHUNK).ok_or(NoMemory)?;
+        if slot.get().is_none() {
+            let chunk: Result<Box<Chunk>, _> =
+                boxed(::core::array::from_fn(|_| Descriptor::new()), mode);
+            match chunk {
+                // If another made the chunk meanwhile, that one serves as well.
+                Ok(chunk) => drop(slot.set(chunk)),
+                Err(e) => {
+                    // The id is lost only if somebody took the one after it meanwhile.
+                    let mut unused = self.unused.lock();
+                    if unused.fresh == id + 1 {
+                        unused.fresh = id;
+                    }
+                    return Err(e);
+                }
+            }
+        }
+        Ok(id)
+    }
+
+    /// Gives a descriptor back whose area is gone.
+    pub fn give_back(&self, id: Id) {
+        let mut unused = self.unused.lock();
+        if let Some(descriptor) = self.get(id) {
+            descriptor.set_next(unused.head);
+            unused.head = id;
+        }
+    }
+
+    /// Descriptors in existence, and the bytes they take.
+    pub fn footprint(&self) -> (u32, usize) {
+        let made = self.unused.lock().fresh as usize;
+        let bytes = made.next_multiple_of(CHUNK) * ::core::mem::size_of::<Descriptor>();
+        (
+            made as u32,
+            bytes + self.chunks.len() * ::core::mem::size_of::<OnceBox<Chunk>>(),
+        )
+    }
+}

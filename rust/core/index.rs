@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address to area in constant time, for any page of the area, without a lock.
+//!
+//! Shaped like the page tables: the arena is cut into *windows* of 512 pages (2 MiB, what one page
+//! table maps). A window's table holds one word per page, the area's descriptor; it is made when
+//! first needed. A window that lies wholly inside one area needs no table: a single word says so,
+//! so that large areas cost no more than small ones. The area found last is cached in the window,
+//! next to what a lookup reads anyway.
+//!
+//! # Invariants
+//!
+//! - A page's word names the area that holds it, in whatever state, or none. Guard pages have none.
+//! - Words of a range are written only by the holder of that range.
+
+use super::{
+    area::{Id, NO_ID},
+    mem::{boxed, Box, Mode, NoMemory, Table},
+    sync::{
+        AtomicU32, OnceBox,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+/// Pages in a window.
+pub const WINDOW: u32 = 512;
+
+type Words = [AtomicU32; WINDOW as usize];
+
+struct Window {
+    /// The area that takes the whole window.
+    whole: AtomicU32,
+    /// The area found here last; a guess that the finder checks.
+    last: AtomicU32,
+    words: OnceBox<Words>,
+}
+
+/// The index of one arena.
+pub struct Index {
+    windows: Table<Window>,
+}
+
+/// The part of a range that lies in one window: `(window, first word, words)`.
+fn parts(start: u32, pages: u32) -> impl Iterator<Item = (usize, u32, u32)> {
+    let end = start.saturating_add(pages);
+    let mut at = start;
+    ::core::iter::from_fn(move || {
+        if at >= end {
+            return None;
+        }
+        let first = at % WINDOW;
+        let len = (WINDOW - first).min(end - at);
+        let window = (at / WINDOW) as usize;
+        at += len;
+        Some((window, first, len))
+    })
+}
+
+impl Index {
+    /// An index of `pages` pages, all without area. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(pages: u32) -> Result<Self, NoMemory> {
+        let windows = pages.div_ceil(WINDOW) as usize;
+        Ok(Self {
+            windows: Table::new(windows, Mode::Sleep, |_| Window {
+                whole: AtomicU32::new(NO_ID),
+                last: AtomicU32::new(NO_ID),
+                words: OnceBox::new(),
+            })?,
+        })
+    }
+
+    /// Makes the tables that [`Self::set`] of this range will need.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`]; tables made so far stay and do no harm.
+    pub fn prepare(&self, start: u32, pages: u32, mode: Mode) -> Result<(), NoMemory> {
+        for (window, _, len) in parts(start, pages) {
+            let window = self.windows.get(window).ok_or(NoMemory)?;
+            if len < WINDOW && window.words.get().is_none() {
+                let words: Box<Words> =
+                    boxed(::core::array::from_fn(|_| AtomicU32::new(NO_ID)), mode)?;
+                // If another made it meanwhile, that one serves as well.
+                drop(window.words.set(words));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the area of a prepared range; `NO_ID` for none. Only for the holder of the range.
+    pub fn set(&self, start: u32, pages: u32, id: Id) {
+        for (window, first, len) in parts(start, pages) {
+            let Some(window) = self.windows.get(window) else {
+                return;
+            };
+            if len == WINDOW {
+                window.whole.store(id, Release);
+            } else if let Some(words) = window.words.get() {
+                let words = words
+                    .get(first as usize..(first + len) as usize)
+                    .unwrap_or_default();
+                for word in words {
+                    word.store(id, Release);
+                }
+            }
+        }
+    }
+
+    /// The area that holds `page`, or `NO_ID`. Any context, no lock.
+    #[inline]
+    pub fn get(&self, page: u32) -> Id {
+        let Some(window) = self.windows.get((page / WINDOW) as usize) else {
+            return NO_ID;
+        };
+        Self::get_in(window, page)
+    }
+
+    #[inline]
+    fn get_in(window: &Window, page: u32) -> Id {
+        let whole = window.whole.load(Acquire);
+        if whole != NO_ID {
+            return whole;
+        }
+        match window.words.get() {
+            Some(words) => match words.get((page % WINDOW) as usize) {
+                Some(word) => word.load(Acquire),
+                None => NO_ID,
+            },
+            None => NO_ID,
+        }
+    }
+
+    /// The area found last in the window of `page`: a guess, to be checked by the caller.
+    #[inline]
+    pub fn last(&self, page: u32) -> Id {
+        match self.windows.get((page / WINDOW) as usize) {
+            Some(window) => window.last.load(Acquire),
+            None => NO_ID,
+        }
+    }
+
+    /// Remembers `id` as the area found last in the window of `page`.
+    #[inline]
+    pub fn remember(&self, page: u32, id: Id) {
+        if let Some(window) = self.windows.get((page / WINDOW) as usize) {
+            window.last.store(id, Release);
+        }
+    }
+
+    /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.
+    /// Skips windows without areas in one step each.
+    pub fn next_from(&self, page: u32, end: u32) -> Option<(u32, Id)> {
+        let mut at = page;
+        while at < end {
+            let window = self.windows.get((at / WINDOW) as usize)?;
+            let whole = window.whole.load(Acquire);
+            if whole != NO_ID {
+                return Some((at, whole));
+            }
+            let window_end = (at / WINDOW).checked_add(1)?.saturating_mul(WINDOW);
+            if let Some(words) = window.words.get() {
+                let words = words.get((at % WINDOW) as usize..).unwrap_or_default();
+                for (page, word) in (at..end).zip(words) {
+                    let id = word.load(Acquire);
+                    if id != NO_ID {
+                        return Some((page, id));
+                    }
+                }
+            }
+            at = window_end;
+        }
+        None
+    }
+
+    /// Bytes that the index takes.
+    pub fn footprint(&self) -> usize {
+        let tables = self
+            .windows
+            .iter()
+            .filter(|w| w.words.get().is_some())
+            .count();
+        self.windows.len() * ::core::mem::size_of::<Window>()
+            + tables * ::core::mem::size_of::<Words>()
+    }
+}

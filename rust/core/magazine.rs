@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Per-CPU stocks of areas, per exact page count and alignment.
+//!
+//! Bonwick's magazines over vmem ("Magazines and Vmem", USENIX 2001), with one turn: what is freed
+//! is not clean until the TLB is flushed. So a CPU has two magazines for each class: it allocates
+//! from the *clean* one and frees into the *lazy* one. A full lazy magazine is sealed with the flush
+//! epoch and handed on as a whole; after the flush it lies in the *depot* as a full clean magazine,
+//! untouched, until some CPU swaps its empty one for it. Nothing is done per area between free and
+//! allocation; areas keep their descriptor and their index words on the way.
+//!
+//! Freed on another CPU than allocated, an area simply travels in the freeing CPU's magazine to the
+//! depot, from which the allocating CPU refills: nothing piles up on one side.
+//!
+//! # Invariants
+//!
+//! - Areas in a clean magazine, or in the depot, were flushed after their PTEs were cleared.
+//! - All areas of a magazine are of its class. A magazine in the depot is not empty.
+
+use super::{
+    area::{Id, NO_CLASS, NO_ID},
+    mem::{boxed, Box, Mode, NoMemory, Table},
+    sync::{AtomicU64, Class, Lock, Ordering::Relaxed, Padded},
+    GUARD,
+};
+
+/// Largest area, in pages, that magazines keep.
+pub const MAX_PAGES: u32 = 256;
+/// Alignments that magazines keep: 1, 2, ... 256 pages.
+const ALIGNMENTS: u32 = 9;
+/// Number of classes.
+pub const CLASSES: usize = (MAX_PAGES * ALIGNMENTS) as usize;
+/// Areas in a full magazine at most; with its header a magazine is 512 bytes.
+pub const ROUNDS: usize = 122;
+
+/// The class of areas of `pages` pages at a multiple of `align` pages (a power of two), or
+/// [`NO_CLASS`] where magazines do not keep them.
+#[inline]
+pub fn class_of(pages: u32, align: u32) -> u16 {
+    let exponent = align.trailing_zeros();
+    if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS {
+        (exponent * MAX_PAGES + (pages - 1)) as u16
+    } else {
+        NO_CLASS
+    }
+}
+
+/// Pages that one area of `class` takes, guard page included.
+#[inline]
+pub fn gross_of(class: u16) -> u32 {
+    u32::from(class) % MAX_PAGES + 1 + GUARD
+}
+
+/// A stack of areas of one class.
+pub struct Magazine {
+    next: Option<Box<Magazine>>,
+    /// The flush epoch when it was sealed.
+    pub stamp: u64,
+    class: u16,
+    len: u16,
+    ids: [Id; ROUNDS],
+}
+
+impl Magazine {
+    /// An empty magazine.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(mode: Mode) -> Result<Box<Self>, NoMemory> {
+        boxed(
+            Self {
+                next: None,
+                stamp: 0,
+                class: NO_CLASS,
+                len: 0,
+                ids: [NO_ID; ROUNDS],
+            },
+            mode,
+        )
+    }
+
+    /// Takes an area out.
+    #[inline]
+    pub fn pop(&mut self) -> Option<Id> {
+        let len = self.len.checked_sub(1)?;
+        let id = *self.ids.get(usize::from(len))?;
+        self.len = len;
+        Some(id)
+    }
+
+    #[inline]
+    fn push(&mut self, id: Id) {
+        if let Some(slot) = self.ids.get_mut(usize::from(self.len)) {
+            *slot = id;
+            self.len += 1;
+        }
+    }
+
+    /// The class of its areas.
+    pub fn class(&self) -> u16 {
+        self.class
+    }
+
+    /// Its areas.
+    pub fn ids(&self) -> &[Id] {
+        self.ids.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Pages that its areas take, guard pages included.
+    pub fn gross(&self) -> u32 {
+        u32::from(self.len) * gross_of(self.class)
+    }
+}
+
+/// A list of magazines.
+#[derive(Default)]
+pub struct Chain {
+    head: Option<Box<Magazine>>,
+    gross: u64,
+    len: u32,
+}
+
+impl Chain {
+    /// No magazine.
+    pub const fn new() -> Self {
+        Self {
+            head: None,
+            gross: 0,
+            len: 0,
+        }
+    }
+
+    /// Puts a magazine in front.
+    pub fn push(&mut self, mut magazine: Box<Magazine>) {
+        self.gross += u64::from(magazine.gross());
+        self.len += 1;
+        magazine.next = self.head.take();
+        self.head = Some(magazine);
+    }
+
+    /// Takes the first magazine out.
+    pub fn pop(&mut self) -> Option<Box<Magazine>> {
+        let mut magazine = self.head.take()?;
+        self.head = magazine.next.take();
+        self.gross -= u64::from(magazine.gross());
+        self.len -= 1;
+        Some(magazine)
+    }
+
+    /// Takes the whole list out.
+    pub fn take(&mut self) -> Self {
+        ::core::mem::take(self)
+    }
+
+    /// The magazines, first to last.
+    pub fn iter(&self) -> impl Iterator<Item = &Magazine> {
+        ::core::iter::successors(self.head.as_deref(), |m| m.next.as_deref())
+    }
+
+    /// Pages that all areas in it take, guard pages included.
+    pub fn gross(&self) -> u64 {
+        self.gross
+    }
+
+    /// Number of magazines.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+}
+
+impl Drop for Chain {
+    // One by one: the derived drop would recurse once per magazine.
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+struct Slot {
+    clean: Option<Box<Magazine>>,
+    lazy: Option<Box<Magazine>>,
+    /// Areas to make the next time that the depot has none.
+    grow: u8,
+}
+
+type Set = [u64; CLASSES / 64];
+
+fn mark(set: &mut Set, class: u16) {
+    if let Some(word) = set.get_mut(usize::from(class) / 64) {
+        *word |= 1 << (class % 64);
+    }
+}
+
+/// Takes the lowest class out of a set.
+fn pick(set: &mut Set) -> Option<u16> {
+    let (i, word) = set.iter_mut().enumerate().find(|(_, word)| **word != 0)?;
+    let bit = word.trailing_zeros();
+    *word &= *word - 1;
+    Some((i as u32 * 64 + bit) as u16)
+}
+
+/// The stock of one CPU. Whoever holds it runs on that CPU alone, or has stopped it from being used.
+pub struct Local {
+    slots: Table<Slot>,
+    /// Classes whose lazy magazine may hold areas.
+    lazy_set: Set,
+    /// Classes whose clean magazine may hold areas.
+    clean_set: Set,
+    /// Pages in lazy magazines, guard pages included.
+    lazy_gross: u32,
+    /// Pages in clean magazines when they were put in; only grows until the stock is spilled.
+    clean_gross: u32,
+    /// Bounds the areas of a magazine: pages.
+    magazine_gross: u32,
+    spare: Option<Box<Magazine>>,
+}
+
+/// Largest batch of areas made at once.
+const GROW_MAX: u8 = 16;
+
+impl Local {
+    /// An empty stock, whose magazines take at most `magazine_gross` pages each (and one area at
+    /// least). May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(magazine_gross: u32) -> Result<Self, NoMemory> {
+        Ok(Self {
+            slots: Table::new(CLASSES, Mode::Sleep, |_| Slot {
+                clean: None,
+                lazy: None,
+                grow: 1,
+            })?,
+            lazy_set: [0; CLASSES / 64],
+            clean_set: [0; CLASSES / 64],
+            lazy_gross: 0,
+            clean_gross: 0,
+            magazine_gross,
+            spare: None,
+        })
+    }
+
+    fn rounds(&self, class: u16) -> u16 {
+        (self.magazine_gross / gross_of(class)).clamp(1, ROUNDS as u32) as u16
+    }
+
+    /// Takes a clean area of `class`.
+    #[inline]
+    pub fn pop(&mut self, class: u16) -> Option<Id> {
+        self.slots
+            .get_mut(usize::from(class))?
+            .clean
+            .as_mut()?
+            .pop()
+    }
+
+    /// Puts a clean magazine in place of the empty one, which is given back.
+    pub fn load(&mut self, magazine: Box<Magazine>) -> Option<Box<Magazine>> {
+        let class = magazine.class;
+        let gross = magazine.gross();
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return Some(magazine);
+        };
+        let old = slot.clean.replace(magazine);
+        self.clean_gross = self.clean_gross.saturating_add(gross);
+        mark(&mut self.clean_set, class);
+        old
+    }
+
+    /// How many areas of `class` to make now that there is none in stock: more each time.
+    pub fn next_batch(&mut self, class: u16) -> u32 {
+        let rounds = self.rounds(class);
+        match self.slots.get_mut(usize::from(class)) {
+            Some(slot) => {
+                let batch = u16::from(slot.grow).min(rounds);
+                slot.grow = slot.grow.saturating_mul(2).min(GROW_MAX);
+                u32::from(batch)
+            }
+            None => 1,
+        }
+    }
+
+    /// Puts one clean area in. False when there is no room; then the caller keeps it.
+    pub fn stock(&mut self, class: u16, id: Id) -> bool {
+        let rounds = self.rounds(class);
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return false;
+        };
+        if slot.clean.is_none() {
+            let Some(mut magazine) = self.spare.take() else {
+                return false;
+            };
+            magazine.class = class;
+            slot.clean = Some(magazine);
+        }
+        match &mut slot.clean {
+            Some(magazine) if magazine.len < rounds => {
+                magazine.push(id);
+                self.clean_gross = self.clean_gross.saturating_add(gross_of(class));
+                mark(&mut self.clean_set, class);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts one freed area in.
+    #[inline]
+    pub fn push_lazy(&mut self, class: u16, id: Id) -> Pushed {
+        let gross = gross_of(class);
+        let full = self.magazine_gross;
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return Pushed::NoMagazine;
+        };
+        let magazine = match &mut slot.lazy {
+            Some(magazine) => magazine,
+            None => {
+                let Some(mut magazine) = self.spare.take() else {
+                    return Pushed::NoMagazine;
+                };
+                magazine.class = class;
+                mark(&mut self.lazy_set, class);
+                slot.lazy.insert(magazine)
+            }
+        };
+        magazine.push(id);
+        self.lazy_gross += gross;
+        if usize::from(magazine.len) >= ROUNDS || magazine.gross() + gross > full {
+            if let Some(magazine) = slot.lazy.take() {
+                self.lazy_gross = self.lazy_gross.wrapping_sub(magazine.gross());
+                return Pushed::Full(magazine);
+            }
+        }
+        Pushed::Kept
+    }
+
+    /// Pages in lazy magazines, guard pages included.
+    pub fn lazy_gross(&self) -> u32 {
+        self.lazy_gross
+    }
+
+    /// Pages in clean magazines, guard pages included, at most.
+    pub fn clean_gross(&self) -> u32 {
+        self.clean_gross
+    }
+
+    /// Moves all lazy magazines to `chain`, with `stamp` on each.
+    pub fn spill_lazy(&mut self, chain: &mut Chain, stamp: u64) {
+        while let Some(class) = pick(&mut self.lazy_set) {
+            if let Some(slot) = self.slots.get_mut(usize::from(class)) {
+                if let Some(mut magazine) = slot.lazy.take() {
+                    magazine.stamp = stamp;
+                    chain.push(magazine);
+                }
+            }
+        }
+        self.lazy_gross = 0;
+    }
+
+    /// Moves all clean magazines to `chain`, empty ones too.
+    pub fn spill_clean(&mut self, chain: &mut Chain) {
+        while let Some(class) = pick(&mut self.clean_set) {
+            if let Some(slot) = self.slots.get_mut(usize::from(class)) {
+                slot.grow = 1;
+                if let Some(magazine) = slot.clean.take() {
+                    chain.push(magazine);
+                }
+            }
+        }
+        self.clean_gross = 0;
+    }
+
+    /// Whether an empty magazine is at hand.
+    pub fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Keeps an empty magazine for later; gives it back if there is one already.
+    pub fn keep_spare(&mut self, magazine: Box<Magazine>) -> Option<Box<Magazine>> {
+        if self.spare.is_some() {
+            return Some(magazine);
+        }
+        self.spare = Some(magazine);
+        None
+    }
+}
+
+/// How [`Local::push_lazy`] ended.
+pub enum Pushed {
+    /// It lies in the lazy magazine.
+    Kept,
+    /// It lies in this magazine, which is full.
+    Full(Box<Magazine>),
+    /// An empty magazine is needed first; the caller keeps the area.
+    NoMagazine,
+}
+
+const BINS: usize = 64;
+const SPARES_MAX: u32 = 256;
+
+struct Bin {
+    heads: Table<Chain>,
+}
+
+/// Full clean magazines that belong to no CPU, and a few empty ones.
+pub struct Depot {
+    bins: Table<Padded<Lock<Bin>>>,
+    spares: Padded<Lock<Chain>>,
+    gross: AtomicU64,
+    /// Acquisitions of its locks.
+    pub locks: AtomicU64,
+}
+
+impl Depot {
+    /// An empty depot. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new() -> Result<Self, NoMemory> {
+        Ok(Self {
+            bins: Table::try_new(BINS, Mode::Sleep, |_| {
+                let heads = Table::new(CLASSES / BINS, Mode::Sleep, |_| Chain::new())?;
+                Ok(Padded(Lock::new(Bin { heads }, Class::Depot)?))
+            })?,
+            spares: Padded(Lock::new(Chain::new(), Class::Depot)?),
+            gross: AtomicU64::new(0),
+            locks: AtomicU64::new(0),
+        })
+    }
+
+    fn bin(&self, class: u16) -> Option<&Lock<Bin>> {
+        Some(&self.bins.get(usize::from(class) % BINS)?.0)
+    }
+
+    /// Takes a clean magazine of `class`.
+    pub fn take(&self, class: u16) -> Option<Box<Magazine>> {
+        let bin = self.bin(class)?;
+        self.locks.fetch_add(1, Relaxed);
+        let mut bin = bin.lock();
+        let magazine = bin.heads.get_mut(usize::from(class) / BINS)?.pop()?;
+        drop(bin);
+        self.gross.fetch_sub(u64::from(magazine.gross()), Relaxed);
+        Some(magazine)
+    }
+
+    /// Puts a clean magazine in. What is in a magazine that is not full moves over to the one that
+    /// lies on top, as far as it fits, so that the depot does not fill with halves; `rounds` is what
+    /// fits. A magazine that became empty is given back.
+    pub fn put(&self, mut magazine: Box<Magazine>, rounds: u16) -> Option<Box<Magazine>> {
+        let class = magazine.class;
+        let gross = u64::from(magazine.gross());
+        let Some(bin) = self.bin(class) else {
+            return Some(magazine);
+        };
+        self.gross.fetch_add(gross, Relaxed);
+        self.locks.fetch_add(1, Relaxed);
+        let mut bin = bin.lock();
+        let Some(chain) = bin.heads.get_mut(usize::from(class) / BINS) else {
+            return Some(magazine);
+        };
+        if let Some(mut top) = chain.pop() {
+            if top.len < rounds {
+                while magazine.len < rounds {
+                    match top.pop() {
+                        Some(id) => magazine.push(id),
+                        None => break,
+                    }
+                }
+            }
+            if top.len == 0 {
+                chain.push(magazine);
+                return Some(top);
+            }
+            chain.push(top);
+        }
+        chain.push(magazine);
+        None
+    }
+
+    /// How many areas of `class` make a magazine full, given its bound in pages.
+    pub fn rounds(magazine_gross: u32, class: u16) -> u16 {
+        (magazine_gross / gross_of(class)).clamp(1, ROUNDS as u32) as u16
+    }
+
+    /// An empty magazine that lies about.
+    pub fn take_spare(&self) -> Option<Box<Magazine>> {
+        self.locks.fetch_add(1, Relaxed);
+        self.spares.lock().pop()
+    }
+
+    /// Keeps an empty magazine; gives it back when there are enough.
+    pub fn put_spare(&self, magazine: Box<Magazine>) -> Option<Box<Magazine>> {
+        self.locks.fetch_add(1, Relaxed);
+        let mut spares = self.spares.lock();
+        if spares.len() >= SPARES_MAX {
+            return Some(magazine);
+        }
+        spares.push(magazine);
+        None
+    }
+
+    /// Takes out all empty magazines.
+    pub fn take_spares(&self) -> Chain {
+        self.spares.lock().take()
+    }
+
+    /// Pages in clean magazines here, guard pages included.
+    pub fn gross(&self) -> u64 {
+        self.gross.load(Relaxed)
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one door to memory: every allocation of the core can fail, and says how it may wait.
+//!
+//! In the kernel this is `kernel::alloc`; on the host it is `std`, with a counter that lets a test
+//! make the n-th allocation fail.
+
+/// No memory was to be had. The caller changes nothing and passes it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory;
+
+/// How an allocation may wait for memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// May sleep and reclaim.
+    Sleep,
+    /// Any context: neither sleeps nor warns.
+    NoWait,
+}
+
+#[cfg(MODULE)]
+mod imp {
+    use super::{Mode, NoMemory};
+    use kernel::{alloc::Flags, prelude::*};
+
+    fn flags(mode: Mode) -> Flags {
+        match mode {
+            Mode::Sleep => GFP_KERNEL | __GFP_NOWARN,
+            Mode::NoWait => GFP_NOWAIT | __GFP_NOWARN,
+        }
+    }
+
+    /// One value on the heap.
+    pub type Box<T> = KBox<T>;
+
+    /// Moves `value` to the heap.
+    pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
+        KBox::new(value, flags(mode)).map_err(|_| NoMemory)
+    }
+
+    /// A slice on the heap whose length never changes.
+    pub struct Table<T>(KVVec<T>);
+
+    impl<T> Table<T> {
+        /// Makes a table of `len` values, the i-th of which is `init(i)`.
+        ///
+        /// # Errors
+        ///
+        /// [`NoMemory`], of the table or of `init`.
+        pub fn try_new(
+            len: usize,
+            mode: Mode,
+            mut init: impl FnMut(usize) -> Result<T, NoMemory>,
+        ) -> Result<Self, NoMemory> {
+            let mut v = KVVec::with_capacity(len, flags(mode)).map_err(|_| NoMemory)?;
+            for i in 0..len {
+                v.push_within_capacity(init(i)?).map_err(|_| NoMemory)?;
+            }
+            Ok(Self(v))
+        }
+    }
+
+    impl<T> ::core::ops::Deref for Table<T> {
+        type Target = [T];
+        fn deref(&self) -> &[T] {
+            &self.0
+        }
+    }
+
+    impl<T> ::core::ops::DerefMut for Table<T> {
+        fn deref_mut(&mut self) -> &mut [T] {
+            &mut self.0
+        }
+    }
+}
+
+#[cfg(not(MODULE))]
+mod imp {
+    use super::{Mode, NoMemory};
+    use std::cell::Cell;
+
+    std::thread_local! {
+        static FAIL_NTH: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Lets the `n`-th allocation of this thread from now on fail (1 is the next, 0 none).
+    pub fn fail_nth(n: u64) {
+        FAIL_NTH.with(|f| f.set(n));
+    }
+
+    /// What is left of the countdown that [`fail_nth`] set.
+    pub fn fail_nth_left() -> u64 {
+        FAIL_NTH.with(|f| f.get())
+    }
+
+    fn charge() -> Result<(), NoMemory> {
+        FAIL_NTH.with(|f| {
+            let n = f.get();
+            f.set(n.saturating_sub(1));
+            if n == 1 {
+                Err(NoMemory)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// One value on the heap.
+    pub type Box<T> = std::boxed::Box<T>;
+
+    /// Moves `value` to the heap.
+    pub fn boxed<T>(value: T, _mode: Mode) -> Result<Box<T>, NoMemory> {
+        charge()?;
+        Ok(Box::new(value))
+    }
+
+    /// A slice on the heap whose length never changes.
+    pub struct Table<T>(Vec<T>);
+
+    impl<T> Table<T> {
+        /// Makes a table of `len` values, the i-th of which is `init(i)`.
+        ///
+        /// # Errors
+        ///
+        /// [`NoMemory`], of the table or of `init`.
+        pub fn try_new(
+            len: usize,
+            _mode: Mode,
+            init: impl FnMut(usize) -> Result<T, NoMemory>,
+        ) -> Result<Self, NoMemory> {
+            charge()?;
+            (0..len).map(init).collect::<Result<Vec<_>, _>>().map(Self)
+        }
+    }
+
+    impl<T> std::ops::Deref for Table<T> {
+        type Target = [T];
+        fn deref(&self) -> &[T] {
+            &self.0
+        }
+    }
+
+    impl<T> std::ops::DerefMut for Table<T> {
+        fn deref_mut(&mut self) -> &mut [T] {
+            &mut self.0
+        }
+    }
+}
+
+pub use imp::{boxed, Box, Table};
+#[cfg(not(MODULE))]
+pub use imp::{fail_nth, fail_nth_left};
+
+impl<T> Table<T> {
+    /// Makes a table of `len` values, the i-th of which is `init(i)`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(len: usize, mode: Mode, mut init: impl FnMut(usize) -> T) -> Result<Self, NoMemory> {
+        Self::try_new(len, mode, |i| Ok(init(i)))
+    }
+}

@@ -1,0 +1,1353 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The area manager: placement, lookup, lazy purge, and the caches over them.
+//!
+//! Plain safe Rust. No kernel type is named here, and the same files are built on the host for tests,
+//! fuzzing, benchmarks and the model checker. All positions are page numbers within the arena; what
+//! the core needs from its surroundings comes in through [`Env`].
+//!
+//! The way of one allocation: [`Manager::alloc`] takes an area from this CPU's [`magazine`], else
+//! from the depot, else makes one from the [`extents`] of a [shard](shards); the caller maps pages
+//! into it and [`Manager::publish`]es it. The way back: [`Manager::begin_free`] finds the area by the
+//! [`index`] and ends its life; the caller clears the PTEs; [`Manager::finish_free`] leaves it in this
+//! CPU's lazy batch, from which a [`purge`] brings it back to the depot or the extents.
+//!
+//! # Invariants
+//!
+//! 1. An address is handed out again only after a TLB flush that began after its PTEs were cleared
+//!    has completed.
+//! 2. Live areas never overlap; each is followed by an unmapped guard page.
+//! 3. Nothing sleeps and nothing allocates under a spinlock; no two spinlocks are held together,
+//!    except that the lazy list's, the depot's or a shard's may be taken inside [`sync::PerCpu::with`].
+
+#![forbid(unsafe_code)]
+
+pub mod area;
+pub mod extents;
+pub mod index;
+pub mod magazine;
+pub mod mem;
+pub mod purge;
+pub mod shards;
+pub mod sync;
+
+use area::{Descriptor, Descriptors, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
+use index::Index;
+use magazine::{class_of, gross_of, Chain, Depot, Local, Magazine, Pushed};
+use mem::{Box, Mode, NoMemory, Table};
+use purge::{Epochs, List, Plan, Planner, Range, Stack};
+use shards::{Fail, Shards};
+use sync::{
+    cpu_hint, AtomicBool, AtomicU32, AtomicU64, Class, Lock, Mutex,
+    Ordering::{Acquire, Relaxed, Release},
+    Padded, PerCpu,
+};
+
+/// Unmapped pages behind each area.
+pub const GUARD: u32 = 1;
+
+/// What the core needs from its surroundings.
+pub trait Env: Send + Sync {
+    /// Flushes the TLB entries of arena pages `start..end` on all CPUs, and returns when that is
+    /// done. Called where sleeping is allowed and no lock is held but the purge mutex.
+    fn flush(&self, start: u32, end: u32);
+
+    /// Asks for [`Manager::purge`] with [`Purge::Background`] soon. Any context.
+    fn kick_purge(&self);
+
+    /// Asks for the areas of [`Manager::take_deferred`] to be finished soon. Any context.
+    fn kick_deferred(&self);
+
+    /// Lets others run, where no lock is held but the purge mutex.
+    fn resched(&self);
+
+    /// Whether the caller may sleep and send interrupts to other CPUs right now.
+    fn may_sleep(&self) -> bool;
+}
+
+/// How a manager is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Pages of the arena.
+    pub pages: u32,
+    /// CPUs that may ever run.
+    pub cpus: u32,
+    /// Shards of the free space.
+    pub shards: u32,
+    /// Lazy pages that start a purge; 0 flushes on every free.
+    pub lazy_max_pages: u32,
+    /// Pages up to which a flush of ranges is cheaper than a full one.
+    pub flush_ceiling: u32,
+}
+
+/// Whether an operation may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// May sleep: for memory, for a purge.
+    MaySleep,
+    /// May not.
+    NoWait,
+}
+
+impl Context {
+    fn mode(self) -> Mode {
+        match self {
+            Self::MaySleep => Mode::Sleep,
+            Self::NoWait => Mode::NoWait,
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Pages, without the guard page.
+    pub pages: u32,
+    /// Alignment of the first page: a power of two, in pages.
+    pub align: u32,
+    /// Whether it may sleep.
+    pub context: Context,
+}
+
+/// Why there is no area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllocError {
+    /// No pages asked for, or an alignment that is no power of two.
+    Invalid,
+    /// The arena has no free extent for it, not even after a purge.
+    NoSpace,
+    /// No memory to keep track of it.
+    NoMemory,
+}
+
+/// Why nothing was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeError {
+    /// Not a page of the arena.
+    Foreign,
+    /// No area there.
+    NoArea,
+    /// Inside an area, but not its start.
+    Inner,
+    /// Freed already.
+    DoubleFree,
+}
+
+/// An allocated area that nobody else knows of yet. To be published or aborted.
+#[must_use = "an area that is neither published nor aborted is lost"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Area {
+    id: Id,
+    cpu: u32,
+    /// First page.
+    pub start: u32,
+    /// Pages, without the guard page.
+    pub pages: u32,
+}
+
+/// An area whose life has ended; its PTEs are to be cleared, then it is to be finished.
+#[must_use = "a dying area that is not finished is lost"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dying {
+    id: Id,
+    /// First page.
+    pub start: u32,
+    /// Pages, without the guard page.
+    pub pages: u32,
+    /// What the owner put there.
+    pub payload: usize,
+    /// What it was used for.
+    pub kind: Kind,
+}
+
+/// How [`Manager::begin_free`] went.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// The caller finishes the free.
+    Now(Dying),
+    /// The last unpin will; [`Manager::is_gone`] tells when.
+    Deferred(Ticket),
+}
+
+/// One life of one area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    id: Id,
+    version: u32,
+}
+
+/// Keeps an area mapped. To be given back with [`Manager::unpin`].
+#[must_use = "a pin that is not given back keeps the area mapped"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pin(Ticket);
+
+impl Pin {
+    /// The pin as one word, never 0.
+    pub fn into_raw(self) -> u64 {
+        u64::from(self.0.version) << 32 | (u64::from(self.0.id) + 1)
+    }
+
+    /// The pin that [`Self::into_raw`] made into `raw`. Nonsense is found out by
+    /// [`Manager::unpin`].
+    pub fn from_raw(raw: u64) -> Self {
+        Self(Ticket {
+            id: (raw as u32).wrapping_sub(1),
+            version: (raw >> 32) as u32,
+        })
+    }
+}
+
+/// The pin was given back already, or never taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPin;
+
+/// Where [`Manager::finish_free`] left an area.
+enum Retired {
+    /// In this CPU's lazy magazine.
+    Kept,
+    /// The same, and magazines were handed on.
+    HandedOn,
+    /// Nowhere: there is no empty magazine.
+    Not,
+}
+
+/// How much to purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purge {
+    /// The batches that were handed on. What CPUs are still filling stays.
+    Background,
+    /// A bounded part of that, and only if nobody else purges.
+    Step,
+    /// Everything lazy.
+    Full,
+    /// Everything lazy, and all stocks: their space goes back to the extents.
+    Drain,
+}
+
+/// What a walk shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Walked {
+    /// First page.
+    pub start: u32,
+    /// Pages, without the guard page.
+    pub pages: u32,
+    /// What is known of it while it lives; `None` when it was freed and not yet dissolved.
+    pub live: Option<Snapshot>,
+}
+
+/// Counters of one CPU, written by that CPU alone.
+#[derive(Default)]
+struct CpuCounters {
+    allocs: AtomicU64,
+    alloc_gross: AtomicU64,
+    frees: AtomicU64,
+    free_gross: AtomicU64,
+}
+
+/// Adds to a counter that only this CPU writes, with preemption off.
+#[inline]
+fn bump(counter: &AtomicU64, by: u32) {
+    counter.store(counter.load(Relaxed).wrapping_add(u64::from(by)), Relaxed);
+}
+
+/// Counters that all CPUs write, off the fast path.
+#[derive(Default)]
+struct SharedCounters {
+    allocs: AtomicU64,
+    alloc_gross: AtomicU64,
+    frees: AtomicU64,
+    free_gross: AtomicU64,
+    /// Pages that came from the extents, and went back there.
+    made_gross: AtomicU64,
+    dissolved_gross: AtomicU64,
+    /// Lazy pages that became clean.
+    cleaned_gross: AtomicU64,
+    cleaned_areas: AtomicU64,
+    failures: AtomicU64,
+    purges: AtomicU64,
+    flushes_full: AtomicU64,
+    flushes_range: AtomicU64,
+    flushes_shared: AtomicU64,
+    waits: AtomicU64,
+    retries: AtomicU64,
+    steps: AtomicU64,
+    lazy_locks: AtomicU64,
+    double_frees: AtomicU64,
+    inner_frees: AtomicU64,
+    foreign_frees: AtomicU64,
+    bad_unpins: AtomicU64,
+    deferred: AtomicU64,
+    pinned_frees: AtomicU64,
+}
+
+/// Areas that magazines do not keep, freed on one CPU.
+struct Loose {
+    stack: Stack,
+    /// Pages pushed since they were last added to the shared total.
+    pending: AtomicU32,
+}
+
+/// The area manager of one arena.
+pub struct Manager<E: Env> {
+    env: E,
+    pages: u32,
+    flush_ceiling: u32,
+    magazine_gross: u32,
+    /// Bounds of one CPU's lazy and clean stock, and of the depot: pages.
+    local_lazy_max: AtomicU32,
+    local_clean_max: u32,
+    depot_max: u64,
+
+    lazy_max: AtomicU32,
+    magazines: AtomicBool,
+    lookup_cache: AtomicBool,
+
+    descriptors: Descriptors,
+    index: Index,
+    shards: Shards,
+    local: PerCpu<Local>,
+    depot: Depot,
+
+    /// Sealed batches that wait for a flush.
+    lazy: Padded<Lock<Chain>>,
+    /// Pages in them and in the loose lists, as far as handed in.
+    lazy_gross: Padded<AtomicU64>,
+    purge_kicked: AtomicBool,
+    loose: Table<Padded<Loose>>,
+    deferred: Stack,
+    epochs: Epochs,
+    purging: Mutex<()>,
+
+    counters: Table<Padded<CpuCounters>>,
+    shared: Padded<SharedCounters>,
+}
+
+impl<E: Env> Manager<E> {
+    /// A manager of an arena that is all free. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
+        let pages = config.pages;
+        let cpus = config.cpus.max(1);
+        let magazine_gross = (pages / 1024).min(16384);
+        let manager = Self {
+            env,
+            pages,
+            flush_ceiling: config.flush_ceiling,
+            magazine_gross,
+            local_lazy_max: AtomicU32::new(0),
+            local_clean_max: pages / cpus.saturating_mul(8),
+            depot_max: u64::from(pages / 4),
+            lazy_max: AtomicU32::new(0),
+            magazines: AtomicBool::new(true),
+            lookup_cache: AtomicBool::new(true),
+            // An area takes two pages at least.
+            descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
+            index: Index::new(pages)?,
+            shards: Shards::new(pages, config.shards)?,
+            local: PerCpu::new(cpus, |_| Local::new(magazine_gross))?,
+            depot: Depot::new()?,
+            lazy: Padded(Lock::new(Chain::new(), Class::Lazy)?),
+            lazy_gross: Padded(AtomicU64::new(0)),
+            purge_kicked: AtomicBool::new(false),
+            loose: Table::new(cpus as usize, Mode::Sleep, |_| {
+                Padded(Loose {
+                    stack: Stack::new(),
+                    pending: AtomicU32::new(0),
+                })
+            })?,
+            deferred: Stack::new(),
+            epochs: Epochs::new(),
+            purging: Mutex::new(())?,
+            counters: Table::new(cpus as usize, Mode::Sleep, |_| {
+                Padded(CpuCounters::default())
+            })?,
+            shared: Padded(SharedCounters::default()),
+        };
+        manager.set_lazy_max(config.lazy_max_pages);
+        Ok(manager)
+    }
+
+    /// The surroundings.
+    pub fn env(&self) -> &E {
+        &self.env
+    }
+
+    /// Pages of the arena.
+    pub fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    /// Lazy pages that start a purge.
+    pub fn lazy_max(&self) -> u32 {
+        self.lazy_max.load(Relaxed)
+    }
+
+    /// Sets how many lazy pages start a purge; 0 flushes on every free. At most a quarter of the
+    /// arena is ever used, whatever is set.
+    pub fn set_lazy_max(&self, pages: u32) {
+        let max = pages.min(self.pages / 4);
+        let share = (self.counters.len() as u32).saturating_mul(4).max(1);
+        self.local_lazy_max.store(max / share, Relaxed);
+        self.lazy_max.store(pages, Relaxed);
+    }
+
+    /// Switches the free-area cache of the extents.
+    pub fn set_free_area_cache(&self, on: bool) {
+        self.shards.set_cache(on);
+    }
+
+    /// Switches the magazines. What they hold stays until the next [`Purge::Drain`].
+    pub fn set_magazines(&self, on: bool) {
+        self.magazines.store(on, Relaxed);
+    }
+
+    /// Switches the cached last area of the index.
+    pub fn set_lookup_cache(&self, on: bool) {
+        self.lookup_cache.store(on, Relaxed);
+    }
+
+    // ---- allocation ----
+
+    /// Allocates an area. Sleeps only where the request allows.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`]; then nothing has changed, except that a purge may have taken place.
+    #[inline]
+    pub fn alloc(&self, request: &Request) -> Result<Area, AllocError> {
+        let class = class_of(request.pages, request.align);
+        if class != NO_CLASS {
+            let popped = self.local.with(|cpu, local| {
+                let id = local.pop(class)?;
+                self.count_alloc(cpu, gross_of(class));
+                Some((id, cpu))
+            });
+            if let Some(Some((id, cpu))) = popped {
+                if let Some(area) = self.area(id, request.pages, cpu) {
+                    return Ok(area);
+                }
+            }
+        }
+        self.alloc_slow(request, class)
+    }
+
+    #[inline]
+    fn area(&self, id: Id, pages: u32, cpu: u32) -> Option<Area> {
+        let start = self.descriptors.get(id)?.start();
+        Some(Area {
+            id,
+            cpu,
+            start,
+            pages,
+        })
+    }
+
+    #[inline]
+    fn count_alloc(&self, cpu: u32, gross: u32) {
+        if let Some(counters) = self.counters.get(cpu as usize) {
+            bump(&counters.allocs, 1);
+            bump(&counters.alloc_gross, gross);
+        }
+    }
+
+    #[cold]
+    fn alloc_slow(&self, request: &Request, class: u16) -> Result<Area, AllocError> {
+        let &Request { pages, align, .. } = request;
+        if pages == 0 || !align.is_power_of_two() {
+            return Err(AllocError::Invalid);
+        }
+        let in_magazines = class != NO_CLASS && self.magazines.load(Relaxed);
+        let made = if in_magazines {
+            match self.refill(class) {
+                Some((id, cpu)) => return self.area(id, pages, cpu).ok_or(AllocError::NoMemory),
+                None => self.make_batch(request, class),
+            }
+        } else {
+            self.make_or_reclaim(request, NO_CLASS)
+        };
+        match made {
+            Ok(area) => {
+                self.shared.allocs.fetch_add(1, Relaxed);
+                let gross = u64::from(pages + GUARD);
+                self.shared.alloc_gross.fetch_add(gross, Relaxed);
+                Ok(area)
+            }
+            Err(e) => {
+                self.shared.failures.fetch_add(1, Relaxed);
+                Err(match e {
+                    Fail::NoSpace => AllocError::NoSpace,
+                    Fail::NoMemory => AllocError::NoMemory,
+                })
+            }
+        }
+    }
+
+    /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.
+    fn refill(&self, class: u16) -> Option<(Id, u32)> {
+        self.local.with(|cpu, local| {
+            // The stock may have been out of reach rather than empty.
+            if let Some(id) = local.pop(class) {
+                self.count_alloc(cpu, gross_of(class));
+                return Some((id, cpu));
+            }
+            let full = self.depot.take(class)?;
+            if local.clean_gross() > self.local_clean_max {
+                let mut chain = Chain::new();
+                local.spill_clean(&mut chain);
+                while let Some(magazine) = chain.pop() {
+                    self.shelve(magazine);
+                }
+            }
+            if let Some(empty) = local.load(full) {
+                self.put_spare(local, empty);
+            }
+            let id = local.pop(class)?;
+            self.count_alloc(cpu, gross_of(class));
+            Some((id, cpu))
+        })?
+    }
+
+    fn put_spare(&self, local: &mut Local, empty: Box<Magazine>) {
+        if !empty.ids().is_empty() {
+            return self.shelve(empty);
+        }
+        if let Some(empty) = local.keep_spare(empty) {
+            // A magazine too many is freed, outside of any spinlock.
+            drop(self.depot.put_spare(empty));
+        }
+    }
+
+    /// Puts a clean magazine, full or not, into the depot.
+    fn shelve(&self, magazine: Box<Magazine>) {
+        let empty = if magazine.ids().is_empty() {
+            Some(magazine)
+        } else {
+            let rounds = Depot::rounds(self.magazine_gross, magazine.class());
+            self.depot.put(magazine, rounds)
+        };
+        if let Some(empty) = empty {
+            drop(self.depot.put_spare(empty));
+        }
+    }
+
+    /// Makes one area for the caller and, each time that the depot is found empty, more of the same
+    /// for this CPU's stock.
+    fn make_batch(&self, request: &Request, class: u16) -> Result<Area, Fail> {
+        let area = self.make_or_reclaim(request, class)?;
+        let batch = self.local.with(|_, local| {
+            if !local.has_spare() {
+                if let Some(spare) = self.depot.take_spare() {
+                    drop(local.keep_spare(spare));
+                }
+            }
+            local.next_batch(class)
+        });
+        let Some(batch) = batch else {
+            return Ok(area);
+        };
+        if batch > 1 {
+            if let Ok(magazine) = Magazine::new(Mode::NoWait) {
+                self.local.with(|_, local| self.put_spare(local, magazine));
+            }
+        }
+        for _ in 1..batch {
+            let Ok(extra) = self.make(request, class) else {
+                break;
+            };
+            let kept = self.local.with(|_, local| local.stock(class, extra.id));
+            if kept != Some(true) {
+                self.dissolve(&[extra.id]);
+                break;
+            }
+        }
+        Ok(area)
+    }
+
+    /// Makes an area from the extents; where there is no space, purges and tries again.
+    fn make_or_reclaim(&self, request: &Request, class: u16) -> Result<Area, Fail> {
+        // Each round but the last has seen space come back; the bound is for a load that takes it
+        // away from us every time.
+        for _ in 0..64 {
+            let seen = self.shared.dissolved_gross.load(Acquire);
+            match self.make(request, class) {
+                Err(Fail::NoSpace) => {}
+                done => return done,
+            }
+            if request.pages.saturating_add(GUARD) > self.pages {
+                return Err(Fail::NoSpace);
+            }
+            match request.context {
+                Context::MaySleep => {
+                    self.purge(Purge::Drain);
+                }
+                // What is clean can be had without a flush.
+                Context::NoWait => self.dissolve_depot(),
+            }
+            if self.shared.dissolved_gross.load(Acquire) == seen {
+                return Err(Fail::NoSpace);
+            }
+            self.shared.retries.fetch_add(1, Relaxed);
+        }
+        Err(Fail::NoSpace)
+    }
+
+    /// Makes an area from the extents.
+    fn make(&self, request: &Request, class: u16) -> Result<Area, Fail> {
+        let &Request { pages, align, .. } = request;
+        let mode = request.context.mode();
+        let gross = pages.checked_add(GUARD).ok_or(Fail::NoSpace)?;
+        if gross > self.pages {
+            return Err(Fail::NoSpace);
+        }
+        let start = self.shards.take(gross, align, cpu_hint(), mode)?;
+        let range = Range {
+            start,
+            pages: gross,
+        };
+        let id = match self.describe(start, pages, class, mode) {
+            Ok(id) => id,
+            Err(e) => {
+                self.shards.give_back(&[range]);
+                return Err(e.into());
+            }
+        };
+        self.shared.made_gross.fetch_add(u64::from(gross), Relaxed);
+        Ok(Area {
+            id,
+            cpu: cpu_hint(),
+            start,
+            pages,
+        })
+    }
+
+    /// Gives a range that the caller holds a descriptor, and names it in the index.
+    fn describe(&self, start: u32, pages: u32, class: u16, mode: Mode) -> Result<Id, NoMemory> {
+        self.index.prepare(start, pages, mode)?;
+        let id = self.descriptors.take(mode)?;
+        let descriptor = self.descriptors.get(id).ok_or(NoMemory)?;
+        descriptor.shape(start, pages, class);
+        self.index.set(start, pages, id);
+        Ok(id)
+    }
+
+    /// Makes an area Live: from now on lookup, pin and free find it. Any context.
+    #[inline]
+    pub fn publish(&self, area: Area, payload: usize, caller: usize, kind: Kind) {
+        if let Some(descriptor) = self.descriptors.get(area.id) {
+            descriptor.publish(payload, caller, kind, area.cpu);
+        }
+    }
+
+    /// Gives an area back that was never published; PTEs that were set in it are clear again. Not
+    /// from interrupts.
+    pub fn abort(&self, area: Area) {
+        self.retire(area.id);
+    }
+
+    // ---- free ----
+
+    /// Ends the life of the area that starts at `page`. Any context; of several callers one wins.
+    ///
+    /// # Errors
+    ///
+    /// [`FreeError`]; then nothing has changed.
+    #[inline]
+    pub fn begin_free(&self, page: u32) -> Result<Freed, FreeError> {
+        let id = self.index.get(page);
+        let Some(descriptor) = self.descriptors.get(id) else {
+            return Err(self.refuse(page, None));
+        };
+        if descriptor.start() != page {
+            return Err(self.refuse(page, Some(descriptor)));
+        }
+        match descriptor.kill() {
+            Kill::Dead => Ok(Freed::Now(Self::dying(id, descriptor))),
+            Kill::Pinned(version) => {
+                self.shared.pinned_frees.fetch_add(1, Relaxed);
+                Ok(Freed::Deferred(Ticket { id, version }))
+            }
+            Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
+        }
+    }
+
+    fn dying(id: Id, descriptor: &Descriptor) -> Dying {
+        Dying {
+            id,
+            start: descriptor.start(),
+            pages: descriptor.pages(),
+            payload: descriptor.payload(),
+            kind: descriptor.kind(),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, page: u32, found: Option<&Descriptor>) -> FreeError {
+        let (error, counter) = match found {
+            _ if page >= self.pages => (FreeError::Foreign, &self.shared.foreign_frees),
+            None => (FreeError::NoArea, &self.shared.foreign_frees),
+            Some(d) if d.start() != page && d.snapshot().is_some() => {
+                (FreeError::Inner, &self.shared.inner_frees)
+            }
+            Some(d) if d.start() != page => (FreeError::NoArea, &self.shared.foreign_frees),
+            Some(_) => (FreeError::DoubleFree, &self.shared.double_frees),
+        };
+        counter.fetch_add(1, Relaxed);
+        error
+    }
+
+    /// Leaves an area whose PTEs are clear to the lazy batch of this CPU. Task context, where
+    /// sleeping need not be allowed; elsewhere use [`Self::defer_free`].
+    #[inline]
+    pub fn finish_free(&self, dying: Dying) {
+        self.retire(dying.id);
+    }
+
+    /// Leaves an area to be finished by [`Self::take_deferred`]. Any context.
+    pub fn defer_free(&self, dying: Dying) {
+        self.shared.deferred.fetch_add(1, Relaxed);
+        if self.deferred.push(&self.descriptors, dying.id) {
+            self.env.kick_deferred();
+        }
+    }
+
+    /// The areas that wait to be finished. Their PTEs are not clear yet.
+    pub fn take_deferred(&self) -> impl Iterator<Item = Dying> + '_ {
+        let mut list = self.deferred.take();
+        ::core::iter::from_fn(move || {
+            let id = list.pop(&self.descriptors)?;
+            Some(Self::dying(id, self.descriptors.get(id)?))
+        })
+    }
+
+    /// Makes a dead area lazy.
+    #[inline]
+    fn retire(&self, id: Id) {
+        let Some(descriptor) = self.descriptors.get(id) else {
+            return;
+        };
+        let class = descriptor.class();
+        if class != NO_CLASS && self.lazy_max.load(Relaxed) != 0 && self.magazines.load(Relaxed) {
+            let pushed = self
+                .local
+                .with(|cpu, local| self.push_lazy(cpu, local, class, id));
+            match pushed {
+                Some(Retired::Kept) => return,
+                Some(Retired::HandedOn) => return self.push_back(),
+                Some(Retired::Not) | None => {}
+            }
+        }
+        self.retire_slow(id, class, descriptor.pages().saturating_add(GUARD));
+    }
+
+    /// Pushes to this CPU's lazy magazine.
+    #[inline]
+    fn push_lazy(&self, cpu: u32, local: &mut Local, class: u16, id: Id) -> Retired {
+        let mut pushed = local.push_lazy(class, id);
+        if matches!(pushed, Pushed::NoMagazine) {
+            if let Some(spare) = self.depot.take_spare() {
+                drop(local.keep_spare(spare));
+                pushed = local.push_lazy(class, id);
+            }
+        }
+        let retired = match pushed {
+            Pushed::Kept if local.lazy_gross() <= self.local_lazy_max.load(Relaxed) => {
+                Retired::Kept
+            }
+            Pushed::Kept => {
+                self.hand_on(local);
+                Retired::HandedOn
+            }
+            Pushed::Full(mut magazine) => {
+                magazine.stamp = self.epochs.stamp();
+                self.queue(magazine);
+                Retired::HandedOn
+            }
+            Pushed::NoMagazine => return Retired::Not,
+        };
+        self.count_free(cpu, gross_of(class));
+        retired
+    }
+
+    #[inline]
+    fn count_free(&self, cpu: u32, gross: u32) {
+        if let Some(counters) = self.counters.get(cpu as usize) {
+            bump(&counters.frees, 1);
+            bump(&counters.free_gross, gross);
+        }
+    }
+
+    /// Hands all lazy magazines of this CPU on.
+    #[cold]
+    fn hand_on(&self, local: &mut Local) {
+        let mut chain = Chain::new();
+        local.spill_lazy(&mut chain, self.epochs.stamp());
+        while let Some(magazine) = chain.pop() {
+            self.queue(magazine);
+        }
+    }
+
+    /// Hands one stamped magazine on to whoever purges next.
+    fn queue(&self, magazine: Box<Magazine>) {
+        let gross = u64::from(magazine.gross());
+        self.shared.lazy_locks.fetch_add(1, Relaxed);
+        self.lazy.lock().push(magazine);
+        self.add_lazy(gross);
+    }
+
+    fn add_lazy(&self, gross: u64) {
+        let total = self
+            .lazy_gross
+            .fetch_add(gross, Relaxed)
+            .wrapping_add(gross);
+        let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
+        if total > u64::from(max) && !self.purge_kicked.swap(true, Relaxed) {
+            self.env.kick_purge();
+        }
+    }
+
+    #[cold]
+    fn retire_slow(&self, id: Id, class: u16, gross: u32) {
+        let eager = self.lazy_max.load(Relaxed) == 0;
+        if !eager && class != NO_CLASS && self.magazines.load(Relaxed) {
+            // The stock has run out of empty magazines, or somebody else has it.
+            if let Ok(spare) = Magazine::new(Mode::NoWait) {
+                let pushed = self.local.with(|cpu, local| {
+                    if let Some(spare) = local.keep_spare(spare) {
+                        drop(self.depot.put_spare(spare));
+                    }
+                    self.push_lazy(cpu, local, class, id)
+                });
+                if matches!(pushed, Some(Retired::Kept | Retired::HandedOn)) {
+                    return self.push_back();
+                }
+            }
+        }
+        self.shared.frees.fetch_add(1, Relaxed);
+        self.shared.free_gross.fetch_add(u64::from(gross), Relaxed);
+        let cpu = cpu_hint() as usize;
+        if eager && self.env.may_sleep() {
+            self.flush_one(id, class, gross);
+            return;
+        }
+        let Some(loose) = self.loose.get(cpu).or_else(|| self.loose.first()) else {
+            return;
+        };
+        loose.stack.push(&self.descriptors, id);
+        let pending = loose.pending.fetch_add(gross, Relaxed).wrapping_add(gross);
+        if eager || pending > self.local_lazy_max.load(Relaxed) {
+            self.add_lazy(u64::from(loose.pending.swap(0, Relaxed)));
+        }
+        self.push_back();
+    }
+
+    /// Flushes one area that was just freed and makes it clean at once.
+    fn flush_one(&self, id: Id, class: u16, gross: u32) {
+        let Some(descriptor) = self.descriptors.get(id) else {
+            return;
+        };
+        let mut planner = Planner::new();
+        planner.add(descriptor.start(), descriptor.pages());
+        self.flush(planner);
+        self.cleaned(1, u64::from(gross));
+        let stocked = class != NO_CLASS
+            && self.magazines.load(Relaxed)
+            && self.local.with(|_, local| local.stock(class, id)) == Some(true);
+        if !stocked {
+            self.dissolve(&[id]);
+        }
+    }
+
+    /// Backpressure: where frees outrun the purger, the freeing task does a bounded part itself.
+    #[inline]
+    fn push_back(&self) {
+        let high = u64::from(self.lazy_max.load(Relaxed)).saturating_mul(2);
+        if self.lazy_gross.load(Relaxed) > high && self.env.may_sleep() {
+            self.shared.steps.fetch_add(1, Relaxed);
+            self.purge(Purge::Step);
+        }
+    }
+
+    // ---- purge ----
+
+    /// Flushes what is lazy and hands it back. Sleeps.
+    pub fn purge(&self, how: Purge) {
+        let guard = match self.purging.try_lock() {
+            Some(guard) => guard,
+            None if how == Purge::Step => return,
+            None => {
+                self.shared.waits.fetch_add(1, Relaxed);
+                self.purging.lock()
+            }
+        };
+        self.purge_locked(how);
+        drop(guard);
+    }
+
+    /// As [`Self::purge`], unless somebody else purges. For callers that must not wait, such as a
+    /// shrinker; still sleeps for the flush.
+    pub fn try_purge(&self, how: Purge) -> bool {
+        match self.purging.try_lock() {
+            Some(_guard) => {
+                self.purge_locked(how);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn purge_locked(&self, how: Purge) {
+        self.shared.purges.fetch_add(1, Relaxed);
+        self.purge_kicked.store(false, Relaxed);
+        let mut clean = Chain::new();
+        let mut lazy = Chain::new();
+        if matches!(how, Purge::Full | Purge::Drain) {
+            self.local.with_each(|_, local| {
+                local.spill_lazy(&mut lazy, self.epochs.stamp());
+                if how == Purge::Drain {
+                    local.spill_clean(&mut clean);
+                }
+            });
+        }
+        let spilled = lazy.gross();
+        {
+            let mut sealed = self.lazy.lock();
+            match how {
+                Purge::Step => {
+                    for _ in 0..16 {
+                        match sealed.pop() {
+                            Some(magazine) => lazy.push(magazine),
+                            None => break,
+                        }
+                    }
+                }
+                _ => {
+                    let mut all = sealed.take();
+                    drop(sealed);
+                    // Moves one by one, but not under the lock.
+                    while let Some(magazine) = all.pop() {
+                        lazy.push(magazine);
+                    }
+                }
+            }
+        }
+        let sealed_gross = lazy.gross().wrapping_sub(spilled);
+
+        let mut planner = Planner::new();
+        for magazine in lazy.iter() {
+            if self.epochs.is_clean(magazine.stamp) {
+                continue;
+            }
+            self.plan_ids(&mut planner, magazine.ids().iter().copied());
+            if planner.is_full() {
+                break;
+            }
+        }
+        let mut loose = List::default();
+        if how != Purge::Step {
+            for own in self.loose.iter() {
+                let mut list = own.stack.take();
+                if !list.is_empty() {
+                    own.pending.store(0, Relaxed);
+                }
+                while let Some(id) = list.pop(&self.descriptors) {
+                    loose.push(&self.descriptors, id);
+                }
+            }
+            self.plan_ids(&mut planner, loose.iter(&self.descriptors));
+        }
+        self.flush(planner);
+        let loose_gross = self.dissolve_list(loose);
+        self.sub_lazy(sealed_gross + loose_gross);
+
+        while let Some(magazine) = lazy.pop() {
+            let areas = magazine.ids().len() as u64;
+            self.cleaned(areas, u64::from(magazine.gross()));
+            if how == Purge::Drain
+                || !self.magazines.load(Relaxed)
+                || self.depot.gross() > self.depot_max
+            {
+                clean.push(magazine);
+            } else {
+                self.shelve(magazine);
+            }
+            self.env.resched();
+        }
+        if how == Purge::Drain {
+            for class in 0..magazine::CLASSES as u16 {
+                while let Some(magazine) = self.depot.take(class) {
+                    clean.push(magazine);
+                }
+            }
+            drop(self.depot.take_spares());
+        }
+        while let Some(magazine) = clean.pop() {
+            self.dissolve_magazine(&magazine);
+        }
+    }
+
+    fn sub_lazy(&self, gross: u64) {
+        // Loose pages are handed in late, so the total may lag behind what is taken out.
+        let mut total = self.lazy_gross.load(Relaxed);
+        loop {
+            let left = total.saturating_sub(gross);
+            match self
+                .lazy_gross
+                .compare_exchange(total, left, Relaxed, Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => total = now,
+            }
+        }
+    }
+
+    fn plan_ids(&self, planner: &mut Planner, ids: impl Iterator<Item = Id>) {
+        for id in ids {
+            if planner.is_full() {
+                return;
+            }
+            if let Some(descriptor) = self.descriptors.get(id) {
+                planner.add(descriptor.start(), descriptor.pages());
+            }
+        }
+    }
+
+    fn flush(&self, planner: Planner) {
+        match planner.plan(self.flush_ceiling) {
+            Plan::None => {
+                self.shared.flushes_shared.fetch_add(1, Relaxed);
+            }
+            Plan::Full => self.flush_all(),
+            // No epoch: ranges clean only what was planned, a full flush everything.
+            Plan::Runs(runs, count) => {
+                for run in runs.iter().take(count) {
+                    self.shared.flushes_range.fetch_add(1, Relaxed);
+                    self.env
+                        .flush(run.start, run.start.saturating_add(run.pages));
+                }
+            }
+        }
+    }
+
+    fn flush_all(&self) {
+        let number = self.epochs.begin();
+        self.shared.flushes_full.fetch_add(1, Relaxed);
+        self.env.flush(0, self.pages);
+        self.epochs.end(number);
+    }
+
+    /// Flushes the TLB of all that is lazy, and leaves it where it is. Sleeps.
+    pub fn flush_lazy(&self) {
+        // Orders the PTEs cleared by the caller, as a stamp would.
+        let _ = self.epochs.stamp();
+        self.flush_all();
+    }
+
+    fn cleaned(&self, areas: u64, gross: u64) {
+        self.shared.cleaned_areas.fetch_add(areas, Relaxed);
+        self.shared.cleaned_gross.fetch_add(gross, Relaxed);
+    }
+
+    fn dissolve_magazine(&self, magazine: &Magazine) {
+        for ids in magazine.ids().chunks(shards::STEP) {
+            self.dissolve(ids);
+            self.env.resched();
+        }
+    }
+
+    /// Dissolves flushed loose areas; returns their pages.
+    fn dissolve_list(&self, mut list: List) -> u64 {
+        let mut gross = 0;
+        let mut areas = 0;
+        loop {
+            let mut ids = [NO_ID; shards::STEP];
+            let mut len = 0;
+            for slot in &mut ids {
+                let Some(id) = list.pop(&self.descriptors) else {
+                    break;
+                };
+                *slot = id;
+                len += 1;
+            }
+            let ids = ids.get(..len).unwrap_or_default();
+            if ids.is_empty() {
+                break;
+            }
+            areas += len as u64;
+            gross += self.dissolve(ids);
+            self.env.resched();
+        }
+        self.cleaned(areas, gross);
+        gross
+    }
+
+    /// Turns all magazines of the depot into free extents. Does not sleep.
+    fn dissolve_depot(&self) {
+        for class in 0..magazine::CLASSES as u16 {
+            while let Some(magazine) = self.depot.take(class) {
+                for ids in magazine.ids().chunks(shards::STEP) {
+                    self.dissolve(ids);
+                }
+            }
+        }
+    }
+
+    /// Turns clean areas, at most [`shards::STEP`], into free extents. Returns their pages, guard
+    /// pages included.
+    fn dissolve(&self, ids: &[Id]) -> u64 {
+        let mut ranges = [Range::default(); shards::STEP];
+        let mut len = 0;
+        let mut gross = 0u64;
+        for (&id, range) in ids.iter().zip(&mut ranges) {
+            if let Some(descriptor) = self.descriptors.get(id) {
+                let (start, pages) = (descriptor.start(), descriptor.pages());
+                self.index.set(start, pages, NO_ID);
+                *range = Range {
+                    start,
+                    pages: pages.saturating_add(GUARD),
+                };
+                gross += u64::from(range.pages);
+            }
+            len += 1;
+        }
+        self.shards.give_back(ranges.get(..len).unwrap_or_default());
+        for &id in ids {
+            self.descriptors.give_back(id);
+        }
+        self.shared.dissolved_gross.fetch_add(gross, Release);
+        gross
+    }
+
+    // ---- lookup ----
+
+    #[inline]
+    fn find(&self, page: u32) -> Option<(Id, &Descriptor, Snapshot)> {
+        let cached = self.lookup_cache.load(Relaxed);
+        if cached {
+            let id = self.index.last(page);
+            if let Some(descriptor) = self.descriptors.get(id) {
+                // A guess: but a Live area that covers the page is the one.
+                if let Some(seen) = descriptor.snapshot() {
+                    if seen.covers(page) {
+                        return Some((id, descriptor, seen));
+                    }
+                }
+            }
+        }
+        let id = self.index.get(page);
+        let descriptor = self.descriptors.get(id)?;
+        let seen = descriptor.snapshot()?;
+        if !seen.covers(page) {
+            return None;
+        }
+        if cached {
+            self.index.remember(page, id);
+        }
+        Some((id, descriptor, seen))
+    }
+
+    /// The Live area that holds `page`; none for a guard page. Any context, no lock.
+    #[inline]
+    pub fn lookup(&self, page: u32) -> Option<Snapshot> {
+        self.find(page).map(|(_, _, seen)| seen)
+    }
+
+    /// Pins the Live area that holds `page`: it stays mapped until the pin is given back. Any
+    /// context, no lock.
+    #[inline]
+    pub fn pin(&self, page: u32) -> Option<(Pin, Snapshot)> {
+        let (id, descriptor, seen) = self.find(page)?;
+        let version = seen.version();
+        descriptor
+            .pin(&seen)
+            .then_some((Pin(Ticket { id, version }), seen))
+    }
+
+    /// Gives a pin back. Returns the area if it was freed meanwhile and this was the last pin: the
+    /// caller finishes the free.
+    ///
+    /// # Errors
+    ///
+    /// [`BadPin`] for a pin that was given back already or never taken; then nothing has changed.
+    #[inline]
+    pub fn unpin(&self, pin: Pin) -> Result<Option<Dying>, BadPin> {
+        let Ticket { id, version } = pin.0;
+        let unpinned = self
+            .descriptors
+            .get(id)
+            .and_then(|d| Some((d, d.unpin(version)?)));
+        match unpinned {
+            Some((_, false)) => Ok(None),
+            Some((descriptor, true)) => Ok(Some(Self::dying(id, descriptor))),
+            None => {
+                self.shared.bad_unpins.fetch_add(1, Relaxed);
+                Err(BadPin)
+            }
+        }
+    }
+
+    /// Whether a deferred free has been finished by the last unpin.
+    pub fn is_gone(&self, ticket: Ticket) -> bool {
+        self.descriptors
+            .get(ticket.id)
+            .map_or(true, |d| d.version() != ticket.version)
+    }
+
+    /// Visits areas in ascending order from `page` on, without a lock, until `visit` says false.
+    /// Areas that are allocated or freed meanwhile may or may not be seen; none is seen twice, out of
+    /// order, or overlapping another.
+    pub fn walk(&self, page: u32, visit: &mut dyn FnMut(&Walked) -> bool) {
+        let mut at = page;
+        let mut floor = page;
+        while let Some((page, id)) = self.index.next_from(at, self.pages) {
+            at = page.saturating_add(1);
+            let Some(descriptor) = self.descriptors.get(id) else {
+                continue;
+            };
+            let live = descriptor.snapshot().filter(|seen| seen.covers(page));
+            let (start, pages) = match &live {
+                Some(seen) => (seen.start, seen.pages),
+                None => (descriptor.start(), descriptor.pages()),
+            };
+            let end = start.saturating_add(pages);
+            if start > page || end <= page {
+                continue;
+            }
+            if start >= floor {
+                floor = end;
+                if !visit(&Walked { start, pages, live }) {
+                    return;
+                }
+            }
+            at = end;
+        }
+    }
+
+    // ---- upkeep ----
+
+    /// Moves the stock of `cpu`, which no longer runs, to where others find it. Sleeps.
+    pub fn drain_cpu(&self, cpu: u32) {
+        let mut clean = Chain::new();
+        self.local.with_each(|at, local| {
+            if at == cpu {
+                self.hand_on(local);
+                local.spill_clean(&mut clean);
+            }
+        });
+        while let Some(magazine) = clean.pop() {
+            self.shelve(magazine);
+        }
+    }
+
+    /// Frees the empty magazines; returns their bytes. Any context.
+    pub fn shrink(&self) -> usize {
+        let spares = self.depot.take_spares();
+        spares.len() as usize * ::core::mem::size_of::<Magazine>()
+    }
+
+    /// All counters, each exact at rest; while others allocate, they need not be of one moment.
+    pub fn stats(&self) -> Stats {
+        let shared = &self.shared;
+        let mut allocs = shared.allocs.load(Relaxed);
+        let mut alloc_gross = shared.alloc_gross.load(Relaxed);
+        let mut frees = shared.frees.load(Relaxed);
+        let mut free_gross = shared.free_gross.load(Relaxed);
+        for cpu in self.counters.iter() {
+            frees = frees.wrapping_add(cpu.frees.load(Relaxed));
+            free_gross = free_gross.wrapping_add(cpu.free_gross.load(Relaxed));
+            allocs = allocs.wrapping_add(cpu.allocs.load(Relaxed));
+            alloc_gross = alloc_gross.wrapping_add(cpu.alloc_gross.load(Relaxed));
+        }
+        let cleaned = shared.cleaned_gross.load(Relaxed);
+        let made = shared.made_gross.load(Relaxed);
+        let dissolved = shared.dissolved_gross.load(Relaxed);
+        let (descriptors, descriptor_bytes) = self.descriptors.footprint();
+        let space = self.shards.free_space();
+        Stats {
+            allocs,
+            frees,
+            live_gross: alloc_gross.wrapping_sub(free_gross),
+            lazy_gross: free_gross.wrapping_sub(cleaned),
+            stock_gross: made
+                .wrapping_add(cleaned)
+                .wrapping_sub(alloc_gross)
+                .wrapping_sub(dissolved),
+            space,
+            failures: shared.failures.load(Relaxed),
+            purges: shared.purges.load(Relaxed),
+            flushes_full: shared.flushes_full.load(Relaxed),
+            flushes_range: shared.flushes_range.load(Relaxed),
+            flushes_spared: shared.flushes_shared.load(Relaxed),
+            cleaned_areas: shared.cleaned_areas.load(Relaxed),
+            cleaned_gross: cleaned,
+            waits: shared.waits.load(Relaxed),
+            retries: shared.retries.load(Relaxed),
+            steps: shared.steps.load(Relaxed),
+            double_frees: shared.double_frees.load(Relaxed),
+            inner_frees: shared.inner_frees.load(Relaxed),
+            foreign_frees: shared.foreign_frees.load(Relaxed),
+            bad_unpins: shared.bad_unpins.load(Relaxed),
+            deferred: shared.deferred.load(Relaxed),
+            pinned_frees: shared.pinned_frees.load(Relaxed),
+            visited: self.shards.visited.load(Relaxed),
+            searches: self.shards.searches.load(Relaxed),
+            shared_locks: self
+                .shards
+                .locks
+                .load(Relaxed)
+                .wrapping_add(self.depot.locks.load(Relaxed))
+                .wrapping_add(shared.lazy_locks.load(Relaxed)),
+            descriptors,
+            descriptor_bytes,
+            index_bytes: self.index.footprint(),
+        }
+    }
+}
+
+/// What [`Manager::stats`] tells. Gross pages include guard pages.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Stats {
+    /// Areas allocated and freed since the start.
+    pub allocs: u64,
+    pub frees: u64,
+    /// Pages of live areas, of areas waiting for a flush, and of clean areas in magazines.
+    pub live_gross: u64,
+    pub lazy_gross: u64,
+    pub stock_gross: u64,
+    /// The extents.
+    pub space: shards::FreeSpace,
+    /// Requests that failed.
+    pub failures: u64,
+    /// Purges, and flushes by kind; spared: an earlier flush served.
+    pub purges: u64,
+    pub flushes_full: u64,
+    pub flushes_range: u64,
+    pub flushes_spared: u64,
+    pub cleaned_areas: u64,
+    pub cleaned_gross: u64,
+    /// Tasks that waited for another's purge; searches repeated after a purge; backpressure.
+    pub waits: u64,
+    pub retries: u64,
+    pub steps: u64,
+    /// Misuse that was detected and had no effect.
+    pub double_frees: u64,
+    pub inner_frees: u64,
+    pub foreign_frees: u64,
+    pub bad_unpins: u64,
+    /// Frees left to a work item; frees of pinned areas.
+    pub deferred: u64,
+    pub pinned_frees: u64,
+    /// Extents looked at, in how many searches.
+    pub visited: u64,
+    pub searches: u64,
+    /// Acquisitions of locks that CPUs share.
+    pub shared_locks: u64,
+    /// Descriptors made, and bytes of bookkeeping.
+    pub descriptors: u32,
+    pub descriptor_bytes: usize,
+    pub index_bytes: usize,
+}
