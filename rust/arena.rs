@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The arena: one contiguous part of the vmalloc range, reserved at load, returned at unload.
+//!
+//! Above this file places are page numbers within the arena; below it they are addresses.
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{page::PAGE_SHIFT, prelude::*};
+
+/// Pages per MiB.
+const PAGES_PER_MIB: u64 = 1 << (20 - PAGE_SHIFT);
+
+/// The reserved range.
+///
+/// # Invariants
+///
+/// `area` came from `vc_arena_reserve`, has not been released, and covers `pages` pages from
+/// address `base` on; `base` is aligned to `pages` rounded up to a power of two.
+pub(crate) struct Arena {
+    area: NonNull<bindings::vm_struct>,
+    base: usize,
+    pages: u32,
+}
+
+// SAFETY: The reservation belongs to no thread; `area` is only used again to release it.
+unsafe impl Send for Arena {}
+// SAFETY: Shared access reads plain numbers.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// Reserves `mib` MiB, or the machine's default if that is 0. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a size out of range, `ENOMEM` if there is no room: after a line that says so.
+    pub(crate) fn reserve(mib: u64) -> Result<Self> {
+        // SAFETY: No precondition.
+        let (default, max) = unsafe {
+            (
+                bindings::vc_arena_default_mb() as u64,
+                bindings::vc_arena_max_mb() as u64,
+            )
+        };
+        let mib = if mib == 0 { default } else { mib };
+        if mib > max {
+            pr_err!("arena_mb={mib} is out of range: 1 to {max}, or 0 for {default}\n");
+            return Err(EINVAL);
+        }
+        // At most 1 TiB: fits both types.
+        let pages = u32::try_from(mib * PAGES_PER_MIB).map_err(|_| EINVAL)?;
+        let bytes = (pages as usize) << PAGE_SHIFT;
+
+        let mut base = 0;
+        // SAFETY: Symbols have been resolved, which comes first at load; `base` is ours to write.
+        let area = unsafe { bindings::vc_arena_reserve(bytes, &mut base) };
+        let Some(area) = NonNull::new(area) else {
+            pr_err!("no room for an arena of {mib} MiB in the vmalloc range (see arena_mb)\n");
+            return Err(ENOMEM);
+        };
+        // INVARIANT: as `vc_arena_reserve` promises.
+        Ok(Self { area, base, pages })
+    }
+
+    /// Size in pages.
+    pub(crate) fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    /// Size in MiB.
+    pub(crate) fn mib(&self) -> u64 {
+        u64::from(self.pages) / PAGES_PER_MIB
+    }
+
+    /// The page that `addr` lies in, if it lies in the arena.
+    #[inline]
+    pub(crate) fn page_of(&self, addr: usize) -> Option<u32> {
+        let page = addr.checked_sub(self.base)? >> PAGE_SHIFT;
+        (page < self.pages as usize).then_some(page as u32)
+    }
+
+    /// The address of `page`, which may be the end of the arena.
+    ///
+    /// A page behind the end gives the end: what is done with the result never leaves the arena.
+    #[inline]
+    pub(crate) fn address(&self, page: u32) -> usize {
+        // Cannot overflow, by the invariant: the range exists.
+        self.base
+            .wrapping_add((page.min(self.pages) as usize) << PAGE_SHIFT)
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant it is ours and has not been released. Whoever maps pages holds
+        // a reference to the arena and has unmapped and flushed them.
+        unsafe { bindings::vc_arena_release(self.area.as_ptr()) };
+    }
+}

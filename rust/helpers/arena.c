@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reserving the arena in the kernel's vmalloc range.
+ */
+#include <linux/instruction_pointer.h>
+#include <linux/log2.h>
+#include <linux/math.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+
+#include "helpers.h"
+#include "symbols.h"
+
+/* How often the kernel is asked for a place that is aligned. */
+#define ATTEMPTS	16
+
+/**
+ * vc_arena_reserve() - take a contiguous part of the vmalloc range
+ * @bytes: size, a multiple of the page size
+ * @base: where it starts, aligned to @bytes rounded up to a power of two, so that
+ *	an offset in the arena is as aligned as its address
+ *
+ * The kernel offers no alignment here. It places at the lowest address that fits
+ * from a start on, and above some point all is free: asking from an aligned start
+ * soon succeeds, and an area that is not aligned says where to ask next.
+ *
+ * Context: Task context, may sleep.
+ * Return: the area, or NULL.
+ */
+struct vm_struct *vc_arena_reserve(unsigned long bytes, unsigned long *base)
+{
+	unsigned long align = roundup_pow_of_two(bytes);
+	unsigned long start = ALIGN(VMALLOC_START, align);
+	unsigned int i;
+
+	for (i = 0; i < ATTEMPTS; i++) {
+		struct vm_struct *area;
+
+		if (start < VMALLOC_START || start >= VMALLOC_END)
+			return NULL;
+		area = static_call(vc___get_vm_area_caller)(bytes, VM_SPARSE, start, VMALLOC_END,
+							    (void *)_THIS_IP_);
+		if (!area)
+			return NULL;
+		if (IS_ALIGNED((unsigned long)area->addr, align)) {
+			*base = (unsigned long)area->addr;
+			return area;
+		}
+		/* Behind this one: freed lazily, it still bars its place. */
+		start = ALIGN((unsigned long)area->addr + bytes + PAGE_SIZE, align);
+		free_vm_area(area);
+	}
+	return NULL;
+}
+
+/**
+ * vc_arena_release() - give the arena back
+ * @area: as vc_arena_reserve() returned it; nothing in it is mapped or cached in
+ *	a TLB any more
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_arena_release(struct vm_struct *area)
+{
+	free_vm_area(area);
+}
+
+/**
+ * vc_arena_max_mb() - the largest arena that makes sense here, in MiB
+ *
+ * With KASAN_VMALLOC every byte of the arena is backed by shadow memory, an eighth
+ * of its size, from the start.
+ *
+ * Context: Any.
+ */
+unsigned long vc_arena_max_mb(void)
+{
+	if (IS_ENABLED(CONFIG_KASAN_VMALLOC))
+		return SZ_1G / SZ_1M;
+	return SZ_1T / SZ_1M;
+}
+
+/**
+ * vc_arena_default_mb() - the arena's default size in MiB
+ *
+ * Four times the memory, so that fragmentation never ends an allocation that
+ * memory could serve; at most 64 GiB.
+ *
+ * Context: Any.
+ */
+unsigned long vc_arena_default_mb(void)
+{
+	unsigned long mb = totalram_pages() >> (20 - PAGE_SHIFT);
+
+	mb = roundup_pow_of_two(max(4 * mb, 64UL));
+	return min3(mb, (unsigned long)(SZ_64G / SZ_1M), vc_arena_max_mb());
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages and page tables: what happens below an area's addresses.
+ *
+ * Each function does a whole step for a whole area, since Rust pays for every call.
+ */
+#include <linux/cacheflush.h>
+#include <linux/gfp.h>
+#include <linux/kmemleak.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "helpers.h"
+#include "symbols.h"
+
+/*
+ * Pages mapped between two chances to reschedule, and asked of the bulk allocator
+ * at once, which works with preemption off.
+ */
+#define MAP_CHUNK	4096UL
+#define BULK_CHUNK	100UL
+
+/* The flags of a request that say how to reclaim; mm/internal.h's GFP_RECLAIM_MASK. */
+#define RECLAIM_FLAGS	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | \
+			 __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
+			 __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_NOLOCKDEP)
+
+/*
+ * Page tables are allocated with GFP_KERNEL whatever the caller asked for. The
+ * task's memalloc scope carries the caller's limits down to them, as
+ * memalloc_apply_gfp_scope() of 7.3 does, which is not exported.
+ */
+static unsigned int scope_enter(gfp_t gfp)
+{
+	if (!gfpflags_allow_blocking(gfp) || (gfp & (__GFP_RETRY_MAYFAIL | __GFP_NORETRY)))
+		return memalloc_noreclaim_save();
+	if ((gfp & (__GFP_FS | __GFP_IO)) == __GFP_IO)
+		return memalloc_nofs_save();
+	if (!(gfp & (__GFP_FS | __GFP_IO)))
+		return memalloc_noio_save();
+	return 0;
+}
+
+static void scope_leave(unsigned int scope)
+{
+	if (scope)
+		memalloc_flags_restore(scope);
+}
+
+static int map_chunk(unsigned long addr, unsigned long nr, struct page **pages,
+		     pgprot_t prot, gfp_t gfp)
+{
+#ifdef VMAPCACHE_MAP_TAKES_GFP
+	return static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
+							PAGE_SHIFT, gfp & RECLAIM_FLAGS);
+#else
+	return static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
+							PAGE_SHIFT);
+#endif
+}
+
+static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
+		     pgprot_t prot, gfp_t gfp)
+{
+	unsigned int scope = scope_enter(gfp);
+	unsigned long done, step;
+	int err = 0;
+
+	for (done = 0; done < nr && !err; done += step) {
+		step = min(nr - done, MAP_CHUNK);
+		err = map_chunk(addr + done * PAGE_SIZE, step, pages + done, prot, gfp);
+		if (unlikely(nr > MAP_CHUNK) && gfpflags_allow_blocking(gfp))
+			cond_resched();
+	}
+	scope_leave(scope);
+	flush_cache_vmap(addr, addr + nr * PAGE_SIZE);
+	return err;
+}
+
+/**
+ * vc_map() - map pages into an area
+ * @addr: the area's start
+ * @nr: pages
+ * @pages: the pages
+ * @prot: value of a pgprot_t
+ * @gfp: how page tables may be allocated
+ *
+ * Context: Task context; atomic if @gfp does not allow blocking.
+ * Return: 0 or -ENOMEM; after an error some pages may be mapped.
+ */
+int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
+	   unsigned long prot, gfp_t gfp)
+{
+	return map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), gfp);
+}
+
+/**
+ * vc_unmap() - clear the PTEs of an area, without a TLB flush
+ * @addr: its start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_unmap(unsigned long addr, unsigned long nr)
+{
+	flush_cache_vunmap(addr, addr + nr * PAGE_SIZE);
+	static_call(vc_vunmap_range_noflush)(addr, addr + nr * PAGE_SIZE);
+}
+
+/**
+ * vc_flush() - flush a range from the TLBs of all CPUs
+ * @addr: its start
+ * @nr: pages
+ *
+ * Context: Interrupts enabled. Does not sleep.
+ */
+void vc_flush(unsigned long addr, unsigned long nr)
+{
+	static_call(vc_flush_tlb_kernel_range)(addr, addr + nr * PAGE_SIZE);
+}
+
+static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
+{
+	if (node == NUMA_NO_NODE)
+		return alloc_pages(gfp, order);
+	return alloc_pages_node(node, gfp, order);
+}
+
+/*
+ * Fills @pages: first runs as large as can be had without effort, split into
+ * pages, then in bulk, then page by page with all the effort that @gfp allows.
+ * Returns how many were had. @gfp carries __GFP_NOWARN: failure is reported by
+ * whoever knows what was asked.
+ */
+static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp, int node)
+{
+	gfp_t easy = gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+	unsigned int limit = MAX_PAGE_ORDER;
+	unsigned long done = 0;
+
+	while (limit && nr - done > 1) {
+		unsigned int order = min_t(unsigned int, limit, ilog2(nr - done));
+		struct page *page = alloc_run(easy, node, order);
+		unsigned long i;
+
+		if (!page) {
+			limit = order - 1;
+			continue;
+		}
+		split_page(page, order);
+		for (i = 0; i < 1UL << order; i++)
+			pages[done++] = page + i;
+	}
+
+	while (done < nr) {
+		unsigned long want = min(nr - done, BULK_CHUNK);
+		unsigned long got;
+
+		if (want == 1)
+			break;
+		/* The bulk allocator fills the empty entries of the array. */
+		memset(pages + done, 0, want * sizeof(*pages));
+		got = node == NUMA_NO_NODE ? alloc_pages_bulk(gfp, want, pages + done) :
+			alloc_pages_bulk_node(gfp, node, want, pages + done);
+		done += got;
+		if (got != want)
+			break;
+	}
+
+	while (done < nr) {
+		if (!(gfp & __GFP_NOFAIL) && fatal_signal_pending(current))
+			break;
+		pages[done] = alloc_run(gfp, node, 0);
+		if (!pages[done])
+			break;
+		done++;
+	}
+	return done;
+}
+
+/**
+ * vc_put_pages() - free pages and the array that names them
+ * @nr: pages
+ * @pages: the array, kmalloc'ed or vmalloc'ed
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_put_pages(unsigned long nr, struct page **pages)
+{
+	static_call(vc_free_pages_bulk)(pages, nr);
+	kvfree(pages);
+}
+
+static void put_payload(unsigned long nr, unsigned long payload)
+{
+	if (nr == 1)
+		__free_page((struct page *)payload);
+	else
+		vc_put_pages(nr, (struct page **)payload);
+}
+
+/**
+ * vc_populate() - allocate an area's pages and map them
+ * @addr: the area's start
+ * @nr: pages, at least 1
+ * @gfp: as given to __vmalloc()
+ * @node: NUMA node, or NUMA_NO_NODE
+ * @payload: set to what vc_depopulate() needs: the page of a 1-page area,
+ *	else the array of its pages
+ *
+ * Context: Task context; atomic if @gfp does not allow blocking.
+ * Return: 0, -ENOMEM where no memory was to be had and no PTE was set, or -EAGAIN
+ *	where page tables failed: nothing is mapped any more, but PTEs have been
+ *	set, so that the addresses need a flush.
+ */
+int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
+		unsigned long *payload)
+{
+	bool nofail = (gfp & __GFP_NOFAIL) && gfpflags_allow_blocking(gfp);
+	struct page **pages, *page;
+	unsigned long got;
+	int err;
+
+	gfp |= __GFP_NOWARN;
+	if (!(gfp & (GFP_DMA | GFP_DMA32)))
+		gfp |= __GFP_HIGHMEM;
+
+	if (nr == 1) {
+		page = alloc_run(gfp, node, 0);
+		if (unlikely(!page))
+			return -ENOMEM;
+		pages = &page;
+		*payload = (unsigned long)page;
+	} else {
+		pages = kvmalloc_node(array_size(nr, sizeof(*pages)),
+				      (gfp & RECLAIM_FLAGS) | __GFP_NOWARN, node);
+		if (unlikely(!pages))
+			return -ENOMEM;
+		got = fill_pages(pages, nr, gfp, node);
+		if (unlikely(got < nr)) {
+			vc_put_pages(got, pages);
+			return -ENOMEM;
+		}
+		*payload = (unsigned long)pages;
+	}
+
+	while (unlikely(err = map_pages(addr, nr, pages, PAGE_KERNEL, gfp))) {
+		vc_unmap(addr, nr);
+		if (!nofail) {
+			put_payload(nr, *payload);
+			return -EAGAIN;
+		}
+		schedule_timeout_uninterruptible(1);
+	}
+	kmemleak_alloc((void *)addr, nr * PAGE_SIZE, 1, gfp);
+	return 0;
+}
+
+/**
+ * vc_depopulate() - unmap an area and free its pages, without a TLB flush
+ * @addr: its start
+ * @nr: pages
+ * @payload: as vc_populate() set it
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload)
+{
+	kmemleak_free((void *)addr);
+	vc_unmap(addr, nr);
+	put_payload(nr, payload);
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the module! macro does not know.
+ */
+#include <linux/module.h>
+
+MODULE_VERSION("0.1");

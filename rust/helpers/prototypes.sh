@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# prototypes.sh SRCTREE SRCARCH: print the compiler flags that say how this kernel
+# declares the functions that symbols.h calls without a public declaration.
+#
+# vmap_pages_range_noflush() and vunmap_range_noflush() are declared in mm/ alone, in
+# internal.h until 7.2 and in vmalloc.h since, and the first grew an argument;
+# flush_tlb_kernel_range() is hidden from modules. They are read from the tree that
+# is built for. A form that is not known here is an error: a wrong guess would
+# corrupt page tables.
+
+set -eu
+
+if [ "${1-}" = --help ] || [ $# -ne 2 ]; then
+	sed -n 's/^# \{0,1\}//; 3,12p' "$0"
+	exit 0
+fi
+tree=$1
+arch=$2
+
+# The declaration of function $1, without white space.
+declaration()
+{
+	cat "$tree/mm/vmalloc.h" "$tree/mm/internal.h" \
+	    "$tree/arch/$arch/include/asm/tlbflush.h" 2>/dev/null |
+		tr -s '\n\t ' '   ' | grep -o " $1([^)]*);" | head -n 1 | tr -d ' '
+}
+
+unknown()
+{
+	if [ -n "$2" ]; then
+		echo "vmapcache: unknown prototype of $1: $2" >&2
+	else
+		echo "vmapcache: $1 is not declared in $tree: KDIR must be a kernel source tree" >&2
+	fi
+	exit 1
+}
+
+map=$(declaration vmap_pages_range_noflush)
+common='unsignedlongaddr,unsignedlongend,pgprot_tprot,structpage**pages,unsignedintpage_shift'
+case $map in
+"vmap_pages_range_noflush($common,gfp_tgfp_mask);") echo "-DVMAPCACHE_MAP_TAKES_GFP" ;;
+"vmap_pages_range_noflush($common);") ;;
+*) unknown vmap_pages_range_noflush "$map" ;;
+esac
+
+for function in vunmap_range_noflush flush_tlb_kernel_range; do
+	found=$(declaration $function)
+	case $found in
+	"$function(unsignedlongstart,unsignedlongend);") ;;
+	*) unknown $function "$found" ;;
+	esac
+done
+
+# Frees pages in runs; since 7.3. The compiler checks the call against the header.
+if grep -q ' free_pages_bulk(struct page ' "$tree/include/linux/gfp.h"; then
+	echo "-DVMAPCACHE_HAS_FREE_PAGES_BULK"
+fi

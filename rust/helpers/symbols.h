@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kernel functions that no module may link, as static calls: symbols.c finds
+ * them, the other helpers call them.
+ *
+ * A static call is patched into a direct call. A call through a pointer would
+ * fault on a CPU with IBT: the kernel seals functions whose address nobody takes.
+ */
+#ifndef VMAPCACHE_SYMBOLS_H
+#define VMAPCACHE_SYMBOLS_H
+
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/static_call.h>
+#include <linux/vmalloc.h>
+
+#ifndef CONFIG_HAVE_STATIC_CALL
+#error vmapcache needs an architecture with static calls (CONFIG_HAVE_STATIC_CALL)
+#endif
+
+/* No header declares these for modules; prototypes.sh has compared them with the tree's. */
+#ifdef VMAPCACHE_MAP_TAKES_GFP
+int vc_proto_vmap_pages_range_noflush(unsigned long addr, unsigned long end,
+				      pgprot_t prot, struct page **pages,
+				      unsigned int page_shift, gfp_t gfp_mask);
+#else
+int vc_proto_vmap_pages_range_noflush(unsigned long addr, unsigned long end,
+				      pgprot_t prot, struct page **pages,
+				      unsigned int page_shift);
+#endif
+void vc_proto_vunmap_range_noflush(unsigned long start, unsigned long end);
+void vc_proto_flush_tlb_kernel_range(unsigned long start, unsigned long end);
+
+#ifdef VMAPCACHE_HAS_FREE_PAGES_BULK
+#define vc_proto_free_pages_bulk	free_pages_bulk
+#else
+void vc_proto_free_pages_bulk(struct page **page_array, unsigned long nr_pages);
+#endif
+
+DECLARE_STATIC_CALL(vc_vmap_pages_range_noflush, vc_proto_vmap_pages_range_noflush);
+DECLARE_STATIC_CALL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
+DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
+DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
+DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
+DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);
+DECLARE_STATIC_CALL(vc_find_vm_area, find_vm_area);
+
+#endif /* VMAPCACHE_SYMBOLS_H */
