@@ -18,6 +18,7 @@
 //! - Pins are taken on a Live area only, and the state leaves Dying only when there are none.
 
 use super::{
+    callers::{CallerId, OTHERS},
     mem::{boxed, Box, Mode, NoMemory, Table},
     sync::{
         fence, AtomicU32, AtomicU64, AtomicUsize, Class, Lock, OnceBox,
@@ -73,17 +74,17 @@ fn next_life(state: u64) -> u64 {
     (u64::from(version_of(state).wrapping_add(1))) << VERSION_SHIFT | FREE
 }
 
-/// What is known of one area. 48 bytes.
+/// What is known of one area. 40 bytes.
 pub struct Descriptor {
     state: AtomicU64,
     payload: AtomicUsize,
-    caller: AtomicUsize,
     start: AtomicU32,
     pages: AtomicU32,
     /// The next of the list that the area stands in, if it is in one.
     next: AtomicU32,
     /// Magazine class (low half), [`Kind`] and CPU (high half).
     tag: AtomicU32,
+    caller: AtomicU32,
 }
 
 /// No magazine class: such areas go back to the extents.
@@ -94,11 +95,11 @@ impl Descriptor {
         Self {
             state: AtomicU64::new(0),
             payload: AtomicUsize::new(0),
-            caller: AtomicUsize::new(0),
             start: AtomicU32::new(0),
             pages: AtomicU32::new(0),
             next: AtomicU32::new(NO_ID),
             tag: AtomicU32::new(u32::from(NO_CLASS)),
+            caller: AtomicU32::new(OTHERS),
         }
     }
 
@@ -132,7 +133,7 @@ impl Descriptor {
 
     /// Makes the area Live. Only for its holder.
     #[inline]
-    pub fn publish(&self, payload: usize, caller: usize, kind: Kind, cpu: u32) {
+    pub fn publish(&self, payload: usize, caller: CallerId, kind: Kind, cpu: u32) {
         // As in `shape`.
         fence(Release);
         self.payload.store(payload, Relaxed);
@@ -240,6 +241,12 @@ impl Descriptor {
         self.payload.load(Relaxed)
     }
 
+    /// Who asked for the area last.
+    #[inline]
+    pub fn caller(&self) -> CallerId {
+        self.caller.load(Relaxed)
+    }
+
     /// What the area was last used for.
     #[inline]
     pub fn kind(&self) -> Kind {
@@ -278,8 +285,8 @@ pub struct Snapshot {
     pub pages: u32,
     /// What the owner put there.
     pub payload: usize,
-    /// Who asked for the area: a code address.
-    pub caller: usize,
+    /// Who asked for the area.
+    pub caller: CallerId,
     /// What it is used for.
     pub kind: Kind,
     /// The CPU it was allocated on.

@@ -19,6 +19,7 @@
 
 use super::{
     area::{Id, NO_CLASS, NO_ID},
+    callers::{CallerId, Callers, OTHERS},
     mem::{boxed, Box, Mode, NoMemory, Table},
     sync::{AtomicU64, Class, Lock, Ordering::Relaxed, Padded},
     GUARD,
@@ -218,6 +219,8 @@ pub struct Local {
     /// Bounds the areas of a magazine: pages.
     magazine_gross: u32,
     spare: Option<Box<Magazine>>,
+    /// The caller seen last, and its number.
+    last_caller: (usize, CallerId),
 }
 
 /// Largest batch of areas made at once.
@@ -243,11 +246,21 @@ impl Local {
             clean_gross: 0,
             magazine_gross,
             spare: None,
+            last_caller: (0, OTHERS),
         })
     }
 
     fn rounds(&self, class: u16) -> u16 {
         (self.magazine_gross / gross_of(class)).clamp(1, ROUNDS as u32) as u16
+    }
+
+    /// The number of the caller at `address`.
+    #[inline]
+    pub fn caller(&mut self, callers: &Callers, address: usize) -> CallerId {
+        if self.last_caller.0 != address {
+            self.last_caller = (address, callers.number(address));
+        }
+        self.last_caller.1
     }
 
     /// Takes a clean area of `class`.

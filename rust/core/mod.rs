@@ -23,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 pub mod area;
+pub mod callers;
+pub mod counters;
 pub mod extents;
 pub mod index;
 pub mod magazine;
@@ -32,8 +34,10 @@ pub mod shards;
 pub mod sync;
 
 use area::{Descriptor, Descriptors, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
+use callers::{CallerId, Callers};
+use counters::Counters;
 use index::Index;
-use magazine::{class_of, gross_of, Chain, Depot, Local, Magazine, Pushed};
+use magazine::{class_of, Chain, Depot, Local, Magazine, Pushed};
 use mem::{Box, Mode, NoMemory, Table};
 use purge::{Epochs, List, Plan, Planner, Range, Stack};
 use shards::{Fail, Shards};
@@ -107,6 +111,8 @@ pub struct Request {
     pub align: u32,
     /// Whether it may sleep.
     pub context: Context,
+    /// Who asks: a code address.
+    pub caller: usize,
 }
 
 /// Why there is no area.
@@ -139,6 +145,7 @@ pub enum FreeError {
 pub struct Area {
     id: Id,
     cpu: u32,
+    caller: CallerId,
     /// First page.
     pub start: u32,
     /// Pages, without the guard page.
@@ -236,28 +243,9 @@ pub struct Walked {
     pub live: Option<Snapshot>,
 }
 
-/// Counters of one CPU, written by that CPU alone.
-#[derive(Default)]
-struct CpuCounters {
-    allocs: AtomicU64,
-    alloc_gross: AtomicU64,
-    frees: AtomicU64,
-    free_gross: AtomicU64,
-}
-
-/// Adds to a counter that only this CPU writes, with preemption off.
-#[inline]
-fn bump(counter: &AtomicU64, by: u32) {
-    counter.store(counter.load(Relaxed).wrapping_add(u64::from(by)), Relaxed);
-}
-
 /// Counters that all CPUs write, off the fast path.
 #[derive(Default)]
 struct SharedCounters {
-    allocs: AtomicU64,
-    alloc_gross: AtomicU64,
-    frees: AtomicU64,
-    free_gross: AtomicU64,
     /// Pages that came from the extents, and went back there.
     made_gross: AtomicU64,
     dissolved_gross: AtomicU64,
@@ -319,7 +307,8 @@ pub struct Manager<E: Env> {
     epochs: Epochs,
     purging: Mutex<()>,
 
-    counters: Table<Padded<CpuCounters>>,
+    callers: Callers,
+    counters: Counters,
     shared: Padded<SharedCounters>,
 }
 
@@ -362,9 +351,8 @@ impl<E: Env> Manager<E> {
             deferred: Stack::new(),
             epochs: Epochs::new(),
             purging: Mutex::new(())?,
-            counters: Table::new(cpus as usize, Mode::Sleep, |_| {
-                Padded(CpuCounters::default())
-            })?,
+            callers: Callers::new()?,
+            counters: Counters::new(cpus)?,
             shared: Padded(SharedCounters::default()),
         };
         manager.set_lazy_max(config.lazy_max_pages);
@@ -390,7 +378,7 @@ impl<E: Env> Manager<E> {
     /// arena is ever used, whatever is set.
     pub fn set_lazy_max(&self, pages: u32) {
         let max = pages.min(self.pages / 4);
-        let share = (self.counters.len() as u32).saturating_mul(4).max(1);
+        let share = self.counters.cpus().saturating_mul(4).max(1);
         self.local_lazy_max.store(max / share, Relaxed);
         self.lazy_max.store(pages, Relaxed);
     }
@@ -421,37 +409,30 @@ impl<E: Env> Manager<E> {
     pub fn alloc(&self, request: &Request) -> Result<Area, AllocError> {
         let class = class_of(request.pages, request.align);
         if class != NO_CLASS {
-            let popped = self.local.with(|cpu, local| {
-                let id = local.pop(class)?;
-                self.count_alloc(cpu, gross_of(class));
-                Some((id, cpu))
-            });
-            if let Some(Some((id, cpu))) = popped {
-                if let Some(area) = self.area(id, request.pages, cpu) {
-                    return Ok(area);
-                }
+            let popped = self
+                .local
+                .with(|cpu, local| self.pop(cpu, local, request, class));
+            if let Some(Some(area)) = popped {
+                return Ok(area);
             }
         }
         self.alloc_slow(request, class)
     }
 
+    /// Takes an area out of this CPU's stock.
     #[inline]
-    fn area(&self, id: Id, pages: u32, cpu: u32) -> Option<Area> {
+    fn pop(&self, cpu: u32, local: &mut Local, request: &Request, class: u16) -> Option<Area> {
+        let id = local.pop(class)?;
         let start = self.descriptors.get(id)?.start();
+        let caller = local.caller(&self.callers, request.caller);
+        self.counters.alloc(cpu, caller, request.pages);
         Some(Area {
             id,
             cpu,
+            caller,
             start,
-            pages,
+            pages: request.pages,
         })
-    }
-
-    #[inline]
-    fn count_alloc(&self, cpu: u32, gross: u32) {
-        if let Some(counters) = self.counters.get(cpu as usize) {
-            bump(&counters.allocs, 1);
-            bump(&counters.alloc_gross, gross);
-        }
     }
 
     #[cold]
@@ -462,8 +443,8 @@ impl<E: Env> Manager<E> {
         }
         let in_magazines = class != NO_CLASS && self.magazines.load(Relaxed);
         let made = if in_magazines {
-            match self.refill(class) {
-                Some((id, cpu)) => return self.area(id, pages, cpu).ok_or(AllocError::NoMemory),
+            match self.refill(request, class) {
+                Some(area) => return Ok(area),
                 None => self.make_batch(request, class),
             }
         } else {
@@ -471,9 +452,7 @@ impl<E: Env> Manager<E> {
         };
         match made {
             Ok(area) => {
-                self.shared.allocs.fetch_add(1, Relaxed);
-                let gross = u64::from(pages + GUARD);
-                self.shared.alloc_gross.fetch_add(gross, Relaxed);
+                self.counters.alloc_shared(area.caller, pages);
                 Ok(area)
             }
             Err(e) => {
@@ -487,12 +466,11 @@ impl<E: Env> Manager<E> {
     }
 
     /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.
-    fn refill(&self, class: u16) -> Option<(Id, u32)> {
+    fn refill(&self, request: &Request, class: u16) -> Option<Area> {
         self.local.with(|cpu, local| {
             // The stock may have been out of reach rather than empty.
-            if let Some(id) = local.pop(class) {
-                self.count_alloc(cpu, gross_of(class));
-                return Some((id, cpu));
+            if let Some(area) = self.pop(cpu, local, request, class) {
+                return Some(area);
             }
             let full = self.depot.take(class)?;
             if local.clean_gross() > self.local_clean_max {
@@ -505,9 +483,7 @@ impl<E: Env> Manager<E> {
             if let Some(empty) = local.load(full) {
                 self.put_spare(local, empty);
             }
-            let id = local.pop(class)?;
-            self.count_alloc(cpu, gross_of(class));
-            Some((id, cpu))
+            self.pop(cpu, local, request, class)
         })?
     }
 
@@ -619,6 +595,7 @@ impl<E: Env> Manager<E> {
         Ok(Area {
             id,
             cpu: cpu_hint(),
+            caller: self.callers.number(request.caller),
             start,
             pages,
         })
@@ -636,9 +613,9 @@ impl<E: Env> Manager<E> {
 
     /// Makes an area Live: from now on lookup, pin and free find it. Any context.
     #[inline]
-    pub fn publish(&self, area: Area, payload: usize, caller: usize, kind: Kind) {
+    pub fn publish(&self, area: Area, payload: usize, kind: Kind) {
         if let Some(descriptor) = self.descriptors.get(area.id) {
-            descriptor.publish(payload, caller, kind, area.cpu);
+            descriptor.publish(payload, area.caller, kind, area.cpu);
         }
     }
 
@@ -733,19 +710,26 @@ impl<E: Env> Manager<E> {
         if class != NO_CLASS && self.lazy_max.load(Relaxed) != 0 && self.magazines.load(Relaxed) {
             let pushed = self
                 .local
-                .with(|cpu, local| self.push_lazy(cpu, local, class, id));
+                .with(|cpu, local| self.push_lazy(cpu, local, descriptor, class, id));
             match pushed {
                 Some(Retired::Kept) => return,
                 Some(Retired::HandedOn) => return self.push_back(),
                 Some(Retired::Not) | None => {}
             }
         }
-        self.retire_slow(id, class, descriptor.pages().saturating_add(GUARD));
+        self.retire_slow(id, descriptor, class);
     }
 
     /// Pushes to this CPU's lazy magazine.
     #[inline]
-    fn push_lazy(&self, cpu: u32, local: &mut Local, class: u16, id: Id) -> Retired {
+    fn push_lazy(
+        &self,
+        cpu: u32,
+        local: &mut Local,
+        descriptor: &Descriptor,
+        class: u16,
+        id: Id,
+    ) -> Retired {
         let mut pushed = local.push_lazy(class, id);
         if matches!(pushed, Pushed::NoMagazine) {
             if let Some(spare) = self.depot.take_spare() {
@@ -768,16 +752,9 @@ impl<E: Env> Manager<E> {
             }
             Pushed::NoMagazine => return Retired::Not,
         };
-        self.count_free(cpu, gross_of(class));
+        self.counters
+            .free(cpu, descriptor.caller(), descriptor.pages());
         retired
-    }
-
-    #[inline]
-    fn count_free(&self, cpu: u32, gross: u32) {
-        if let Some(counters) = self.counters.get(cpu as usize) {
-            bump(&counters.frees, 1);
-            bump(&counters.free_gross, gross);
-        }
     }
 
     /// Hands all lazy magazines of this CPU on.
@@ -810,7 +787,7 @@ impl<E: Env> Manager<E> {
     }
 
     #[cold]
-    fn retire_slow(&self, id: Id, class: u16, gross: u32) {
+    fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: u16) {
         let eager = self.lazy_max.load(Relaxed) == 0;
         if !eager && class != NO_CLASS && self.magazines.load(Relaxed) {
             // The stock has run out of empty magazines, or somebody else has it.
@@ -819,15 +796,16 @@ impl<E: Env> Manager<E> {
                     if let Some(spare) = local.keep_spare(spare) {
                         drop(self.depot.put_spare(spare));
                     }
-                    self.push_lazy(cpu, local, class, id)
+                    self.push_lazy(cpu, local, descriptor, class, id)
                 });
                 if matches!(pushed, Some(Retired::Kept | Retired::HandedOn)) {
                     return self.push_back();
                 }
             }
         }
-        self.shared.frees.fetch_add(1, Relaxed);
-        self.shared.free_gross.fetch_add(u64::from(gross), Relaxed);
+        let gross = descriptor.pages().saturating_add(GUARD);
+        self.counters
+            .free_shared(descriptor.caller(), descriptor.pages());
         let cpu = cpu_hint() as usize;
         if eager && self.env.may_sleep() {
             self.flush_one(id, class, gross);
@@ -1226,6 +1204,16 @@ impl<E: Env> Manager<E> {
         }
     }
 
+    /// The code address of a caller; 0 where it is not known.
+    pub fn caller(&self, id: CallerId) -> usize {
+        self.callers.address(id)
+    }
+
+    /// What a caller holds and has done.
+    pub fn caller_totals(&self, id: CallerId) -> counters::Totals {
+        self.counters.caller(id)
+    }
+
     // ---- upkeep ----
 
     /// Moves the stock of `cpu`, which no longer runs, to where others find it. Sleeps.
@@ -1251,29 +1239,20 @@ impl<E: Env> Manager<E> {
     /// All counters, each exact at rest; while others allocate, they need not be of one moment.
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
-        let mut allocs = shared.allocs.load(Relaxed);
-        let mut alloc_gross = shared.alloc_gross.load(Relaxed);
-        let mut frees = shared.frees.load(Relaxed);
-        let mut free_gross = shared.free_gross.load(Relaxed);
-        for cpu in self.counters.iter() {
-            frees = frees.wrapping_add(cpu.frees.load(Relaxed));
-            free_gross = free_gross.wrapping_add(cpu.free_gross.load(Relaxed));
-            allocs = allocs.wrapping_add(cpu.allocs.load(Relaxed));
-            alloc_gross = alloc_gross.wrapping_add(cpu.alloc_gross.load(Relaxed));
-        }
+        let totals = self.counters.totals();
         let cleaned = shared.cleaned_gross.load(Relaxed);
         let made = shared.made_gross.load(Relaxed);
         let dissolved = shared.dissolved_gross.load(Relaxed);
         let (descriptors, descriptor_bytes) = self.descriptors.footprint();
         let space = self.shards.free_space();
         Stats {
-            allocs,
-            frees,
-            live_gross: alloc_gross.wrapping_sub(free_gross),
-            lazy_gross: free_gross.wrapping_sub(cleaned),
+            allocs: totals.allocs,
+            frees: totals.frees,
+            live_gross: totals.alloc_gross.wrapping_sub(totals.free_gross),
+            lazy_gross: totals.free_gross.wrapping_sub(cleaned),
             stock_gross: made
                 .wrapping_add(cleaned)
-                .wrapping_sub(alloc_gross)
+                .wrapping_sub(totals.alloc_gross)
                 .wrapping_sub(dissolved),
             space,
             failures: shared.failures.load(Relaxed),
