@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# To be sourced by the scripts beside it: keeps what takes long to make.
+#
+# A kept thing is a folder in the cache, named after what it is and a hash of
+# the recipe that made it. It is made under another name and put in place by
+# rename, so whatever stands under its final name is whole. One lock per name:
+# two runs that need the same thing make it once, the second one waits.
+
+: "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
+cache=${VMAPCACHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmapcache}
+me=${0##*/}
+
+say() {
+	echo "$me: $*" >&2
+}
+
+die() {
+	say "$*"
+	exit 1
+}
+
+# recipe: a short hash of the recipe on standard input
+recipe() {
+	sha256sum | cut -c1-12
+}
+
+# discard FOLDER: removes it, also where it belongs to the ids of a user
+# namespace, and never what is mounted below it
+discard() {
+	rm -rf --one-file-system "$1" 2>/dev/null && return
+	own_namespace rm -rf --one-file-system "$1"
+}
+
+# own_namespace COMMAND...: runs it as root in a mount namespace of its own.
+# Who is not root becomes so in a user namespace, where the host allows that.
+own_namespace() {
+	if [ "$(id -u)" = 0 ]; then
+		unshare --mount --propagation private -- "$@"
+	else
+		unshare --user --map-root-user --map-auto --mount --propagation private -- "$@"
+	fi
+}
+
+# room MEGABYTES: stops early where the cache's disk cannot take that much
+room() {
+	free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "not enough room: $1 MB needed in $cache, $free MB free (VMAPCACHE_CACHE= names another place)"
+}
+
+# tries COMMAND...: for what needs the network. Three times, a little apart.
+tries() {
+	for pause in 3 10 0; do
+		"$@" && return
+		[ "$pause" = 0 ] || { say "did not work, once more in $pause s"; sleep "$pause"; }
+	done
+	say "gave up after 3 tries: is the network there?"
+	return 1
+}
+
+# keep NAME MEGABYTES COMMAND...: unless $cache/NAME is there, runs COMMAND
+# with one more argument, the path of an empty folder that is to become it
+keep() {
+	[ ! -d "$cache/$1" ] || return 0
+	kept=$1 megabytes=$2
+	shift 2
+	unfinished=$cache/unfinished/$kept
+	mkdir -p "$cache/unfinished" || die "cannot write to $cache"
+	exec 9>"$unfinished.lock"
+	flock -n 9 || { say "another run is making $kept, waiting for it"; flock 9; }
+	if [ ! -d "$cache/$kept" ]; then
+		discard "$unfinished" # of a run that was cut off
+		room "$megabytes"
+		trap 'discard "$unfinished"; exit 130' INT TERM HUP
+		mkdir "$unfinished"
+		if ! "$@" "$unfinished"; then
+			discard "$unfinished"
+			die "could not make $kept; nothing of it was kept, the next run starts it anew"
+		fi
+		mv -T "$unfinished" "$cache/$kept"
+		trap - INT TERM HUP
+	fi
+	exec 9>&-
+}
