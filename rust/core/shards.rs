@@ -9,8 +9,8 @@
 //!
 //! # Invariants
 //!
-//! - A shard has more tree nodes than pieces of areas in it, so that giving back never needs memory:
-//!   n pieces leave at most n + 1 extents between them.
+//! - A shard has the nodes that its pieces of areas may ever need ([`Extents::covers`]), so that
+//!   giving back never needs memory.
 
 use super::{
     extents::{self, Extents},
@@ -86,11 +86,7 @@ impl Shards {
         let shards = Table::try_new(count as usize, Mode::Sleep, |i| {
             let start = i as u32 * per_shard;
             let end = start.saturating_add(per_shard).min(pages);
-            let mut extents = Extents::new();
-            extents.donate(Extents::prepare(Mode::Sleep)?);
-            if end > start {
-                extents.free(start, end - start).map_err(|_| NoMemory)?;
-            }
+            let extents = Extents::new(start, end - start, Mode::Sleep)?;
             Ok(Padded(Shard {
                 space: Lock::new(Space { extents, pieces: 0 }, Class::Shard)?,
                 start,
@@ -130,8 +126,7 @@ impl Shards {
                 if let Some(chunk) = prepared.take() {
                     space.extents.donate(chunk);
                 }
-                let nodes = space.extents.count() as usize + space.extents.spare();
-                if nodes >= space.pieces as usize + 3 {
+                if space.extents.covers(space.pieces) {
                     return Ok(space);
                 }
             }
