@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The extents against a plain linear first fit: same addresses, always.
+
+mod common;
+
+use common::{Oracle, Rng};
+use core_tests::va::{
+    extents::{Extents, FreeError},
+    mem::Mode,
+};
+
+/// The extents, with the nodes they need, and the oracle beside them.
+struct Pair {
+    extents: Extents,
+    oracle: Oracle,
+    /// What is taken, as start and pages.
+    live: Vec<(u32, u32)>,
+}
+
+impl Pair {
+    fn new(start: u32, pages: u32) -> Self {
+        let extents = Extents::new(start, pages, Mode::Sleep).unwrap();
+        Self {
+            extents,
+            oracle: Oracle::new(start, pages),
+            live: Vec::new(),
+        }
+    }
+
+    fn reserve(&mut self) {
+        while !self.extents.covers(self.live.len() as u32) {
+            let chunk = Extents::prepare(Mode::Sleep).unwrap();
+            assert!(self.extents.donate(chunk).is_none());
+        }
+    }
+
+    #[track_caller]
+    fn alloc(&mut self, pages: u32, align: u32) -> Option<u32> {
+        self.reserve();
+        let got = self.extents.alloc(pages, align, &mut 0);
+        assert_eq!(
+            got,
+            self.oracle.alloc(pages, align),
+            "alloc({pages}, {align})"
+        );
+        if let Some(start) = got {
+            self.live.push((start, pages));
+        }
+        got
+    }
+
+    #[track_caller]
+    fn free(&mut self, start: u32) {
+        let i = self.live.iter().position(|l| l.0 == start).unwrap();
+        self.free_nth(i);
+    }
+
+    #[track_caller]
+    fn free_nth(&mut self, i: usize) {
+        let (start, pages) = self.live.swap_remove(i);
+        self.extents.free(start, pages).unwrap();
+        self.oracle.free(start, pages);
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        self.extents.validate().unwrap();
+        assert!(self.extents.iter_from(0).eq(self.oracle.iter()));
+        assert_eq!(self.extents.largest(), self.oracle.largest());
+        assert_eq!(self.extents.free_pages(), self.oracle.free_pages());
+        assert_eq!(self.extents.count() as usize, self.oracle.iter().count());
+    }
+}
+
+/// One kind of load.
+struct Mix {
+    pages: u32,
+    longest: u32,
+    /// Alignments are powers of two up to this exponent.
+    exp: u32,
+    /// Of 100 requests, how many want an alignment.
+    aligned: u32,
+    /// Areas that live at a time, about.
+    live: usize,
+}
+
+const MIXES: [Mix; 4] = [
+    Mix {
+        pages: 3_000,
+        longest: 8,
+        exp: 4,
+        aligned: 30,
+        live: 400,
+    },
+    Mix {
+        pages: 20_000,
+        longest: 64,
+        exp: 9,
+        aligned: 50,
+        live: 500,
+    },
+    Mix {
+        pages: 1 << 20,
+        longest: 3_000,
+        exp: 20,
+        aligned: 40,
+        live: 600,
+    },
+    // A shard of 1 TiB, so that the capped maxima matter.
+    Mix {
+        pages: 1 << 28,
+        longest: 200_000,
+        exp: 23,
+        aligned: 40,
+        live: 700,
+    },
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum CacheUse {
+    On,
+    Off,
+    Toggled,
+}
+
+fn differential(seed: u64, mix: &Mix, operations: u32, cache: CacheUse) {
+    let mut rng = Rng::new(seed);
+    // Shards begin anywhere.
+    let mut pair = Pair::new(rng.below(1 << 12), mix.pages);
+    pair.extents.set_cache(cache != CacheUse::Off);
+    for op in 0..operations {
+        if cache == CacheUse::Toggled && rng.below(50) == 0 {
+            pair.extents.set_cache(rng.below(2) == 0);
+        }
+        // Now the shard fills up, now it empties.
+        let filling = (op / 2_000) % 2 == 0;
+        let more = if pair.live.len() > mix.live * 2 {
+            10
+        } else if filling {
+            65
+        } else {
+            40
+        };
+        match rng.below(100) {
+            n if n < more => {
+                let align = if rng.below(100) < mix.aligned {
+                    rng.below(mix.exp + 1)
+                } else {
+                    0
+                };
+                // Mostly short ones.
+                let longest = 1 + rng.below(mix.longest);
+                pair.alloc(1 + rng.below(longest), 1 << align);
+            }
+            n if n < 97 && !pair.live.is_empty() => {
+                let i = rng.below(pair.live.len() as u32) as usize;
+                pair.free_nth(i);
+            }
+            97 => take_somewhere(&mut pair, &mut rng, mix),
+            98 => free_what_is_free(&mut pair, &mut rng),
+            _ => {
+                let start = rng.below(mix.pages);
+                assert_eq!(pair.extents.head_run(start), pair.oracle.head_run(start));
+                assert_eq!(pair.extents.tail_run(start), pair.oracle.tail_run(start));
+                let rest = pair.oracle.iter().filter(|e| e.0 + e.1 > start);
+                assert!(pair.extents.iter_from(start).eq(rest));
+            }
+        }
+        if op % 500 == 0 {
+            pair.check();
+        }
+    }
+    while !pair.live.is_empty() {
+        pair.free_nth(0);
+    }
+    pair.check();
+    assert_eq!(pair.extents.count(), 1);
+}
+
+fn take_somewhere(pair: &mut Pair, rng: &mut Rng, mix: &Mix) {
+    let (start, pages) = (rng.below(mix.pages), 1 + rng.below(mix.longest));
+    pair.reserve();
+    let got = pair.extents.take_at(start, pages);
+    assert_eq!(got, pair.oracle.take_at(start, pages));
+    if got {
+        pair.live.push((start, pages));
+    }
+}
+
+fn free_what_is_free(pair: &mut Pair, rng: &mut Rng) {
+    let Some(&(start, pages)) = pair.live.first() else {
+        return;
+    };
+    let Some((free, length)) = pair.oracle.iter().nth(rng.below(3) as usize) else {
+        return;
+    };
+    let wrong = [
+        (free, 1),
+        (free + length - 1, 1),
+        (free, length),
+        (start, free.saturating_sub(start) + 1),
+    ];
+    for (start, pages) in wrong {
+        if pair.oracle.is_free(start, pages) != Some(false) {
+            assert_eq!(pair.extents.free(start, pages), Err(FreeError::Overlap));
+        }
+    }
+    // And once more after it is given back.
+    pair.free(start);
+    assert_eq!(pair.extents.free(start, pages), Err(FreeError::Overlap));
+}
+
+/// 16 seeds, 1,152,000 operations, a third of them each with the cache on, off, and switched.
+fn seeds(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        for (m, mix) in MIXES.iter().enumerate() {
+            for cache in [CacheUse::On, CacheUse::Off, CacheUse::Toggled] {
+                differential(seed * 31 + m as u64, mix, 6_000, cache);
+            }
+        }
+    }
+}
+
+#[test]
+fn same_as_linear_first_fit_seeds_0_to_7() {
+    seeds(0..8);
+}
+
+#[test]
+fn same_as_linear_first_fit_seeds_8_to_15() {
+    seeds(8..16);
+}
+
+#[test]
+fn nothing_is_asked_for() {
+    let mut pair = Pair::new(0, 100);
+    assert_eq!(pair.extents.alloc(0, 1, &mut 0), None);
+    assert_eq!(pair.extents.alloc(1, 0, &mut 0), None);
+    assert_eq!(pair.extents.alloc(1, 3, &mut 0), None);
+    assert!(!pair.extents.take_at(5, 0));
+    assert_eq!(pair.extents.free(5, 0), Err(FreeError::Outside));
+    pair.check();
+}
+
+#[test]
+fn a_shard_of_nothing() {
+    let mut pair = Pair::new(7, 0);
+    assert_eq!(pair.alloc(1, 1), None);
+    assert!(!pair.extents.take_at(7, 1));
+    assert_eq!(pair.extents.free(7, 1), Err(FreeError::Outside));
+    pair.check();
+}
+
+#[test]
+fn the_whole_shard() {
+    for cached in [true, false] {
+        let mut pair = Pair::new(0, 1 << 20);
+        pair.extents.set_cache(cached);
+        assert_eq!(pair.alloc((1 << 20) + 1, 1), None);
+        // Twice: the second one must not be led astray by what the first left behind.
+        for _ in 0..2 {
+            assert_eq!(pair.alloc(1 << 20, 1 << 20), Some(0));
+            assert_eq!(pair.extents.largest(), 0);
+            assert_eq!(pair.alloc(1, 1), None);
+            pair.check();
+            pair.free(0);
+            pair.check();
+        }
+    }
+}
+
+/// Alignments of 16 KiB, 32 KiB, 2 MiB, 1 GiB and of the whole arena of 4 GiB.
+#[test]
+fn alignments_above_a_page() {
+    const ARENA: u32 = 1 << 20;
+    for cached in [true, false] {
+        for align in [0x4, 0x8, 0x200, 0x4_0000, ARENA] {
+            let mut pair = Pair::new(0, ARENA);
+            pair.extents.set_cache(cached);
+            // Page 0 is taken: the first multiple is not where the extent begins.
+            assert_eq!(pair.alloc(1, 1), Some(0));
+            let second = (align < ARENA).then_some(align);
+            assert_eq!(pair.alloc(2, align), second);
+            // Between the two there is room for smaller ones still.
+            assert_eq!(pair.alloc(1, 2), Some(2));
+            assert_eq!(pair.alloc(1, 1), Some(1));
+            pair.check();
+            pair.free(0);
+            assert_eq!(pair.alloc(1, align), Some(0));
+            pair.check();
+        }
+    }
+}
+
+/// Alignments beyond those that have maxima of their own.
+#[test]
+fn alignments_above_1_gib() {
+    for cached in [true, false] {
+        let mut pair = Pair::new(1, u32::MAX - 1);
+        pair.extents.set_cache(cached);
+        for start in [1 << 30, 2 << 30, 3 << 30] {
+            assert_eq!(pair.alloc(1 << 20, 1 << 30), Some(start));
+        }
+        assert_eq!(pair.alloc(1 << 20, 1 << 30), None);
+        assert_eq!(pair.alloc(1 << 20, 1 << 31), None);
+        pair.free(2 << 30);
+        assert_eq!(pair.alloc(1 << 20, 1 << 31), Some(2 << 30));
+        pair.check();
+    }
+}
+
+/// The end of the page numbers: nothing wraps to 0.
+#[test]
+fn the_last_page() {
+    for cached in [true, false] {
+        let mut pair = Pair::new(u32::MAX - 100, 100);
+        pair.extents.set_cache(cached);
+        assert_eq!(pair.alloc(4, 256), None);
+        assert_eq!(pair.alloc(4, 1 << 31), None);
+        assert_eq!(pair.alloc(u32::MAX, 1), None);
+        assert_eq!(pair.alloc(2, 32), Some(u32::MAX - 95));
+        assert_eq!(pair.alloc(100, 1), None);
+        assert!(!pair.extents.take_at(u32::MAX - 1, 2));
+        assert!(!pair.extents.take_at(u32::MAX - 1, u32::MAX));
+        assert_eq!(pair.extents.free(u32::MAX - 1, 2), Err(FreeError::Outside));
+        assert_eq!(
+            pair.extents.free(u32::MAX - 1, u32::MAX),
+            Err(FreeError::Outside)
+        );
+        assert!(pair.extents.take_at(u32::MAX - 1, 1) && pair.oracle.take_at(u32::MAX - 1, 1));
+        pair.check();
+        // More pages than there are numbers.
+        let extents = Extents::new(u32::MAX - 10, 100, Mode::Sleep).unwrap();
+        assert_eq!(extents.free_pages(), 10);
+        assert_eq!(
+            Extents::new(u32::MAX, 100, Mode::Sleep).unwrap().largest(),
+            0
+        );
+    }
+}
+
+/// Freed behind the cache: the next request of the same size goes there.
+#[test]
+fn freed_behind_the_cache() {
+    let mut pair = Pair::new(0, 1_000);
+    for i in 0..10 {
+        assert_eq!(pair.alloc(10, 1), Some(i * 10));
+    }
+    pair.free(30);
+    pair.check();
+    assert_eq!(pair.alloc(10, 1), Some(30));
+    assert_eq!(pair.alloc(10, 1), Some(100));
+    // Two that are too short alone, but not together; the second joins them, then a third comes
+    // before both.
+    for start in [50, 40, 10] {
+        pair.free(start);
+        pair.check();
+    }
+    assert_eq!(pair.alloc(20, 1), Some(40));
+    assert_eq!(pair.alloc(10, 1), Some(10));
+    assert_eq!(pair.alloc(10, 1), Some(110));
+    pair.check();
+}
+
+/// Something freed behind the cache that is too short for it, and then is asked for.
+#[test]
+fn smaller_than_the_hole() {
+    let mut pair = Pair::new(0, 1_000);
+    let small: Vec<_> = (0..5).map(|_| pair.alloc(3, 1).unwrap()).collect();
+    pair.alloc(50, 1);
+    pair.free(small[1]);
+    assert_eq!(pair.alloc(50, 1), Some(65));
+    assert_eq!(pair.alloc(4, 1), Some(115));
+    assert_eq!(pair.alloc(3, 1), Some(small[1]));
+    pair.free(small[3]);
+    assert_eq!(pair.alloc(4, 1), Some(119));
+    assert_eq!(pair.alloc(2, 1), Some(small[3]));
+    pair.check();
+}
+
+/// A smaller size than that for which the cache was left where it is.
+#[test]
+fn smaller_size() {
+    let mut pair = Pair::new(0, 1_000);
+    let first = pair.alloc(5, 1).unwrap();
+    pair.alloc(1, 1);
+    pair.free(first);
+    assert_eq!(pair.alloc(20, 1), Some(6));
+    for size in [10, 6] {
+        // Fits nowhere before, although it is smaller.
+        assert!(pair.alloc(size, 1) > Some(6));
+    }
+    assert_eq!(pair.alloc(5, 1), Some(0));
+    pair.check();
+}
+
+/// A smaller alignment than that for which the cache was left where it is.
+#[test]
+fn smaller_alignment() {
+    for align in [0x4, 0x8, 0x200, 0x4_0000] {
+        let mut pair = Pair::new(1, 1 << 20);
+        assert_eq!(pair.alloc(3, align), Some(align));
+        assert!(pair.alloc(3, align) > Some(align));
+        // Both fit in front, the second one only because it need not be aligned at all.
+        if align > 4 {
+            assert_eq!(pair.alloc(3, align / 2), Some(align / 2));
+        }
+        assert_eq!(pair.alloc(3, 1), Some(1));
+        pair.check();
+    }
+}
+
+/// The guard page is part of the request: what is too short by it alone is passed over, and the
+/// cache knows.
+#[test]
+fn guard_page() {
+    const GUARD: u32 = 1;
+    let mut pair = Pair::new(0, 1_000);
+    assert_eq!(pair.alloc(4, 1), Some(0));
+    assert_eq!(pair.alloc(1 + GUARD, 1), Some(4));
+    pair.free(0);
+    // 4 pages are free in front: enough for 3 and a guard, not for 4 and a guard.
+    assert_eq!(pair.alloc(4 + GUARD, 1), Some(6));
+    assert_eq!(pair.alloc(3 + GUARD, 1), Some(0));
+    pair.check();
+}
+
+/// A free never needs a node where the reserve was kept: every second piece goes back first.
+#[test]
+fn freeing_needs_no_memory() {
+    let mut pair = Pair::new(0, 30_000);
+    while pair.alloc(1, 1).is_some() {}
+    // Each second piece, then the rest, in an order that merges on both sides at last.
+    let mut order: Vec<u32> = (0..30_000).step_by(2).collect();
+    order.extend((1..30_000).step_by(2));
+    for start in order {
+        pair.extents.free(start, 1).unwrap();
+    }
+    pair.extents.validate().unwrap();
+    assert_eq!(pair.extents.count(), 1);
+    // And the bound is not far from what is needed: 15,000 extents at the worst.
+    assert!(pair.extents.spare() < 15_200);
+}
+
+/// Without a node nothing changes.
+#[test]
+fn no_node() {
+    let mut extents = Extents::new(0, 1_000, Mode::Sleep).unwrap();
+    let mut start = 1;
+    while extents.spare() > 0 {
+        assert!(extents.take_at(start, 1));
+        start += 2;
+    }
+    let before: Vec<_> = extents.iter_from(0).collect();
+    assert!(!extents.take_at(501, 1));
+    assert_eq!(extents.alloc(2, 512, &mut 0), None);
+    extents.validate().unwrap();
+    assert!(extents.iter_from(0).eq(before));
+    assert!(extents.take_at(500, 500));
+    assert_eq!(extents.free(700, 1), Err(FreeError::NoNode));
+    extents.validate().unwrap();
+    assert!(extents
+        .donate(Extents::prepare(Mode::Sleep).unwrap())
+        .is_none());
+    assert_eq!(extents.free(700, 1), Ok(()));
+    extents.validate().unwrap();
+}
+
+/// `n` areas at 16 KiB alignment, lazily freed and not yet purged: each leaves a hole that the next
+/// cannot use. Returns extents visited by each of the next few requests.
+fn visited_behind(n: u32, cached: bool) -> Vec<u32> {
+    let mut extents = Extents::new(0, 1 << 22, Mode::Sleep).unwrap();
+    for pieces in 0..n {
+        while !extents.covers(pieces) {
+            extents.donate(Extents::prepare(Mode::Sleep).unwrap());
+        }
+        extents.alloc(2, 4, &mut 0).unwrap();
+    }
+    extents.set_cache(cached);
+    let mut visited = Vec::new();
+    for pieces in n..n + 10 {
+        while !extents.covers(pieces) {
+            extents.donate(Extents::prepare(Mode::Sleep).unwrap());
+        }
+        let mut count = 0;
+        assert_eq!(extents.alloc(2, 4, &mut count), Some(4 * pieces));
+        visited.push(count);
+    }
+    extents.validate().unwrap();
+    visited
+}
+
+/// The regression that the free-area cache cures.
+#[test]
+fn visited_with_and_without_the_cache() {
+    for n in [100, 1_000, 10_000, 100_000] {
+        let with = visited_behind(n, true);
+        // The first one has no cache yet, and the tree alone to go by.
+        assert!(with[0] <= 2 * (n.ilog2() + 1), "{n}: {with:?}");
+        assert!(with[1..].iter().all(|&v| v <= 4), "{n}: {with:?}");
+        let without = visited_behind(n, false);
+        assert!(without.iter().all(|&v| v >= n), "{n}: {without:?}");
+    }
+}
+
+/// No worst case: whatever is asked for, with the cache of no use, a search looks at O(log n).
+#[test]
+fn visited_when_the_cache_is_of_no_use() {
+    const HOLES: u32 = 50_000;
+    let mut rng = Rng::new(4);
+    let mut extents = Extents::new(0, HOLES * 16 + 64, Mode::Sleep).unwrap();
+    for pieces in 0..HOLES {
+        while !extents.covers(pieces) {
+            extents.donate(Extents::prepare(Mode::Sleep).unwrap());
+        }
+        // Holes of 1 to 14 pages at all offsets.
+        let start = pieces * 16 + rng.below(8);
+        assert!(extents.take_at(start, 1 + rng.below(8)));
+    }
+    let mut most = 0;
+    for _ in 0..20_000 {
+        // Big and small, aligned and not, by turns: each one resets the cache.
+        let (pages, align) = (1 + rng.below(15), 1 << rng.below(6));
+        extents.set_cache(true);
+        let mut visited = 0;
+        if let Some(start) = extents.alloc(pages, align, &mut visited) {
+            extents.free(start, pages).unwrap();
+        }
+        most = most.max(visited);
+    }
+    assert!(most <= 2 * (HOLES.ilog2() + 1), "{most}");
+    extents.validate().unwrap();
+}
