@@ -10,7 +10,11 @@
 use super::{
     callers::{CallerId, CALLERS},
     mem::{Mode, NoMemory, Table},
-    sync::{AtomicU64, Ordering::Relaxed, Padded},
+    sync::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+        Padded,
+    },
     GUARD,
 };
 
@@ -45,6 +49,13 @@ impl Cpu {
             sizes: ::core::array::from_fn(|_| AtomicU64::new(0)),
             callers: Table::new(CALLERS, Mode::Sleep, |_| PerCaller::default())?,
         })
+    }
+
+    /// Counts an operation of this CPU, after everything else that it counts.
+    #[inline]
+    fn count(&self) {
+        let operations = self.operations.load(Relaxed);
+        self.operations.store(operations.wrapping_add(1), Release);
     }
 }
 
@@ -129,7 +140,7 @@ impl Counters {
             if let Some(size) = own.sizes.get(size_of(pages)) {
                 bump(size, 1);
             }
-            bump(&own.operations, 1);
+            own.count();
         }
     }
 
@@ -144,7 +155,7 @@ impl Counters {
             if let Some(size) = own.sizes.get(size_of(pages)) {
                 bump(size, 1u64.wrapping_neg());
             }
-            bump(&own.operations, 1);
+            own.count();
         }
     }
 
@@ -159,7 +170,7 @@ impl Counters {
         if let Some(size) = self.shared.sizes.get(size_of(pages)) {
             size.fetch_add(1, Relaxed);
         }
-        self.shared.operations.fetch_add(1, Relaxed);
+        self.shared.operations.fetch_add(1, Release);
     }
 
     /// Counts a free anywhere, off the fast path.
@@ -173,7 +184,7 @@ impl Counters {
         if let Some(size) = self.shared.sizes.get(size_of(pages)) {
             size.fetch_sub(1, Relaxed);
         }
-        self.shared.operations.fetch_add(1, Relaxed);
+        self.shared.operations.fetch_add(1, Release);
     }
 
     fn all(&self) -> impl Iterator<Item = &Cpu> {
@@ -186,7 +197,7 @@ impl Counters {
     /// Operations counted so far: the generation of all totals.
     pub fn generation(&self) -> u64 {
         self.all()
-            .fold(0, |sum, cpu| sum.wrapping_add(cpu.operations.load(Relaxed)))
+            .fold(0, |sum, cpu| sum.wrapping_add(cpu.operations.load(Acquire)))
     }
 
     /// What one caller holds and has done.

@@ -34,7 +34,10 @@
 //! - No extent before `cache.node` can serve `cache.pages` or more at an alignment of
 //!   `1 << cache.exp` or more, and none is longer than `cache.hole`.
 
-use super::mem::{Mode, NoMemory, Table};
+use super::{
+    counters::{size_of, SIZES},
+    mem::{Mode, NoMemory, Table},
+};
 
 /// No node.
 const NIL: u32 = u32::MAX;
@@ -195,6 +198,8 @@ pub struct Extents {
     /// Nodes in the tree.
     count: u32,
     free: u32,
+    /// Extents in the tree by size.
+    sizes: [u32; SIZES],
     cached: bool,
     cache: Cache,
 }
@@ -220,6 +225,7 @@ impl Extents {
             nodes: 0,
             count: 0,
             free: 0,
+            sizes: [0; SIZES],
             cached: true,
             cache: Cache::RESET,
         };
@@ -272,6 +278,11 @@ impl Extents {
         let worst = u64::from(pieces) + u64::from(self.count) + 3;
         let full = (self.nodes / CHUNK) as usize >= self.chunks.len();
         u64::from(self.nodes) * 2 >= worst || full
+    }
+
+    /// Free extents by size, as [`size_of`] sorts them.
+    pub fn sizes(&self) -> &[u32; SIZES] {
+        &self.sizes
     }
 
     /// Number of free extents.
@@ -363,6 +374,7 @@ impl Extents {
         }
         let cache_start = self.at(self.cache.node).map_or(u32::MAX, |n| n.start);
         let joined_next = next_range.filter(|&(s, _)| s == end);
+        let joined_before = self.at(floor).map_or(0, |n| n.pages());
         let joined = match (floor_end == Some(start), joined_next) {
             (true, Some((_, next_end))) => {
                 self.remove(next);
@@ -379,6 +391,13 @@ impl Extents {
             }
             (false, None) => self.insert(floor, start, end).ok_or(FreeError::NoNode)?,
         };
+        let before = floor_end
+            .filter(|&e| e == start)
+            .map_or(0, |_| joined_before);
+        let after = joined_next.map_or(0, |(s, e)| e.wrapping_sub(s));
+        self.tally(before, false);
+        self.tally(after, false);
+        self.tally(before.saturating_add(pages).saturating_add(after), true);
         self.free = self.free.saturating_add(pages);
         self.note_freed(joined, cache_start);
         Ok(())
@@ -582,7 +601,21 @@ impl Extents {
             }
         };
         self.free = self.free.wrapping_sub(pages);
+        self.tally(node.pages(), false);
+        self.tally(start.wrapping_sub(node.start), true);
+        self.tally(node.end.wrapping_sub(end), true);
         Some(next)
+    }
+
+    /// Counts an extent that came or went, if it has any pages.
+    fn tally(&mut self, pages: u32, came: bool) {
+        if let Some(size) = self.sizes.get_mut(size_of(pages)).filter(|_| pages > 0) {
+            *size = if came {
+                size.wrapping_add(1)
+            } else {
+                size.wrapping_sub(1)
+            };
+        }
     }
 
     /// Moves the ends of node `i`.
@@ -851,6 +884,7 @@ impl Extents {
             "the root has a parent",
         )?;
         let (mut count, mut free) = (0, 0u32);
+        let mut sizes = [0u32; SIZES];
         let mut last = None;
         let mut past_cache = self.cache.node == NIL && self.count == 0;
         let mut i = self.first(self.root);
@@ -895,6 +929,9 @@ impl Extents {
                 )?;
             }
             (count, free, last) = (count + 1, free + n.pages(), Some(n.end));
+            if let Some(size) = sizes.get_mut(size_of(n.pages())) {
+                *size += 1;
+            }
             i = self.next(i);
         }
         check(
@@ -907,6 +944,7 @@ impl Extents {
         )?;
         check(count == self.count, "wrong number of extents")?;
         check(free == self.free, "wrong number of free pages")?;
+        check(sizes == self.sizes, "wrong numbers of sizes")?;
         let mut unused = 0;
         let mut i = self.unused;
         while let Some(n) = self.at(i) {

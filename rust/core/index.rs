@@ -18,7 +18,7 @@ use super::{
     mem::{boxed, Box, Mode, NoMemory, Table},
     sync::{
         AtomicU32, OnceBox,
-        Ordering::{Acquire, Relaxed, Release},
+        Ordering::{Acquire, Release},
     },
 };
 

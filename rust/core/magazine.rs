@@ -463,6 +463,21 @@ impl Depot {
         Some(magazine)
     }
 
+    /// Takes out all magazines of one class that has any, looking from bin `*bin` on.
+    pub fn take_any(&self, bin: &mut usize) -> Option<Chain> {
+        while self.gross() > 0 {
+            let mut at = self.bins.get(*bin)?.lock();
+            self.locks.fetch_add(1, Relaxed);
+            if let Some(chain) = at.heads.iter_mut().find(|chain| !chain.is_empty()) {
+                let taken = chain.take();
+                self.gross.fetch_sub(taken.gross(), Relaxed);
+                return Some(taken);
+            }
+            *bin += 1;
+        }
+        None
+    }
+
     /// Puts a clean magazine in. What is in a magazine that is not full moves over to the one that
     /// lies on top, as far as it fits, so that the depot does not fill with halves; `rounds` is what
     /// fits. A magazine that became empty is given back.

@@ -27,6 +27,7 @@ pub mod callers;
 pub mod counters;
 pub mod extents;
 pub mod index;
+pub mod info;
 pub mod magazine;
 pub mod mem;
 pub mod purge;
@@ -37,6 +38,7 @@ use area::{Descriptor, Descriptors, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
 use callers::{CallerId, Callers};
 use counters::Counters;
 use index::Index;
+use info::{Generations, Info};
 use magazine::{class_of, Chain, Depot, Local, Magazine, Pushed};
 use mem::{Box, Mode, NoMemory, Table};
 use purge::{Epochs, List, Plan, Planner, Range, Stack};
@@ -252,6 +254,8 @@ struct SharedCounters {
     /// Lazy pages that became clean.
     cleaned_gross: AtomicU64,
     cleaned_areas: AtomicU64,
+    /// Counts changes of the four above, after each.
+    moved: AtomicU64,
     failures: AtomicU64,
     purges: AtomicU64,
     flushes_full: AtomicU64,
@@ -310,6 +314,10 @@ pub struct Manager<E: Env> {
     callers: Callers,
     counters: Counters,
     shared: Padded<SharedCounters>,
+    info: info::Cache,
+    info_cache: AtomicBool,
+    info_hits: AtomicU64,
+    info_misses: AtomicU64,
 }
 
 impl<E: Env> Manager<E> {
@@ -354,6 +362,10 @@ impl<E: Env> Manager<E> {
             callers: Callers::new()?,
             counters: Counters::new(cpus)?,
             shared: Padded(SharedCounters::default()),
+            info: info::Cache::new()?,
+            info_cache: AtomicBool::new(true),
+            info_hits: AtomicU64::new(0),
+            info_misses: AtomicU64::new(0),
         };
         manager.set_lazy_max(config.lazy_max_pages);
         Ok(manager)
@@ -592,6 +604,7 @@ impl<E: Env> Manager<E> {
             }
         };
         self.shared.made_gross.fetch_add(u64::from(gross), Relaxed);
+        self.shared.moved.fetch_add(1, Release);
         Ok(Area {
             id,
             cpu: cpu_hint(),
@@ -925,7 +938,7 @@ impl<E: Env> Manager<E> {
             }
         }
         let mut loose = List::default();
-        if how != Purge::Step {
+        if how != Purge::Step || lazy.is_empty() {
             for own in self.loose.iter() {
                 let mut list = own.stack.take();
                 if !list.is_empty() {
@@ -955,12 +968,12 @@ impl<E: Env> Manager<E> {
             self.env.resched();
         }
         if how == Purge::Drain {
-            for class in 0..magazine::CLASSES as u16 {
-                while let Some(magazine) = self.depot.take(class) {
-                    clean.push(magazine);
+            let mut bin = 0;
+            while let Some(mut chain) = self.depot.take_any(&mut bin) {
+                while let Some(magazine) = chain.pop() {
+                    self.dissolve_magazine(&magazine);
                 }
             }
-            drop(self.depot.take_spares());
         }
         while let Some(magazine) = clean.pop() {
             self.dissolve_magazine(&magazine);
@@ -1027,6 +1040,7 @@ impl<E: Env> Manager<E> {
     fn cleaned(&self, areas: u64, gross: u64) {
         self.shared.cleaned_areas.fetch_add(areas, Relaxed);
         self.shared.cleaned_gross.fetch_add(gross, Relaxed);
+        self.shared.moved.fetch_add(1, Release);
     }
 
     fn dissolve_magazine(&self, magazine: &Magazine) {
@@ -1064,8 +1078,9 @@ impl<E: Env> Manager<E> {
 
     /// Turns all magazines of the depot into free extents. Does not sleep.
     fn dissolve_depot(&self) {
-        for class in 0..magazine::CLASSES as u16 {
-            while let Some(magazine) = self.depot.take(class) {
+        let mut bin = 0;
+        while let Some(mut chain) = self.depot.take_any(&mut bin) {
+            while let Some(magazine) = chain.pop() {
                 for ids in magazine.ids().chunks(shards::STEP) {
                     self.dissolve(ids);
                 }
@@ -1096,6 +1111,7 @@ impl<E: Env> Manager<E> {
             self.descriptors.give_back(id);
         }
         self.shared.dissolved_gross.fetch_add(gross, Release);
+        self.shared.moved.fetch_add(1, Release);
         gross
     }
 
@@ -1214,6 +1230,70 @@ impl<E: Env> Manager<E> {
         self.counters.caller(id)
     }
 
+    // ---- what it all looks like ----
+
+    /// Switches the cached record of [`Self::info`].
+    pub fn set_info_cache(&self, on: bool) {
+        self.info_cache.store(on, Relaxed);
+    }
+
+    /// What the arena looks like, and whether that came from the cache. Any context; no lock that an
+    /// allocation or a free waits for is taken. Exact at rest; while others allocate, each part is
+    /// what a sum over CPUs saw.
+    pub fn info(&self) -> (Info, bool) {
+        // The generations first: see the invariants of info.rs.
+        let generations = Generations {
+            areas: self
+                .counters
+                .generation()
+                .wrapping_add(self.shared.moved.load(Acquire)),
+            space: self.shards.generation(),
+        };
+        let cached = if self.info_cache.load(Relaxed) {
+            self.info.load()
+        } else {
+            None
+        };
+        if let Some(info) = cached.filter(|info| info.generations == generations) {
+            self.info_hits.fetch_add(1, Relaxed);
+            return (info, true);
+        }
+        self.info_misses.fetch_add(1, Relaxed);
+        let info = Info {
+            generations,
+            areas: match &cached {
+                Some(info) if info.generations.areas == generations.areas => info.areas,
+                _ => self.areas(),
+            },
+            space: match &cached {
+                Some(info) if info.generations.space == generations.space => info.space,
+                _ => self.shards.space(),
+            },
+        };
+        self.info.store(&info);
+        (info, false)
+    }
+
+    fn areas(&self) -> info::Areas {
+        let totals = self.counters.totals();
+        let cleaned = self.shared.cleaned_gross.load(Relaxed);
+        let made = self.shared.made_gross.load(Relaxed);
+        let dissolved = self.shared.dissolved_gross.load(Relaxed);
+        info::Areas {
+            totals,
+            lazy_gross: totals.free_gross.wrapping_sub(cleaned),
+            stock_gross: made
+                .wrapping_add(cleaned)
+                .wrapping_sub(totals.alloc_gross)
+                .wrapping_sub(dissolved),
+            sizes: self.counters.sizes(),
+            top: info::top((0..callers::CALLERS as CallerId).map(|caller| info::Top {
+                caller,
+                totals: self.counters.caller(caller),
+            })),
+        }
+    }
+
     // ---- upkeep ----
 
     /// Moves the stock of `cpu`, which no longer runs, to where others find it. Sleeps.
@@ -1239,21 +1319,18 @@ impl<E: Env> Manager<E> {
     /// All counters, each exact at rest; while others allocate, they need not be of one moment.
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
-        let totals = self.counters.totals();
-        let cleaned = shared.cleaned_gross.load(Relaxed);
-        let made = shared.made_gross.load(Relaxed);
-        let dissolved = shared.dissolved_gross.load(Relaxed);
+        let areas = self.areas();
         let (descriptors, descriptor_bytes) = self.descriptors.footprint();
-        let space = self.shards.free_space();
+        let space = self.shards.space().free;
         Stats {
-            allocs: totals.allocs,
-            frees: totals.frees,
-            live_gross: totals.alloc_gross.wrapping_sub(totals.free_gross),
-            lazy_gross: totals.free_gross.wrapping_sub(cleaned),
-            stock_gross: made
-                .wrapping_add(cleaned)
-                .wrapping_sub(totals.alloc_gross)
-                .wrapping_sub(dissolved),
+            allocs: areas.totals.allocs,
+            frees: areas.totals.frees,
+            live_gross: areas
+                .totals
+                .alloc_gross
+                .wrapping_sub(areas.totals.free_gross),
+            lazy_gross: areas.lazy_gross,
+            stock_gross: areas.stock_gross,
             space,
             failures: shared.failures.load(Relaxed),
             purges: shared.purges.load(Relaxed),
@@ -1261,7 +1338,7 @@ impl<E: Env> Manager<E> {
             flushes_range: shared.flushes_range.load(Relaxed),
             flushes_spared: shared.flushes_shared.load(Relaxed),
             cleaned_areas: shared.cleaned_areas.load(Relaxed),
-            cleaned_gross: cleaned,
+            cleaned_gross: shared.cleaned_gross.load(Relaxed),
             waits: shared.waits.load(Relaxed),
             retries: shared.retries.load(Relaxed),
             steps: shared.steps.load(Relaxed),
@@ -1282,6 +1359,8 @@ impl<E: Env> Manager<E> {
             descriptors,
             descriptor_bytes,
             index_bytes: self.index.footprint(),
+            info_hits: self.info_hits.load(Relaxed),
+            info_misses: self.info_misses.load(Relaxed),
         }
     }
 }
@@ -1329,4 +1408,7 @@ pub struct Stats {
     pub descriptors: u32,
     pub descriptor_bytes: usize,
     pub index_bytes: usize,
+    /// Readers of [`Manager::info`] that found the record fresh, and that did not.
+    pub info_hits: u64,
+    pub info_misses: u64,
 }

@@ -13,10 +13,16 @@
 //!   giving back never needs memory.
 
 use super::{
+    counters::SIZES,
     extents::{self, Extents},
+    info::Space,
     mem::{Mode, NoMemory, Table},
     purge::Range,
-    sync::{AtomicU64, Class, Lock, LockGuard, Ordering::Relaxed, Padded},
+    sync::{
+        fence, spin_loop, AtomicU32, AtomicU64, Class, Lock, LockGuard,
+        Ordering::{Acquire, Relaxed, Release},
+        Padded,
+    },
 };
 
 /// Shards at most: the spanning search keeps a word for each on the stack.
@@ -25,16 +31,78 @@ pub const SHARDS_MAX: u32 = 64;
 /// Areas given back under one lock hold at most.
 pub const STEP: usize = 32;
 
-struct Space {
+struct Held {
     extents: Extents,
     /// Pieces of areas that were taken out of `extents`.
     pieces: u32,
 }
 
 struct Shard {
-    space: Lock<Space>,
+    space: Lock<Held>,
     start: u32,
     end: u32,
+    /// What `space` looked like after the last change, for readers without the lock. Written under
+    /// it; whole where as many changes ended as began.
+    began: AtomicU64,
+    ended: AtomicU64,
+    shown: [AtomicU32; SHOWN],
+}
+
+/// What a shard shows of its extents.
+#[derive(Clone, Copy)]
+struct Seen {
+    free: u32,
+    count: u32,
+    largest: u32,
+    head: u32,
+    tail: u32,
+    sizes: [u32; SIZES],
+}
+
+const SHOWN: usize = 5 + SIZES;
+
+impl Shard {
+    /// Shows what changed. Under the lock.
+    fn show(&self, extents: &Extents) {
+        let number = self.began.load(Relaxed).wrapping_add(1);
+        self.began.store(number, Relaxed);
+        fence(Release);
+        let words = [
+            extents.free_pages(),
+            extents.count(),
+            extents.largest(),
+            extents.head_run(self.start),
+            extents.tail_run(self.end),
+        ];
+        let words = words.iter().chain(extents.sizes());
+        for (shown, word) in self.shown.iter().zip(words) {
+            shown.store(*word, Relaxed);
+        }
+        self.ended.store(number, Release);
+    }
+
+    /// What was shown last. Takes no lock; repeats while somebody changes it.
+    fn look(&self) -> Seen {
+        loop {
+            let ended = self.ended.load(Acquire);
+            let mut words = self.shown.iter().map(|word| word.load(Relaxed));
+            let mut next = || words.next().unwrap_or_default();
+            let seen = Seen {
+                free: next(),
+                count: next(),
+                largest: next(),
+                head: next(),
+                tail: next(),
+                sizes: ::core::array::from_fn(|_| next()),
+            };
+            // Pairs with the fence in `show`.
+            fence(Acquire);
+            if self.began.load(Relaxed) == ended {
+                return seen;
+            }
+            spin_loop();
+        }
+    }
 }
 
 /// All shards of an arena.
@@ -86,12 +154,17 @@ impl Shards {
         let shards = Table::try_new(count as usize, Mode::Sleep, |i| {
             let start = i as u32 * per_shard;
             let end = start.saturating_add(per_shard).min(pages);
-            let extents = Extents::new(start, end - start, Mode::Sleep)?;
-            Ok(Padded(Shard {
-                space: Lock::new(Space { extents, pieces: 0 }, Class::Shard)?,
+            let extents = Extents::new(start, end.saturating_sub(start), Mode::Sleep)?;
+            let shard = Shard {
                 start,
                 end,
-            }))
+                began: AtomicU64::new(0),
+                ended: AtomicU64::new(0),
+                shown: ::core::array::from_fn(|_| AtomicU32::new(0)),
+                space: Lock::new(Held { extents, pieces: 0 }, Class::Shard)?,
+            };
+            shard.show(&shard.space.lock().extents);
+            Ok(Padded(shard))
         })?;
         Ok(Self {
             shards,
@@ -107,7 +180,7 @@ impl Shards {
         self.shards.len() as u32
     }
 
-    fn lock<'a>(&self, shard: &'a Shard) -> LockGuard<'a, Space> {
+    fn lock<'a>(&self, shard: &'a Shard) -> LockGuard<'a, Held> {
         self.locks.fetch_add(1, Relaxed);
         shard.space.lock()
     }
@@ -117,19 +190,19 @@ impl Shards {
         &self,
         shard: &'a Shard,
         mode: Mode,
-    ) -> Result<LockGuard<'a, Space>, NoMemory> {
+    ) -> Result<LockGuard<'a, Held>, NoMemory> {
         // Ask under the lock, prepare outside, try again.
         let mut prepared = None;
         loop {
-            {
-                let mut space = self.lock(shard);
-                if let Some(chunk) = prepared.take() {
-                    space.extents.donate(chunk);
-                }
-                if space.extents.covers(space.pieces) {
-                    return Ok(space);
-                }
+            let mut space = self.lock(shard);
+            let surplus = prepared
+                .take()
+                .and_then(|chunk| space.extents.donate(chunk));
+            if space.extents.covers(space.pieces) {
+                return Ok(space);
             }
+            drop(space);
+            drop(surplus);
             prepared = Some(Extents::prepare(mode)?);
         }
     }
@@ -153,6 +226,7 @@ impl Shards {
             let found = space.extents.alloc(gross, align, &mut visited);
             if found.is_some() {
                 space.pieces += 1;
+                shard.show(&space.extents);
             }
             drop(space);
             self.searches.fetch_add(1, Relaxed);
@@ -170,9 +244,11 @@ impl Shards {
         for _ in 0..16 {
             let mut ends = [Ends::default(); SHARDS_MAX as usize];
             for (shard, ends) in self.shards.iter().zip(&mut ends) {
-                let space = self.lock(shard);
-                ends.head = space.extents.head_run(shard.start);
-                ends.tail = space.extents.tail_run(shard.end);
+                let seen = shard.look();
+                *ends = Ends {
+                    head: seen.head,
+                    tail: seen.tail,
+                };
             }
             let Some(start) = self.find_spanning(&ends, gross, align) else {
                 return Err(Fail::NoSpace);
@@ -228,6 +304,7 @@ impl Shards {
                 let got = space.extents.take_at(piece.start, piece.pages);
                 if got {
                     space.pieces += 1;
+                    shard.show(&space.extents);
                 }
                 got
             });
@@ -252,24 +329,26 @@ impl Shards {
     /// same shard. Returns how many were refused because they were free already.
     pub fn give_back(&self, ranges: &[Range]) -> u32 {
         let mut refused = 0;
-        let mut held: Option<(u32, LockGuard<'_, Space>)> = None;
+        let mut held: Option<(&Shard, LockGuard<'_, Held>)> = None;
+        let let_go = |held: &mut Option<(&Shard, LockGuard<'_, Held>)>| {
+            if let Some((shard, space)) = held.take() {
+                shard.show(&space.extents);
+            }
+        };
         for range in ranges {
             for (shard, piece) in self.pieces(range.start, range.pages) {
-                let space = match &mut held {
-                    Some((start, space)) if *start == shard.start => space,
-                    _ => {
-                        // The old lock goes before the new one is taken.
-                        held = None;
-                        let space = self.lock(shard);
-                        &mut held.insert((shard.start, space)).1
-                    }
-                };
+                if held.as_ref().is_some_and(|(at, _)| at.start != shard.start) {
+                    // The old lock goes before the new one is taken.
+                    let_go(&mut held);
+                }
+                let (_, space) = held.get_or_insert_with(|| (shard, self.lock(shard)));
                 match space.extents.free(piece.start, piece.pages) {
                     Ok(()) => space.pieces = space.pieces.saturating_sub(1),
                     Err(_) => refused += 1,
                 }
             }
         }
+        let_go(&mut held);
         refused
     }
 
@@ -280,36 +359,37 @@ impl Shards {
         }
     }
 
-    /// Free pages, number of free extents, and pages of the largest, which may span shards.
-    pub fn free_space(&self) -> FreeSpace {
-        let mut sum = FreeSpace::default();
+    /// Changes of the extents so far.
+    pub fn generation(&self) -> u64 {
+        self.shards
+            .iter()
+            .fold(0, |sum, shard| sum.wrapping_add(shard.ended.load(Acquire)))
+    }
+
+    /// What all free extents look like, from what each shard published last. No lock is taken.
+    pub fn space(&self) -> Space {
+        let mut sum = Space::default();
         let mut run = 0u32;
         for shard in self.shards.iter() {
-            let (free, count, largest, head, tail) = {
-                let space = self.lock(shard);
-                (
-                    space.extents.free_pages(),
-                    space.extents.count(),
-                    space.extents.largest(),
-                    space.extents.head_run(shard.start),
-                    space.extents.tail_run(shard.end),
-                )
-            };
-            sum.pages += u64::from(free);
-            sum.extents += u64::from(count);
-            let joined = run.saturating_add(head);
-            sum.largest = sum.largest.max(largest).max(joined);
-            run = if head == shard.end - shard.start {
+            let seen = shard.look();
+            sum.free.pages += u64::from(seen.free);
+            sum.free.extents += u64::from(seen.count);
+            let joined = run.saturating_add(seen.head);
+            sum.free.largest = sum.free.largest.max(seen.largest).max(joined);
+            run = if seen.head == shard.end - shard.start {
                 joined
             } else {
-                tail
+                seen.tail
             };
+            for (sum, seen) in sum.sizes.iter_mut().zip(&seen.sizes) {
+                *sum += u64::from(*seen);
+            }
         }
         sum
     }
 }
 
-/// What [`Shards::free_space`] found.
+/// The free space of all shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FreeSpace {
     /// Free pages.

@@ -50,6 +50,7 @@ mod imp {
     };
 
     pub use crate::{once_box::OnceBox, percpu::PerCpu};
+    pub use ::core::hint::spin_loop;
     pub use ::core::sync::atomic::{
         fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
@@ -128,6 +129,11 @@ mod imp {
     use loom::sync as base;
     #[cfg(not(loom))]
     use std::sync as base;
+
+    #[cfg(loom)]
+    pub use loom::thread::yield_now as spin_loop;
+    #[cfg(not(loom))]
+    pub use std::thread::yield_now as spin_loop;
 
     pub use base::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 

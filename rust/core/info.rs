@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the whole arena looks like, cached behind generations.
+//!
+//! After Molnar's cached vmalloc info (2015), which was dropped again because a reader still walked
+//! the list under the lock whenever anything had changed. Two things are different here. Nothing has
+//! to be walked: areas are counted per CPU as they come and go, and each shard publishes what its
+//! extents look like whenever they change, so that even a reader who finds the record out of date
+//! takes no lock that an allocation waits for. And there are two generations, one of the areas and
+//! one of the extents, so that only the part that changed is added up again.
+//!
+//! # Invariants
+//!
+//! - A generation only grows, by every change that shows in its part, and after that change. So a
+//!   record labelled with a generation read *before* its contents were gathered never counts as fresh
+//!   once anything changed meanwhile: the label is then out of date already.
+//! - The record is replaced only by a fresher one, by signed difference, so that wrapping is harmless
+//!   and a reader that lost the race stores nothing.
+//! - The first read is never a hit: there is no record until one is stored.
+
+use super::{
+    callers::CallerId,
+    counters::{Totals, SIZES},
+    mem::{Mode, NoMemory, Table},
+    shards::FreeSpace,
+    sync::{
+        fence, AtomicU64, Class, Lock,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+/// Callers shown.
+pub const TOP: usize = 16;
+
+/// What one caller holds and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Top {
+    /// Who.
+    pub caller: CallerId,
+    /// What.
+    pub totals: Totals,
+}
+
+/// The part that changes when areas come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Areas {
+    /// All callers together.
+    pub totals: Totals,
+    /// Pages that wait for a flush, and clean pages in magazines; guard pages included.
+    pub lazy_gross: u64,
+    /// As above.
+    pub stock_gross: u64,
+    /// Living areas by size: 1, 2, 3 to 4, ... pages.
+    pub sizes: [u64; SIZES],
+    /// The callers that hold most, largest first.
+    pub top: [Top; TOP],
+}
+
+impl Default for Areas {
+    fn default() -> Self {
+        Self {
+            totals: Totals::default(),
+            lazy_gross: 0,
+            stock_gross: 0,
+            sizes: [0; SIZES],
+            top: [Top::default(); TOP],
+        }
+    }
+}
+
+/// The part that changes when the free extents do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Sum, number, largest.
+    pub free: FreeSpace,
+    /// Free extents by size: 1, 2, 3 to 4, ... pages.
+    pub sizes: [u64; SIZES],
+}
+
+/// The generations of both parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generations {
+    /// Of [`Areas`].
+    pub areas: u64,
+    /// Of [`Space`].
+    pub space: u64,
+}
+
+impl Generations {
+    /// Whether `self` is later than `other`. Wrapping; each part only ever moves on.
+    fn fresher_than(self, other: Self) -> bool {
+        let areas = self.areas.wrapping_sub(other.areas) as i64;
+        let space = self.space.wrapping_sub(other.space) as i64;
+        areas >= 0 && space >= 0 && (areas > 0 || space > 0)
+    }
+}
+
+/// What the arena looked like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// When: as of these generations.
+    pub generations: Generations,
+    /// Areas.
+    pub areas: Areas,
+    /// Free extents.
+    pub space: Space,
+}
+
+const TOTALS: usize = 4;
+const WORDS: usize = 2 + TOTALS + 2 + SIZES + TOP * (1 + TOTALS) + 3 + SIZES;
+
+fn totals_words(totals: &Totals) -> [u64; TOTALS] {
+    [
+        totals.allocs,
+        totals.alloc_gross,
+        totals.frees,
+        totals.free_gross,
+    ]
+}
+
+fn totals_from(mut next: impl FnMut() -> u64) -> Totals {
+    Totals {
+        allocs: next(),
+        alloc_gross: next(),
+        frees: next(),
+        free_gross: next(),
+    }
+}
+
+impl Info {
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        let areas = &self.areas;
+        let free = &self.space.free;
+        let top = areas.top.iter().flat_map(|top| {
+            ::core::iter::once(u64::from(top.caller)).chain(totals_words(&top.totals))
+        });
+        [self.generations.areas, self.generations.space]
+            .into_iter()
+            .chain(totals_words(&areas.totals))
+            .chain([areas.lazy_gross, areas.stock_gross])
+            .chain(areas.sizes)
+            .chain(top)
+            .chain([free.pages, free.extents, u64::from(free.largest)])
+            .chain(self.space.sizes)
+    }
+
+    fn from_words(mut next: impl FnMut() -> u64) -> Self {
+        Self {
+            generations: Generations {
+                areas: next(),
+                space: next(),
+            },
+            areas: Areas {
+                totals: totals_from(&mut next),
+                lazy_gross: next(),
+                stock_gross: next(),
+                sizes: ::core::array::from_fn(|_| next()),
+                top: ::core::array::from_fn(|_| Top {
+                    caller: next() as CallerId,
+                    totals: totals_from(&mut next),
+                }),
+            },
+            space: Space {
+                free: FreeSpace {
+                    pages: next(),
+                    extents: next(),
+                    largest: next() as u32,
+                },
+                sizes: ::core::array::from_fn(|_| next()),
+            },
+        }
+    }
+}
+
+/// The freshest record that a reader has gathered.
+pub struct Cache {
+    /// Stores begun and stores ended. Equal, and not 0: the record is whole.
+    began: AtomicU64,
+    ended: AtomicU64,
+    words: Table<AtomicU64>,
+    /// Whoever stores; holds the generations of the record.
+    storing: Lock<Option<Generations>>,
+}
+
+impl Cache {
+    /// No record yet. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new() -> Result<Self, NoMemory> {
+        Ok(Self {
+            began: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            words: Table::new(WORDS, Mode::Sleep, |_| AtomicU64::new(0))?,
+            storing: Lock::new(None, Class::Info)?,
+        })
+    }
+
+    /// The record, unless there is none or somebody is storing one right now. Any context; no lock
+    /// is taken and nothing is written.
+    pub fn load(&self) -> Option<Info> {
+        let ended = self.ended.load(Acquire);
+        if ended == 0 {
+            return None;
+        }
+        let mut words = self.words.iter();
+        let info = Info::from_words(|| words.next().map_or(0, |word| word.load(Relaxed)));
+        // Pairs with the fence in `store`: who reads a word of a later store also sees it begun.
+        fence(Acquire);
+        (self.began.load(Relaxed) == ended).then_some(info)
+    }
+
+    /// Keeps `info` if it is fresher than the record. Returns whether it was.
+    pub fn store(&self, info: &Info) -> bool {
+        // Who is storing right now is about as fresh; nobody waits for that.
+        let Some(mut stored) = self.storing.try_lock() else {
+            return false;
+        };
+        if stored.is_some_and(|old| !info.generations.fresher_than(old)) {
+            return false;
+        }
+        let number = self.began.load(Relaxed).wrapping_add(1);
+        self.began.store(number, Relaxed);
+        fence(Release);
+        for (word, value) in self.words.iter().zip(info.words()) {
+            word.store(value, Relaxed);
+        }
+        self.ended.store(number, Release);
+        *stored = Some(info.generations);
+        true
+    }
+}
+
+/// The callers that hold most pages, largest first, of all `callers`.
+pub fn top(callers: impl Iterator<Item = Top>) -> [Top; TOP] {
+    let mut best = [Top::default(); TOP];
+    for mut new in callers {
+        for place in best.iter_mut() {
+            if new.totals.pages() > place.totals.pages() {
+                ::core::mem::swap(&mut new, place);
+            }
+        }
+    }
+    best
+}
