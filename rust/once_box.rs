@@ -14,14 +14,14 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// `ptr` is null, or came from `KBox::into_raw` and is never changed again before drop.
-pub(crate) struct OnceBox<T> {
+pub struct OnceBox<T> {
     ptr: AtomicPtr<T>,
     _owns: core::marker::PhantomData<KBox<T>>,
 }
 
 impl<T> OnceBox<T> {
     /// Nothing set yet.
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         // INVARIANT: null.
         Self {
             ptr: AtomicPtr::new(ptr::null_mut()),
@@ -31,7 +31,7 @@ impl<T> OnceBox<T> {
 
     /// The value, once it is set. Any context.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&T> {
+    pub fn get(&self) -> Option<&T> {
         // SAFETY: By the invariant the pointer is null or that of a live `KBox<T>`, which `self`
         // owns until drop; the acquire load pairs with the release in `set`, so that the value is
         // seen whole. Only shared references are handed out while `self` is borrowed.
@@ -39,7 +39,7 @@ impl<T> OnceBox<T> {
     }
 
     /// Sets the value; gives it back if another was faster. Any context.
-    pub(crate) fn set(&self, value: KBox<T>) -> Result<(), KBox<T>> {
+    pub fn set(&self, value: KBox<T>) -> Result<(), KBox<T>> {
         let new = KBox::into_raw(value);
         // INVARIANT: the pointer comes from `into_raw`, and replaces null only.
         match self

@@ -49,7 +49,10 @@ mod imp {
         sync::{lock, Mutex as KernelMutex, SpinLock},
     };
 
-    pub use crate::{once_box::OnceBox, percpu::PerCpu};
+    pub use crate::{
+        once_box::OnceBox,
+        percpu::{cpu_hint, PerCpu},
+    };
     pub use ::core::hint::spin_loop;
     pub use ::core::sync::atomic::{
         fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
