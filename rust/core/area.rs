@@ -123,12 +123,24 @@ impl Descriptor {
 
     /// Gives the descriptor a range. Only for the holder of an area that is not Live.
     pub fn shape(&self, start: u32, pages: u32, class: u16) {
-        // Pairs with the acquire fence in `snapshot`: who reads the new range also reads the
+        // A life of its own, so that `range` finds out when it read parts of two.
+        self.state
+            .store(next_life(self.state.load(Relaxed)), Relaxed);
+        // Pairs with the acquire fences of the readers: who reads the new range also reads the
         // version that ended the old life.
         fence(Release);
         self.start.store(start, Relaxed);
         self.pages.store(pages, Relaxed);
         self.tag.store(u32::from(class), Relaxed);
+    }
+
+    /// First page and pages, all of one life, in whatever state; `None` if that is changing.
+    pub fn range(&self) -> Option<(u32, u32)> {
+        let state = self.state.load(Acquire);
+        let range = (self.start(), self.pages());
+        // As in `snapshot`.
+        fence(Acquire);
+        (version_of(self.state.load(Relaxed)) == version_of(state)).then_some(range)
     }
 
     /// Makes the area Live. Only for its holder.
@@ -210,22 +222,31 @@ impl Descriptor {
         }
     }
 
-    /// Ends the life of a Live area. Any context; of several callers one wins.
+    /// Ends the life of a Live area that starts at `page`. Any context; of several callers one wins.
     #[inline]
-    pub fn kill(&self) -> Kill {
-        let mut state = self.state.load(Relaxed);
+    pub fn kill(&self, page: u32) -> Kill {
         loop {
+            let state = self.state.load(Acquire);
             if state & STATE != LIVE {
                 return Kill::NotLive;
+            }
+            if self.start() != page {
+                return Kill::Elsewhere;
             }
             let (new, result) = if state & PINS == 0 {
                 (next_life(state), Kill::Dead)
             } else {
                 (state & !STATE | DYING, Kill::Pinned(version_of(state)))
             };
-            match self.state.compare_exchange(state, new, AcqRel, Relaxed) {
-                Ok(_) => return result,
-                Err(now) => state = now,
+            // The start was read in the life that is ended here, or the exchange fails: pairs with
+            // the release fence in `shape`.
+            fence(Acquire);
+            if self
+                .state
+                .compare_exchange(state, new, AcqRel, Relaxed)
+                .is_ok()
+            {
+                return result;
             }
         }
     }
@@ -271,6 +292,8 @@ pub enum Kill {
     Dead,
     /// The last unpin will end the life with this version.
     Pinned(u32),
+    /// Live, but not there.
+    Elsewhere,
     /// Freed already, or never allocated.
     NotLive,
 }
@@ -368,39 +391,26 @@ impl Descriptors {
     ///
     /// [`NoMemory`].
     pub fn take(&self, mode: Mode) -> Result<Id, NoMemory> {
-        let id = {
-            let mut unused = self.unused.lock();
-            let id = unused.head;
-            if let Some(descriptor) = self.get(id) {
-                unused.head = descriptor.next();
-                return Ok(id);
-            }
-            let id = unused.fresh;
-            if id as usize >= self.chunks.len() * CHUNK {
-                return Err(NoMemory);
-            }
-            unused.fresh = id + 1;
-            id
-        };
-        // A fresh id: its chunk may still have to be made.
-        let slot = self.chunks.get(id as usize / CHUNK).ok_or(NoMemory)?;
-        if slot.get().is_none() {
-            let chunk: Result<Box<Chunk>, _> =
-                boxed(::core::array::from_fn(|_| Descriptor::new()), mode);
-            match chunk {
-                // If another made the chunk meanwhile, that one serves as well.
-                Ok(chunk) => drop(slot.set(chunk)),
-                Err(e) => {
-                    // The id is lost only if somebody took the one after it meanwhile.
-                    let mut unused = self.unused.lock();
-                    if unused.fresh == id + 1 {
-                        unused.fresh = id;
-                    }
-                    return Err(e);
+        loop {
+            let missing = {
+                let mut unused = self.unused.lock();
+                let id = unused.head;
+                if let Some(descriptor) = self.get(id) {
+                    unused.head = descriptor.next();
+                    return Ok(id);
                 }
-            }
+                let id = unused.fresh;
+                let chunk = self.chunks.get(id as usize / CHUNK).ok_or(NoMemory)?;
+                if chunk.get().is_some() {
+                    unused.fresh = id + 1;
+                    return Ok(id);
+                }
+                chunk
+            };
+            let chunk: Box<Chunk> = boxed(::core::array::from_fn(|_| Descriptor::new()), mode)?;
+            // If another made the chunk meanwhile, that one serves as well.
+            drop(missing.set(chunk));
         }
-        Ok(id)
     }
 
     /// Gives a descriptor back whose area is gone.

@@ -39,7 +39,7 @@ pub const ROUNDS: usize = 122;
 #[inline]
 pub fn class_of(pages: u32, align: u32) -> u16 {
     let exponent = align.trailing_zeros();
-    if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS {
+    if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS && align.is_power_of_two() {
         (exponent * MAX_PAGES + (pages - 1)) as u16
     } else {
         NO_CLASS

@@ -306,6 +306,8 @@ pub struct Manager<E: Env> {
     /// Pages in them and in the loose lists, as far as handed in.
     lazy_gross: Padded<AtomicU64>,
     purge_kicked: AtomicBool,
+    /// A drain is under way: no CPU takes from the depot what it has not reached yet.
+    draining: AtomicBool,
     loose: Table<Padded<Loose>>,
     deferred: Stack,
     epochs: Epochs,
@@ -350,6 +352,7 @@ impl<E: Env> Manager<E> {
             lazy: Padded(Lock::new(Chain::new(), Class::Lazy)?),
             lazy_gross: Padded(AtomicU64::new(0)),
             purge_kicked: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             loose: Table::new(cpus as usize, Mode::Sleep, |_| {
                 Padded(Loose {
                     stack: Stack::new(),
@@ -483,6 +486,9 @@ impl<E: Env> Manager<E> {
             // The stock may have been out of reach rather than empty.
             if let Some(area) = self.pop(cpu, local, request, class) {
                 return Some(area);
+            }
+            if self.draining.load(Relaxed) {
+                return None;
             }
             let full = self.depot.take(class)?;
             if local.clean_gross() > self.local_clean_max {
@@ -651,16 +657,13 @@ impl<E: Env> Manager<E> {
         let Some(descriptor) = self.descriptors.get(id) else {
             return Err(self.refuse(page, None));
         };
-        if descriptor.start() != page {
-            return Err(self.refuse(page, Some(descriptor)));
-        }
-        match descriptor.kill() {
+        match descriptor.kill(page) {
             Kill::Dead => Ok(Freed::Now(Self::dying(id, descriptor))),
             Kill::Pinned(version) => {
                 self.shared.pinned_frees.fetch_add(1, Relaxed);
                 Ok(Freed::Deferred(Ticket { id, version }))
             }
-            Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
+            Kill::Elsewhere | Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
         }
     }
 
@@ -895,6 +898,8 @@ impl<E: Env> Manager<E> {
         self.purge_kicked.store(false, Relaxed);
         let mut clean = Chain::new();
         let mut lazy = Chain::new();
+        // Seen by every later owner of a stock, since `with_each` waits for the earlier ones.
+        self.draining.store(how == Purge::Drain, Relaxed);
         if matches!(how, Purge::Full | Purge::Drain) {
             self.local.with_each(|_, local| {
                 local.spill_lazy(&mut lazy, self.epochs.stamp());
@@ -975,6 +980,7 @@ impl<E: Env> Manager<E> {
                 }
             }
         }
+        self.draining.store(false, Relaxed);
         while let Some(magazine) = clean.pop() {
             self.dissolve_magazine(&magazine);
         }
@@ -1202,9 +1208,12 @@ impl<E: Env> Manager<E> {
                 continue;
             };
             let live = descriptor.snapshot().filter(|seen| seen.covers(page));
-            let (start, pages) = match &live {
-                Some(seen) => (seen.start, seen.pages),
-                None => (descriptor.start(), descriptor.pages()),
+            let range = match &live {
+                Some(seen) => Some((seen.start, seen.pages)),
+                None => descriptor.range(),
+            };
+            let Some((start, pages)) = range else {
+                continue;
             };
             let end = start.saturating_add(pages);
             if start > page || end <= page {
