@@ -6,11 +6,26 @@
 
 use kernel::prelude::*;
 
+mod api;
 mod arena;
 mod bindings;
+mod debugfs;
+mod events;
+mod mapping;
+#[allow(unreachable_pub)]
+mod once_box;
+#[allow(unreachable_pub)]
+mod percpu;
 mod symbols;
+// The host crate shares these files; to it they are public.
+#[allow(unreachable_pub)]
+#[path = "core/mod.rs"]
+mod va;
 
+use api::{Allocator, Published};
 use arena::Arena;
+use events::Events;
+use kernel::sync::Arc;
 
 module! {
     type: Vmapcache,
@@ -28,18 +43,30 @@ module! {
 
 /// The loaded module. Fields are dropped in this order.
 struct Vmapcache {
-    _arena: Arena,
+    /// Nobody reads or switches any more.
+    _debugfs: debugfs::Directory,
+    /// Reclaims what consumers leaked, and stops all calls from the kernel.
+    _events: Events,
+    /// The last owner: what is left is flushed by now, and the arena is given back.
+    _allocator: Arc<Allocator>,
 }
 
 impl kernel::Module for Vmapcache {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         symbols::resolve()?;
         let arena = Arena::reserve(module_parameters::arena_mb.value())?;
+        let mib = arena.mib();
+        let allocator = Arc::new(Allocator::new(arena)?, GFP_KERNEL)?;
+        let events = Events::start(Published::new(allocator.clone()))?;
+        let debugfs = debugfs::create(allocator.clone())?;
         pr_info!(
-            "arena of {} MiB reserved, {} kernel symbols resolved\n",
-            arena.mib(),
+            "arena of {mib} MiB reserved, {} kernel symbols resolved\n",
             symbols::all().filter(|s| s.how.is_some()).count()
         );
-        Ok(Self { _arena: arena })
+        Ok(Self {
+            _debugfs: debugfs,
+            _events: events,
+            _allocator: allocator,
+        })
     }
 }

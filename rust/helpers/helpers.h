@@ -50,13 +50,15 @@ unsigned long vc_arena_max_mb(void);
 /* mapping.c */
 
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
-	   unsigned long prot, gfp_t gfp);
+	   unsigned long prot);
 void vc_unmap(unsigned long addr, unsigned long nr);
 void vc_flush(unsigned long addr, unsigned long nr);
 int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload);
 void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload);
 void vc_put_pages(unsigned long nr, struct page **pages);
+unsigned long vc_total_pages(void);
+void vc_wait_for_memory(void);
 
 /* percpu.c */
 
@@ -64,6 +66,71 @@ unsigned int vc_cpu_enter(void);
 void vc_cpu_exit(void);
 unsigned int vc_cpu_hint(void);
 unsigned int vc_cpu_count(void);
+unsigned int vc_cpus_online(void);
 void vc_cpu_wait_owners(void);
+
+/* events.c */
+
+int vc_events_start(void);
+void vc_events_stop(void);
+void vc_kick_purge(void);
+void vc_kick_deferred(void);
+bool vc_may_sleep(void);
+void vc_resched(void);
+void vc_wait_gone(const void *ticket);
+void vc_wake_gone(void);
+
+/* vmapcache_api.c */
+
+/**
+ * enum vc_how - how an allocation may go about it
+ * @VC_MAY_SLEEP: wait for memory and for purges
+ * @VC_NOFAIL: try until it succeeds
+ * @VC_QUIET: do not report failure
+ */
+enum vc_how {
+	VC_MAY_SLEEP = 1,
+	VC_NOFAIL = 2,
+	VC_QUIET = 4,
+};
+
+bool vc_visit(void *visitor, unsigned long addr, unsigned long size, unsigned long caller,
+	      unsigned int pins);
+
+/* report.c */
+
+enum vc_misuse {
+	VC_MISUSE_FOREIGN,
+	VC_MISUSE_NO_AREA,
+	VC_MISUSE_INNER,
+	VC_MISUSE_DOUBLE_FREE,
+	VC_MISUSE_BAD_UNPIN,
+	VC_MISUSE_COUNT,
+	VC_MISUSE_ZERO_SIZE,
+};
+
+/**
+ * struct vc_failure - an allocation that failed
+ * @reason: in a few words
+ * @size: bytes asked for
+ * @align: alignment asked for
+ * @caller: who asked
+ * @free_pages: free pages of the arena
+ * @largest_pages: pages of its largest free extent
+ * @gfp: flags asked with
+ */
+struct vc_failure {
+	const char *reason;
+	unsigned long size;
+	unsigned long align;
+	unsigned long caller;
+	unsigned long free_pages;
+	unsigned long largest_pages;
+	gfp_t gfp;
+};
+
+void vc_report_misuse(unsigned int misuse, unsigned long addr, unsigned long caller);
+void vc_report_failure(const struct vc_failure *failure);
+void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins);
 
 #endif /* VMAPCACHE_HELPERS_H */

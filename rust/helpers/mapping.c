@@ -85,15 +85,14 @@ static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
  * @nr: pages
  * @pages: the pages
  * @prot: value of a pgprot_t
- * @gfp: how page tables may be allocated
  *
- * Context: Task context; atomic if @gfp does not allow blocking.
+ * Context: Task context, may sleep.
  * Return: 0 or -ENOMEM; after an error some pages may be mapped.
  */
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
-	   unsigned long prot, gfp_t gfp)
+	   unsigned long prot)
 {
-	return map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), gfp);
+	return map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), GFP_KERNEL);
 }
 
 /**
@@ -271,4 +270,24 @@ void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload)
 	kmemleak_free((void *)addr);
 	vc_unmap(addr, nr);
 	put_payload(nr, payload);
+}
+
+/**
+ * vc_total_pages() - pages of memory that there are
+ *
+ * Context: Any.
+ */
+unsigned long vc_total_pages(void)
+{
+	return totalram_pages();
+}
+
+/**
+ * vc_wait_for_memory() - give others time to free some
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_wait_for_memory(void)
+{
+	schedule_timeout_uninterruptible(1);
 }

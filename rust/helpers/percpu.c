@@ -52,6 +52,16 @@ unsigned int vc_cpu_count(void)
 }
 
 /**
+ * vc_cpus_online() - CPUs that run now
+ *
+ * Context: Any.
+ */
+unsigned int vc_cpus_online(void)
+{
+	return num_online_cpus();
+}
+
+/**
  * vc_cpu_wait_owners() - wait until every region between vc_cpu_enter() and
  * vc_cpu_exit() that runs now has ended
  *

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vmapcache: kernel virtual address ranges, beside the in-tree allocator.
+ *
+ * Each function means what its in-tree namesake means: same arguments, same
+ * failure values, same contexts. What an area is allocated by here must be freed
+ * by here.
+ *
+ * With VMAPCACHE_DROPIN defined before this header is included, the in-tree names
+ * mean vmapcache's in the rest of the file, so that a driver builds against it
+ * unchanged. Include it after all other headers. kvfree() and kvfree_rcu() reach
+ * the in-tree vfree() and stay outside.
+ */
+#ifndef VMAPCACHE_H
+#define VMAPCACHE_H
+
+#include <linux/gfp.h>
+#include <linux/mm_types.h>
+#include <linux/numa.h>
+#include <linux/types.h>
+#include <linux/vmalloc.h>
+
+void *vmapcache_vmalloc(unsigned long size) __alloc_size(1);
+void *vmapcache_vzalloc(unsigned long size) __alloc_size(1);
+void *vmapcache_vmalloc_node(unsigned long size, int node) __alloc_size(1);
+void *vmapcache_vmalloc_gfp(unsigned long size, gfp_t gfp) __alloc_size(1);
+void *vmapcache_vmalloc_aligned(unsigned long size, unsigned long align, gfp_t gfp,
+				int node, const void *caller) __alloc_size(1);
+void *__must_check vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
+	__realloc_size(2);
+void vmapcache_vfree(const void *addr);
+void vmapcache_vfree_atomic(const void *addr);
+void vmapcache_vfree_sync(const void *addr);
+
+void *vmapcache_vmap(struct page **pages, unsigned int count, unsigned long flags,
+		     pgprot_t prot);
+void vmapcache_vunmap(const void *addr);
+void *vmapcache_vm_map_ram(struct page **pages, unsigned int count, int node);
+void vmapcache_vm_unmap_ram(const void *mem, unsigned int count);
+void vmapcache_vm_unmap_aliases(void);
+
+u64 vmapcache_pin(const void *addr);
+void vmapcache_unpin(u64 pin);
+
+/**
+ * struct vmapcache_area - what vmapcache_walk() shows of an area
+ * @addr: its start
+ * @size: bytes, without the guard page
+ * @caller: the code that asked for it
+ * @pins: pins held
+ */
+struct vmapcache_area {
+	const void *addr;
+	size_t size;
+	const void *caller;
+	unsigned int pins;
+};
+
+void vmapcache_walk(const void *from,
+		    bool (*visit)(const struct vmapcache_area *area, void *arg), void *arg);
+
+#ifdef VMAPCACHE_DROPIN
+
+#undef vmalloc
+#undef vzalloc
+#undef vmalloc_node
+#undef vzalloc_node
+#undef vmalloc_huge
+#undef vmalloc_huge_node
+#undef __vmalloc
+#undef __vmalloc_node
+#undef vrealloc
+
+#define vmalloc(size)		vmapcache_vmalloc(size)
+#define vzalloc(size)		vmapcache_vzalloc(size)
+#define vmalloc_node(size, node)	vmapcache_vmalloc_node(size, node)
+#define vzalloc_node(size, node) \
+	vmapcache_vmalloc_aligned(size, 1, GFP_KERNEL | __GFP_ZERO, node, NULL)
+#define vmalloc_huge(size, gfp)	vmapcache_vmalloc_gfp(size, gfp)
+#define vmalloc_huge_node(size, gfp, node) \
+	vmapcache_vmalloc_aligned(size, 1, gfp, node, NULL)
+#define __vmalloc(size, gfp)	vmapcache_vmalloc_gfp(size, gfp)
+#define __vmalloc_node(size, align, gfp, node, caller) \
+	vmapcache_vmalloc_aligned(size, align, gfp, node, caller)
+#define vrealloc(addr, size, gfp)	vmapcache_vrealloc(addr, size, gfp)
+
+#define vfree			vmapcache_vfree
+#define vfree_atomic		vmapcache_vfree_atomic
+#define vmap			vmapcache_vmap
+#define vunmap			vmapcache_vunmap
+#define vm_map_ram		vmapcache_vm_map_ram
+#define vm_unmap_ram		vmapcache_vm_unmap_ram
+#define vm_unmap_aliases	vmapcache_vm_unmap_aliases
+
+#endif /* VMAPCACHE_DROPIN */
+
+#endif /* VMAPCACHE_H */

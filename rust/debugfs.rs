@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! debugfs `vmapcache/`: counters, and what can be asked for or switched.
+//!
+//! Documented in Documentation/ABI/testing/debugfs-vmapcache.
+
+use crate::{
+    api::{Allocator, Switch},
+    symbols,
+    va::Purge,
+};
+use kernel::{
+    debugfs::{Scope, ScopedDir},
+    fmt,
+    page::PAGE_SHIFT,
+    prelude::*,
+    sync::Arc,
+    uaccess::UserSliceReader,
+};
+
+/// What the files show.
+pub(crate) struct Shown {
+    allocator: Arc<Allocator>,
+}
+
+/// The directory; it goes when this is dropped, after its last reader.
+pub(crate) type Directory = Pin<KBox<Scope<Shown>>>;
+
+/// Makes the directory. May sleep.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn create(allocator: Arc<Allocator>) -> Result<Directory> {
+    KBox::pin_init(
+        Scope::dir(Shown { allocator }, c"vmapcache", |shown, dir| {
+            dir.read_callback_file(c"stats", shown, &stats);
+            dir.write_only_callback_file(c"purge", shown, &purge);
+            dir.read_write_callback_file(c"lazy_max_pages", shown, &lazy_max, &set_lazy_max);
+            switches(shown, &dir.dir(c"switches"));
+        }),
+        GFP_KERNEL,
+    )
+}
+
+// ---- stats ----
+
+fn stats(shown: &Shown, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let a = &shown.allocator;
+    let s = a.manager().stats();
+    let bytes = |pages: u64| pages << PAGE_SHIFT;
+    let areas = s.allocs.wrapping_sub(s.frees);
+    // Each area's guard page is counted with its live pages.
+    let live = s.live_gross.saturating_sub(areas);
+
+    for (key, value) in [
+        ("areas", areas),
+        ("bytes_live", bytes(live)),
+        ("bytes_guard", bytes(areas)),
+        ("bytes_lazy", bytes(s.lazy_gross)),
+        ("bytes_stock", bytes(s.stock_gross)),
+        ("bytes_free", bytes(s.space.pages)),
+        ("bytes_arena", bytes(u64::from(a.manager().pages()))),
+        ("largest_free_bytes", bytes(u64::from(s.space.largest))),
+        ("free_extents", s.space.extents),
+        ("allocations", s.allocs),
+        ("frees", s.frees),
+        ("frees_deferred", s.deferred),
+        ("frees_pinned", s.pinned_frees),
+        ("failures", s.failures),
+        ("purges", s.purges),
+        ("purge_waits", s.waits),
+        ("purge_retries", s.retries),
+        ("backpressure_steps", s.steps),
+        ("flushes", s.flushes_full.wrapping_add(s.flushes_range)),
+        ("flushes_full", s.flushes_full),
+        ("flushes_range", s.flushes_range),
+        ("flushes_spared", s.flushes_spared),
+        ("flushed_areas", s.cleaned_areas),
+        ("flushed_bytes", bytes(s.cleaned_gross)),
+        ("extent_searches", s.searches),
+        ("extents_visited", s.visited),
+        ("shared_locks", s.shared_locks),
+        ("errors_double_free", s.double_frees),
+        ("errors_inner_free", s.inner_frees),
+        ("errors_foreign_free", s.foreign_frees),
+        ("errors_unaligned_free", a.unaligned_frees()),
+        ("errors_unpin", s.bad_unpins),
+        ("descriptors", u64::from(s.descriptors)),
+        ("descriptor_bytes", s.descriptor_bytes as u64),
+        ("index_bytes", s.index_bytes as u64),
+        ("lazy_max_pages", u64::from(a.manager().lazy_max())),
+    ] {
+        writeln!(f, "{key} {value}")?;
+    }
+    for symbol in symbols::all() {
+        let how = symbol.how.unwrap_or(c"none");
+        writeln!(f, "symbol_{} {}", text(symbol.name), text(how))?;
+    }
+    Ok(())
+}
+
+fn text(s: &'static CStr) -> &'static str {
+    s.to_str().unwrap_or("?")
+}
+
+// ---- what can be written ----
+
+/// A number, alone on a line.
+fn number(reader: &mut UserSliceReader) -> Result<u32> {
+    let mut buf = [0u8; 16];
+    let len = reader.len();
+    let buf = buf.get_mut(..len).ok_or(EINVAL)?;
+    reader.read_slice(buf)?;
+    let line = core::str::from_utf8(buf).map_err(|_| EINVAL)?;
+    line.trim().parse().map_err(|_| EINVAL)
+}
+
+/// A full purge, done when the write returns.
+fn purge(shown: &Shown, reader: &mut UserSliceReader) -> Result {
+    if number(reader)? != 1 {
+        return Err(EINVAL);
+    }
+    shown.allocator.finish_deferred();
+    shown.allocator.manager().purge(Purge::Full);
+    Ok(())
+}
+
+fn lazy_max(shown: &Shown, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", shown.allocator.manager().lazy_max())
+}
+
+fn set_lazy_max(shown: &Shown, reader: &mut UserSliceReader) -> Result {
+    shown.allocator.manager().set_lazy_max(number(reader)?);
+    Ok(())
+}
+
+// ---- switches ----
+
+fn switches<'data>(shown: &'data Shown, dir: &ScopedDir<'data, '_>) {
+    // A file's callbacks capture nothing, so that each switch has its own.
+    macro_rules! files {
+        ($($name:literal => $switch:ident),* $(,)?) => {
+            $(dir.read_write_callback_file(
+                $name,
+                shown,
+                &|shown: &Shown, f: &mut fmt::Formatter<'_>| {
+                    writeln!(f, "{}", u8::from(shown.allocator.switch(Switch::$switch)))
+                },
+                &|shown: &Shown, reader: &mut UserSliceReader| {
+                    let on = match number(reader)? {
+                        0 => false,
+                        1 => true,
+                        _ => return Err(EINVAL),
+                    };
+                    shown.allocator.set_switch(Switch::$switch, on);
+                    Ok(())
+                },
+            );)*
+        };
+    }
+    files! {
+        c"free_area_cache" => FreeAreaCache,
+        c"magazines" => Magazines,
+        c"lookup_cache" => LookupCache,
+        c"info_cache" => InfoCache,
+    }
+}

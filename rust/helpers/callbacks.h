@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What C calls in Rust: rust/api.rs (the exports) and rust/events.rs (the kernel's
+ * calls). Rust defines these with the same types; "vc_rs_" marks them.
+ */
+#ifndef VMAPCACHE_CALLBACKS_H
+#define VMAPCACHE_CALLBACKS_H
+
+#include <linux/types.h>
+
+struct page;
+
+/* rust/api.rs */
+void *vc_rs_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how,
+		    int node, unsigned long caller);
+void *vc_rs_vmap(struct page **pages, unsigned int count, bool put_pages,
+		 unsigned long prot, unsigned long caller);
+void *vc_rs_vm_map_ram(struct page **pages, unsigned int count, unsigned long prot,
+		       unsigned long caller);
+void vc_rs_free(unsigned long addr, bool atomic, unsigned long caller);
+void vc_rs_free_sync(unsigned long addr, unsigned long caller);
+void vc_rs_vm_unmap_ram(unsigned long addr, unsigned int count, unsigned long caller);
+void vc_rs_unmap_aliases(void);
+u64 vc_rs_pin(unsigned long addr);
+void vc_rs_unpin(u64 pin, bool atomic, unsigned long caller);
+unsigned long vc_rs_size(unsigned long addr);
+void vc_rs_walk(unsigned long from, void *visitor);
+bool vc_rs_is_gone(const void *ticket);
+
+/* rust/events.rs */
+void vc_rs_purge(void);
+void vc_rs_finish_deferred(void);
+void vc_rs_cpu_dead(unsigned int cpu);
+void vc_rs_space_exhausted(void);
+unsigned long vc_rs_shrink_count(void);
+unsigned long vc_rs_shrink(void);
+
+#endif /* VMAPCACHE_CALLBACKS_H */

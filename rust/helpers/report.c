@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is said in the kernel log: misuse, failures, leaks. In C, since only printk
+ * knows how to name a code address.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kernel.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+
+#include "helpers.h"
+
+static const char * const misuses[] = {
+	[VC_MISUSE_FOREIGN] = "free of an address outside of the arena",
+	[VC_MISUSE_NO_AREA] = "free of an address without an area",
+	[VC_MISUSE_INNER] = "free of an address inside an area",
+	[VC_MISUSE_DOUBLE_FREE] = "double free",
+	[VC_MISUSE_BAD_UNPIN] = "unpin without a pin",
+	[VC_MISUSE_COUNT] = "vm_unmap_ram() with another page count than vm_map_ram()",
+	[VC_MISUSE_ZERO_SIZE] = "allocation of no bytes",
+};
+
+/**
+ * vc_report_misuse() - report a caller's error, each kind once
+ * @misuse: enum vc_misuse
+ * @addr: what was passed in
+ * @caller: by whom
+ *
+ * Context: Any.
+ */
+void vc_report_misuse(unsigned int misuse, unsigned long addr, unsigned long caller)
+{
+	static unsigned long seen;
+
+	if (misuse >= ARRAY_SIZE(misuses) || test_and_set_bit(misuse, &seen))
+		return;
+	pr_warn("%s: %p by %pS; it has no effect, further ones are only counted\n",
+		misuses[misuse], (void *)addr, (void *)caller);
+}
+
+/**
+ * vc_report_failure() - say why an allocation failed, at a limited rate
+ * @failure: what was asked, and what there is
+ *
+ * Context: Any.
+ */
+void vc_report_failure(const struct vc_failure *failure)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	unsigned long free = failure->free_pages;
+	gfp_t gfp = failure->gfp;
+
+	if (!__ratelimit(&limit))
+		return;
+	pr_warn("allocation failed (%s): size %lu, align %lu, flags %pGg, for %pS; largest free extent %lu of %lu free bytes, fragmentation %lu%%\n",
+		failure->reason, failure->size, failure->align, &gfp, (void *)failure->caller,
+		failure->largest_pages * PAGE_SIZE, free * PAGE_SIZE,
+		free ? 100 - failure->largest_pages * 100 / free : 0);
+}
+
+/**
+ * vc_report_leak() - an area that its owner did not free before the module goes
+ * @size: bytes
+ * @caller: who allocated it
+ * @pins: how often it is pinned
+ *
+ * Context: Any.
+ */
+void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins)
+{
+	pr_warn("leaked area of %lu bytes, allocated by %pS, %u pins: unmapped\n",
+		size, (void *)caller, pins);
+}

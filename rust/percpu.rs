@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One value per CPU, which the CPU itself uses without a lock or an atomic instruction.
+//!
+//! The *owner* of a slot is the code that runs on its CPU with preemption off ([`PerCpu::with`]). A
+//! *remote* task may claim the slot ([`PerCpu::with_each`]): it sets `claimed`, waits for an RCU grace
+//! period, and then has the slot to itself. Biased locking, in short: the rare side pays for all.
+//!
+//! # Why it is sound
+//!
+//! At most one `&mut T` of a slot exists at any time, because
+//!
+//! - *owner against owner*: code with preemption off on one CPU is interrupted by hard interrupts,
+//!   softirqs and NMIs only, and each of those ends before what it interrupted goes on. `busy` is
+//!   written on that CPU alone; who finds it set has interrupted an owner, and gets nothing. An
+//!   interrupt between the look at `busy` and its setting leaves it clear again when it ends.
+//! - *owner against remote*: a region with preemption off is an RCU read-side critical section
+//!   (`synchronize_rcu_expedited` has waited for them since the RCU flavors were merged in 5.0). RCU
+//!   guarantees that such a region either sees what was stored before the grace period began, here
+//!   `claimed`, and then it does not touch the slot; or ends before the grace period does, and then
+//!   the remote task sees all that it did.
+//! - *remote against owner*: `claimed` is cleared with release and read with acquire, so that an
+//!   owner that finds it clear sees all that the remote task did.
+//! - *remote against remote*: a mutex.
+//!
+//! RCU does not watch a CPU in its idle loop, on its last steps offline, or before it is up. No code
+//! that runs there allocates or frees areas; an interrupt taken there makes RCU watch first. A CPU
+//! that is offline is quiescent: the grace period does not wait for it, and nothing runs on it.
+//!
+//! An NMI is an interrupt like any other here. `f` must not sleep in [`PerCpu::with`], as everywhere
+//! with preemption off, and must not call [`PerCpu::with_each`] on the same value.
+
+use crate::{
+    bindings,
+    va::mem::{Mode, NoMemory, Table},
+};
+use core::{
+    cell::UnsafeCell,
+    sync::atomic::{
+        compiler_fence, AtomicBool,
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+    },
+};
+use kernel::{new_mutex, prelude::*, sync::Mutex};
+
+/// One CPU's value, on cache lines of its own.
+#[repr(align(128))]
+struct Slot<T> {
+    /// A remote task has, or is about to have, the value.
+    claimed: AtomicBool,
+    /// The owner has the value.
+    busy: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: The value is reached through `PerCpu` only, which hands out one exclusive reference at a
+// time (see above), from one CPU or task to another: all that is needed is that `T` may be sent.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+/// One value per CPU.
+pub struct PerCpu<T> {
+    slots: Table<Slot<T>>,
+    remote: Pin<KBox<Mutex<()>>>,
+}
+
+/// Ends the stay on this CPU, after `busy` has been cleared.
+struct Stay;
+
+impl Stay {
+    #[inline(always)]
+    fn enter() -> (u32, Self) {
+        // SAFETY: `Stay` undoes it when dropped; it is dropped in the same function, hence on the
+        // same CPU and in the same context.
+        (unsafe { bindings::vc_cpu_enter() }, Self)
+    }
+}
+
+impl Drop for Stay {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: Pairs with `vc_cpu_enter` in `enter`.
+        unsafe { bindings::vc_cpu_exit() };
+    }
+}
+
+impl<T> PerCpu<T> {
+    /// Makes the value of each CPU below `cpus`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`], of the slots or of `init`.
+    pub fn new(
+        cpus: u32,
+        mut init: impl FnMut(u32) -> Result<T, NoMemory>,
+    ) -> Result<Self, NoMemory> {
+        Ok(Self {
+            slots: Table::try_new(cpus as usize, Mode::Sleep, |cpu| {
+                Ok(Slot {
+                    claimed: AtomicBool::new(false),
+                    busy: AtomicBool::new(false),
+                    value: UnsafeCell::new(init(cpu as u32)?),
+                })
+            })?,
+            remote: KBox::pin_init(new_mutex!((), "vmapcache_percpu"), GFP_KERNEL)
+                .map_err(|_| NoMemory)?,
+        })
+    }
+
+    /// Runs `f` on this CPU's value, with preemption off; `None`, without running it, where
+    /// somebody else has the value: a remote task, or the owner that this code interrupted. Any
+    /// context.
+    #[inline(always)]
+    pub fn with<R>(&self, f: impl FnOnce(u32, &mut T) -> R) -> Option<R> {
+        let (cpu, stay) = Stay::enter();
+        let slot = self.slots.get(cpu as usize)?;
+        if slot.claimed.load(Acquire) || slot.busy.load(Relaxed) {
+            return None;
+        }
+        slot.busy.store(true, Relaxed);
+        // For what interrupts this CPU the order in the program is the order in memory; the fences
+        // keep the compiler to it.
+        compiler_fence(SeqCst);
+        // SAFETY: This is the owner (preemption is off until `stay` is dropped), no remote task has
+        // claimed the slot and no owner was interrupted: as argued above, no other reference exists
+        // or comes into being before `busy` is cleared.
+        let result = f(cpu, unsafe { &mut *slot.value.get() });
+        compiler_fence(SeqCst);
+        slot.busy.store(false, Relaxed);
+        drop(stay);
+        Some(result)
+    }
+
+    /// Runs `f` on every CPU's value in turn, online or not. Meanwhile owners get nothing from
+    /// [`Self::with`]. Sleeps; not from an RCU read-side critical section or with a spinlock held.
+    pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
+        let guard = self.remote.lock();
+        for slot in self.slots.iter() {
+            slot.claimed.store(true, Release);
+        }
+        // SAFETY: Task context, may sleep: this function's own condition.
+        unsafe { bindings::vc_cpu_wait_owners() };
+        for (cpu, slot) in self.slots.iter().enumerate() {
+            // SAFETY: The slot is claimed by this task, which holds the mutex, and a grace period
+            // has passed since: as argued above, no owner has it, or gets it before it is released.
+            f(cpu as u32, unsafe { &mut *slot.value.get() });
+            slot.claimed.store(false, Release);
+        }
+        drop(guard);
+    }
+}
+
+/// The CPU that this code ran on a moment ago: a hint for choosing a shard or a counter. Any context.
+#[inline]
+pub fn cpu_hint() -> u32 {
+    // SAFETY: No precondition.
+    unsafe { bindings::vc_cpu_hint() }
+}
