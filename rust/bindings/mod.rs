@@ -13,5 +13,5 @@
     unsafe_op_in_unsafe_fn
 )]
 
-mod generated;
-pub(crate) use generated::*;
+// Kbuild says where: beside the objects, which need not lie in this tree (MO=).
+include!(env!("VMAPCACHE_BINDINGS"));
