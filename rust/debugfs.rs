@@ -6,47 +6,41 @@
 
 use crate::{
     api::{Allocator, Switch},
+    directory::Directory,
     symbols,
     va::Purge,
 };
-use kernel::{
-    debugfs::{Scope, ScopedDir},
-    fmt,
-    page::PAGE_SHIFT,
-    prelude::*,
-    sync::Arc,
-    uaccess::UserSliceReader,
-};
+use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceReader};
 
-/// What the files show.
-pub(crate) struct Shown {
-    allocator: Arc<Allocator>,
+/// The directories; they go when this is dropped, after their last reader.
+pub(crate) struct Debugfs {
+    _switches: Directory<Allocator>,
+    _top: Directory<Allocator>,
 }
 
-/// The directory; it goes when this is dropped, after its last reader.
-pub(crate) type Directory = Pin<KBox<Scope<Shown>>>;
-
-/// Makes the directory. May sleep.
-///
-/// # Errors
-///
-/// `ENOMEM`.
-pub(crate) fn create(allocator: Arc<Allocator>) -> Result<Directory> {
-    KBox::pin_init(
-        Scope::dir(Shown { allocator }, c"vmapcache", |shown, dir| {
-            dir.read_callback_file(c"stats", shown, &stats);
-            dir.write_only_callback_file(c"purge", shown, &purge);
-            dir.read_write_callback_file(c"lazy_max_pages", shown, &lazy_max, &set_lazy_max);
-            switches(shown, &dir.dir(c"switches"));
-        }),
-        GFP_KERNEL,
-    )
+impl Debugfs {
+    /// Makes the directories. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Self> {
+        let mut top = Directory::new(c"vmapcache", allocator.clone())?;
+        top.read(c"stats", stats)?;
+        top.write(c"purge", purge)?;
+        top.read_write(c"lazy_max_pages", lazy_max, set_lazy_max)?;
+        let mut switches = top.directory(c"switches", allocator)?;
+        add_switches(&mut switches)?;
+        Ok(Self {
+            _switches: switches,
+            _top: top,
+        })
+    }
 }
 
 // ---- stats ----
 
-fn stats(shown: &Shown, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let a = &shown.allocator;
+fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let s = a.manager().stats();
     let bytes = |pages: u64| pages << PAGE_SHIFT;
     let areas = s.allocs.wrapping_sub(s.frees);
@@ -117,46 +111,43 @@ fn number(reader: &mut UserSliceReader) -> Result<u32> {
 }
 
 /// A full purge, done when the write returns.
-fn purge(shown: &Shown, reader: &mut UserSliceReader) -> Result {
+fn purge(a: &Allocator, reader: &mut UserSliceReader) -> Result {
     if number(reader)? != 1 {
         return Err(EINVAL);
     }
-    shown.allocator.finish_deferred();
-    shown.allocator.manager().purge(Purge::Full);
+    a.finish_deferred();
+    a.manager().purge(Purge::Full);
     Ok(())
 }
 
-fn lazy_max(shown: &Shown, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", shown.allocator.manager().lazy_max())
+fn lazy_max(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", a.manager().lazy_max())
 }
 
-fn set_lazy_max(shown: &Shown, reader: &mut UserSliceReader) -> Result {
-    shown.allocator.manager().set_lazy_max(number(reader)?);
+fn set_lazy_max(a: &Allocator, reader: &mut UserSliceReader) -> Result {
+    a.manager().set_lazy_max(number(reader)?);
     Ok(())
 }
 
 // ---- switches ----
 
-fn switches<'data>(shown: &'data Shown, dir: &ScopedDir<'data, '_>) {
-    // A file's callbacks capture nothing, so that each switch has its own.
+fn add_switches(directory: &mut Directory<Allocator>) -> Result {
+    // A file's functions capture nothing, so that each switch has its own.
     macro_rules! files {
         ($($name:literal => $switch:ident),* $(,)?) => {
-            $(dir.read_write_callback_file(
+            $(directory.read_write(
                 $name,
-                shown,
-                &|shown: &Shown, f: &mut fmt::Formatter<'_>| {
-                    writeln!(f, "{}", u8::from(shown.allocator.switch(Switch::$switch)))
-                },
-                &|shown: &Shown, reader: &mut UserSliceReader| {
+                |a, f| writeln!(f, "{}", u8::from(a.switch(Switch::$switch))),
+                |a, reader| {
                     let on = match number(reader)? {
                         0 => false,
                         1 => true,
                         _ => return Err(EINVAL),
                     };
-                    shown.allocator.set_switch(Switch::$switch, on);
+                    a.set_switch(Switch::$switch, on);
                     Ok(())
                 },
-            );)*
+            )?;)*
         };
     }
     files! {
@@ -165,4 +156,5 @@ fn switches<'data>(shown: &'data Shown, dir: &ScopedDir<'data, '_>) {
         c"lookup_cache" => LookupCache,
         c"info_cache" => InfoCache,
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod api;
 mod arena;
 mod bindings;
 mod debugfs;
+mod directory;
 mod events;
 mod mapping;
 #[allow(unreachable_pub)]
@@ -24,6 +25,7 @@ mod va;
 
 use api::{Allocator, Published};
 use arena::Arena;
+use debugfs::Debugfs;
 use events::Events;
 use kernel::sync::Arc;
 
@@ -44,7 +46,7 @@ module! {
 /// The loaded module. Fields are dropped in this order.
 struct Vmapcache {
     /// Nobody reads or switches any more.
-    _debugfs: debugfs::Directory,
+    _debugfs: Debugfs,
     /// Reclaims what consumers leaked, and stops all calls from the kernel.
     _events: Events,
     /// The last owner: what is left is flushed by now, and the arena is given back.
@@ -58,7 +60,7 @@ impl kernel::Module for Vmapcache {
         let mib = arena.mib();
         let allocator = Arc::new(Allocator::new(arena)?, GFP_KERNEL)?;
         let events = Events::start(Published::new(allocator.clone()))?;
-        let debugfs = debugfs::create(allocator.clone())?;
+        let debugfs = Debugfs::new(allocator.clone())?;
         pr_info!(
             "arena of {mib} MiB reserved, {} kernel symbols resolved\n",
             symbols::all().filter(|s| s.how.is_some()).count()

@@ -14,11 +14,16 @@
 #ifdef __BINDGEN__
 #define gfp_t unsigned int
 #define bool _Bool
+#define __user
+typedef unsigned long size_t;
+typedef long ssize_t;
 #else
 #include <linux/types.h>
 #endif
 
+struct dentry;
 struct page;
+struct seq_file;
 struct vm_struct;
 
 /* symbols.c */
@@ -132,5 +137,22 @@ struct vc_failure {
 void vc_report_misuse(unsigned int misuse, unsigned long addr, unsigned long caller);
 void vc_report_failure(const struct vc_failure *failure);
 void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins);
+
+/* directory.c */
+
+/**
+ * struct vc_file - a file in debugfs
+ * @show: prints it; NULL if it cannot be read
+ * @write: takes all of one write, and returns its length or an error; NULL if it
+ *	cannot be written
+ */
+struct vc_file {
+	int (*show)(struct seq_file *m, const struct vc_file *file);
+	ssize_t (*write)(const struct vc_file *file, const char __user *buf, size_t len);
+};
+
+struct dentry *vc_directory(const char *name, struct dentry *parent);
+void vc_directory_file(const char *name, struct dentry *parent, const struct vc_file *file);
+void vc_directory_remove(struct dentry *directory);
 
 #endif /* VMAPCACHE_HELPERS_H */
