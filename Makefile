@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types. What the kernel's build system reads is in Kbuild.
+
+# `make help` prints the ## comments.
+
+KDIR =
+VM_KERNEL = stock
+KERNEL_SERIES =
+VM_CPUS = 2
+VM_MEM = 2G
+VM_TIMEOUT = 900
+
+export VM_COMMAND := $(value CMD)
+
+# A KDIR of one's own, the running kernel's where Rust modules can be built for it,
+# or the stock kernel of the sandbox.
+running := /lib/modules/$(shell uname -r)/build
+ifeq ($(KDIR),)
+ifneq ($(wildcard $(running)/rust/libkernel.rmeta),)
+ifneq ($(shell command -v rustc),)
+KDIR := $(running)
+endif
+endif
+endif
+kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
+
+modules: ## vmapcache.ko for KDIR=, else for the running kernel, else for the sandbox's stock kernel
+	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
+	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko"
+
+vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES=)
+	@test -n "$$VM_COMMAND" || { echo "make vm CMD='...': what is to be run there?" >&2; exit 2; }
+	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
+		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" --modules "$$VM_COMMAND"
+
+clean: ## removes what was built here (the cache stays)
+	@rm -rf build
+	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name Module.symvers -o -name modules.order \) -not -path '*/target/*' -delete
+	@rm -f rust/bindings/generated.rs rust-project.json
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+.PHONY: modules vm clean help
