@@ -32,6 +32,7 @@
 
 use crate::{
     bindings,
+    preempt::Stay,
     va::mem::{Mode, NoMemory, Table},
 };
 use core::{
@@ -63,26 +64,6 @@ pub struct PerCpu<T> {
     remote: Pin<KBox<Mutex<()>>>,
 }
 
-/// Ends the stay on this CPU, after `busy` has been cleared.
-struct Stay;
-
-impl Stay {
-    #[inline(always)]
-    fn enter() -> (u32, Self) {
-        // SAFETY: `Stay` undoes it when dropped; it is dropped in the same function, hence on the
-        // same CPU and in the same context.
-        (unsafe { bindings::vc_cpu_enter() }, Self)
-    }
-}
-
-impl Drop for Stay {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: Pairs with `vc_cpu_enter` in `enter`.
-        unsafe { bindings::vc_cpu_exit() };
-    }
-}
-
 impl<T> PerCpu<T> {
     /// Makes the value of each CPU below `cpus`. May sleep.
     ///
@@ -111,7 +92,7 @@ impl<T> PerCpu<T> {
     /// context.
     #[inline(always)]
     pub fn with<R>(&self, f: impl FnOnce(u32, &mut T) -> R) -> Option<R> {
-        let (cpu, stay) = Stay::enter();
+        let (cpu, stay) = Stay::here();
         let slot = self.slots.get(cpu as usize)?;
         if slot.claimed.load(Acquire) || slot.busy.load(Relaxed) {
             return None;
@@ -147,11 +128,4 @@ impl<T> PerCpu<T> {
         }
         drop(guard);
     }
-}
-
-/// The CPU that this code ran on a moment ago: a hint for choosing a shard or a counter. Any context.
-#[inline]
-pub fn cpu_hint() -> u32 {
-    // SAFETY: No precondition.
-    unsafe { bindings::vc_cpu_hint() }
 }

@@ -17,6 +17,7 @@ mod mapping;
 mod once_box;
 #[allow(unreachable_pub)]
 mod percpu;
+mod preempt;
 mod symbols;
 // The host crate shares these files; to it they are public.
 #[allow(unreachable_pub)]

@@ -49,10 +49,7 @@ mod imp {
         sync::{lock, Mutex as KernelMutex, SpinLock},
     };
 
-    pub use crate::{
-        once_box::OnceBox,
-        percpu::{cpu_hint, PerCpu},
-    };
+    pub use crate::{once_box::OnceBox, percpu::PerCpu};
     pub use ::core::hint::spin_loop;
     pub use ::core::sync::atomic::{
         fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -92,6 +89,12 @@ mod imp {
         pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
             self.0.try_lock()
         }
+    }
+
+    /// The CPU that this code ran on a moment ago: a hint for choosing a shard or a counter.
+    #[inline(always)]
+    pub fn cpu_hint() -> u32 {
+        crate::preempt::cpu_hint()
     }
 
     /// A lock whose holder may sleep.

@@ -69,6 +69,7 @@ void vc_wait_for_memory(void);
 
 unsigned int vc_cpu_enter(void);
 void vc_cpu_exit(void);
+void vc_preempt_schedule(void);
 unsigned int vc_cpu_hint(void);
 unsigned int vc_cpu_count(void);
 unsigned int vc_cpus_online(void);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The machinery below rust/percpu.rs, which explains it.
+ * The machinery below rust/percpu.rs and rust/preempt.rs, which explain it.
  */
+#include <linux/build_bug.h>
 #include <linux/cpumask.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -30,6 +31,30 @@ void vc_cpu_exit(void)
 {
 	preempt_enable();
 }
+
+/**
+ * vc_preempt_schedule() - what preempt_enable() does when the count has become 0
+ *
+ * Context: Preemption is on, and somebody waits for this CPU.
+ */
+void vc_preempt_schedule(void)
+{
+#ifdef CONFIG_PREEMPTION
+	__preempt_schedule();
+#endif
+}
+
+/* What rust/preempt.rs takes for granted where it does without these functions. */
+#if defined(CONFIG_X86_64) && defined(CONFIG_PREEMPTION)
+static_assert(PREEMPT_OFFSET == 1);
+static_assert(PREEMPT_ENABLED == PREEMPT_NEED_RESCHED);
+#ifdef CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS
+static_assert(sizeof(__preempt_count) == 8 && (u64)PREEMPT_NEED_RESCHED == BIT_ULL(63));
+#else
+static_assert(sizeof(__preempt_count) == 4 && (u64)PREEMPT_NEED_RESCHED == BIT_ULL(31));
+#endif
+static_assert(sizeof(cpu_number) == 4);
+#endif
 
 /**
  * vc_cpu_hint() - the CPU that this code ran on a moment ago

@@ -24,7 +24,7 @@ static void free_pages_one_by_one(struct page **page_array, unsigned long nr_pag
 		__free_page(page_array[i]);
 }
 
-static unsigned long vc_proto_kallsyms_lookup_name(const char *name);
+unsigned long vc_proto_kallsyms_lookup_name(const char *name);
 
 DEFINE_STATIC_CALL_RET0(vc_kallsyms_lookup_name, vc_proto_kallsyms_lookup_name);
 DEFINE_STATIC_CALL_RET0(vc_vmap_pages_range_noflush, vc_proto_vmap_pages_range_noflush);

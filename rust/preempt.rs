@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Staying on this CPU for a moment.
+//!
+//! `preempt_disable()` is one instruction; a call into C to have it done costs several times that,
+//! and an allocation does it twice. So on x86-64 the instructions stand here, for the layouts of the
+//! preemption count that percpu.c has checked against the kernel's headers; elsewhere, and where
+//! the kernel traces or checks preemption, C is asked.
+
+/// Keeps the code on its CPU, with preemption off, until dropped. Not to be sent elsewhere.
+pub(crate) struct Stay {
+    _not_send: core::marker::PhantomData<*mut ()>,
+}
+
+impl Stay {
+    /// Preemption off. Any context. Also tells which CPU this is.
+    #[inline(always)]
+    pub(crate) fn here() -> (u32, Self) {
+        (
+            imp::enter(),
+            Self {
+                _not_send: core::marker::PhantomData,
+            },
+        )
+    }
+}
+
+impl Drop for Stay {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: `here` has turned preemption off once for this value, which was not sent away.
+        unsafe { imp::exit() };
+    }
+}
+
+/// The CPU that this code ran on a moment ago. Any context.
+#[inline(always)]
+pub(crate) fn cpu_hint() -> u32 {
+    imp::cpu_hint()
+}
+
+#[cfg(all(
+    CONFIG_X86_64,
+    CONFIG_SMP,
+    CONFIG_PREEMPTION,
+    not(CONFIG_DEBUG_PREEMPT),
+    not(CONFIG_TRACE_PREEMPT_TOGGLE)
+))]
+mod imp {
+    use crate::bindings;
+    use core::arch::asm;
+
+    extern "C" {
+        // Per-CPU variables: only their place relative to gs is used, never a value through these.
+        static __preempt_count: usize;
+        static cpu_number: i32;
+    }
+
+    /// As `preempt_disable()` of arch/x86/include/asm/preempt.h does it.
+    #[inline(always)]
+    pub(super) fn enter() -> u32 {
+        let cpu: u32;
+        // SAFETY: Both are this CPU's, by gs; percpu.c has checked the layout of the count. Being an
+        // `asm!` that may touch memory, this keeps the compiler from moving accesses across.
+        unsafe {
+            #[cfg(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS)]
+            asm!("inc qword ptr gs:[rip + {}]", sym __preempt_count, options(nostack));
+            #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
+            asm!("inc dword ptr gs:[rip + {}]", sym __preempt_count, options(nostack));
+            asm!("mov {:e}, dword ptr gs:[rip + {}]", out(reg) cpu, sym cpu_number,
+                options(nostack, preserves_flags));
+        }
+        cpu
+    }
+
+    /// As `preempt_enable()` does it.
+    ///
+    /// # Safety
+    ///
+    /// Undoes one `enter` on the same CPU.
+    #[inline(always)]
+    pub(super) unsafe fn exit() {
+        let now: u8;
+        // SAFETY: As in `enter`. The count was raised by it, so that this does not underflow.
+        unsafe {
+            #[cfg(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS)]
+            asm!("dec qword ptr gs:[rip + {}]", "sete {}", sym __preempt_count, out(reg_byte) now,
+                options(nostack));
+            #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
+            asm!("dec dword ptr gs:[rip + {}]", "sete {}", sym __preempt_count, out(reg_byte) now,
+                options(nostack));
+        }
+        // 0: nothing holds preemption off, and somebody waits for the CPU.
+        if now != 0 {
+            // SAFETY: The count is 0, as `preempt_enable()` has it at this point.
+            unsafe { bindings::vc_preempt_schedule() };
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn cpu_hint() -> u32 {
+        let cpu: u32;
+        // SAFETY: As in `enter`.
+        unsafe {
+            asm!("mov {:e}, dword ptr gs:[rip + {}]", out(reg) cpu, sym cpu_number,
+                options(nostack, preserves_flags));
+        }
+        cpu
+    }
+}
+
+#[cfg(not(all(
+    CONFIG_X86_64,
+    CONFIG_SMP,
+    CONFIG_PREEMPTION,
+    not(CONFIG_DEBUG_PREEMPT),
+    not(CONFIG_TRACE_PREEMPT_TOGGLE)
+)))]
+mod imp {
+    use crate::bindings;
+
+    #[inline(always)]
+    pub(super) fn enter() -> u32 {
+        // SAFETY: No precondition; `exit` undoes it.
+        unsafe { bindings::vc_cpu_enter() }
+    }
+
+    /// # Safety
+    ///
+    /// Undoes one `enter` on the same CPU.
+    #[inline(always)]
+    pub(super) unsafe fn exit() {
+        // SAFETY: As the caller says.
+        unsafe { bindings::vc_cpu_exit() };
+    }
+
+    #[inline(always)]
+    pub(super) fn cpu_hint() -> u32 {
+        // SAFETY: No precondition.
+        unsafe { bindings::vc_cpu_hint() }
+    }
+}
