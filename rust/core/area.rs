@@ -80,7 +80,8 @@ pub struct Descriptor {
     payload: AtomicUsize,
     start: AtomicU32,
     pages: AtomicU32,
-    /// The next of the list that the area stands in, if it is in one.
+    /// The next of the list that the area stands in, if it is in one; in a magazine, or after it
+    /// was, the number of its last batch ([`super::batch`]).
     next: AtomicU32,
     /// Magazine class (low half), [`Kind`] and CPU (high half).
     tag: AtomicU32,
@@ -274,12 +275,13 @@ impl Descriptor {
         Kind::from_bits(self.tag.load(Relaxed) >> 16)
     }
 
-    /// The next of the list that the area stands in.
+    /// The next of the list that the area stands in, or the number of its batch.
     pub fn next(&self) -> Id {
         self.next.load(Relaxed)
     }
 
-    /// Puts the area before `next` in a list that the caller owns or is about to push to.
+    /// Puts the area before `next` in a list that the caller owns or is about to push to, or in the
+    /// batch of that number.
     pub fn set_next(&self, next: Id) {
         self.next.store(next, Relaxed);
     }

@@ -18,7 +18,8 @@
 //! - All areas of a magazine are of its class. A magazine in the depot is not empty.
 
 use super::{
-    area::{Id, NO_CLASS, NO_ID},
+    area::{Descriptor, Id, NO_CLASS, NO_ID},
+    batch::Batches,
     callers::{CallerId, Callers, OTHERS},
     mem::{boxed, Box, Mode, NoMemory, Table},
     sync::{AtomicU64, Class, Lock, Ordering::Relaxed, Padded},
@@ -57,6 +58,8 @@ pub struct Magazine {
     next: Option<Box<Magazine>>,
     /// The flush epoch when it was sealed.
     pub stamp: u64,
+    /// Its number while it is lazy, see [`Batches`].
+    pub batch: u32,
     class: u16,
     len: u16,
     ids: [Id; ROUNDS],
@@ -73,6 +76,7 @@ impl Magazine {
             Self {
                 next: None,
                 stamp: 0,
+                batch: 0,
                 class: NO_CLASS,
                 len: 0,
                 ids: [NO_ID; ROUNDS],
@@ -219,6 +223,8 @@ pub struct Local {
     /// Bounds the areas of a magazine: pages.
     magazine_gross: u32,
     spare: Option<Box<Magazine>>,
+    /// Where to look for the next batch number.
+    cursor: u32,
     /// The caller seen last, and its number.
     last_caller: (usize, CallerId),
 }
@@ -227,13 +233,13 @@ pub struct Local {
 const GROW_MAX: u8 = 16;
 
 impl Local {
-    /// An empty stock, whose magazines take at most `magazine_gross` pages each (and one area at
-    /// least). May sleep.
+    /// An empty stock of `cpu`, whose magazines take at most `magazine_gross` pages each (and one
+    /// area at least). May sleep.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
-    pub fn new(magazine_gross: u32) -> Result<Self, NoMemory> {
+    pub fn new(cpu: u32, magazine_gross: u32) -> Result<Self, NoMemory> {
         Ok(Self {
             slots: Table::new(CLASSES, Mode::Sleep, |_| Slot {
                 clean: None,
@@ -246,6 +252,8 @@ impl Local {
             clean_gross: 0,
             magazine_gross,
             spare: None,
+            // Apart from those of other CPUs.
+            cursor: cpu.wrapping_shl(12),
             last_caller: (0, OTHERS),
         })
     }
@@ -323,9 +331,15 @@ impl Local {
         }
     }
 
-    /// Puts one freed area in.
+    /// Puts one freed area in, and notes in its descriptor where it is.
     #[inline]
-    pub fn push_lazy(&mut self, class: u16, id: Id) -> Pushed {
+    pub fn push_lazy(
+        &mut self,
+        batches: &Batches,
+        descriptor: &Descriptor,
+        class: u16,
+        id: Id,
+    ) -> Pushed {
         let gross = gross_of(class);
         let full = self.magazine_gross;
         let Some(slot) = self.slots.get_mut(usize::from(class)) else {
@@ -337,12 +351,18 @@ impl Local {
                 let Some(mut magazine) = self.spare.take() else {
                     return Pushed::NoMagazine;
                 };
+                let Some(batch) = batches.begin(&mut self.cursor) else {
+                    self.spare = Some(magazine);
+                    return Pushed::NoMagazine;
+                };
+                magazine.batch = batch;
                 magazine.class = class;
                 mark(&mut self.lazy_set, class);
                 slot.lazy.insert(magazine)
             }
         };
         magazine.push(id);
+        descriptor.set_next(magazine.batch);
         self.lazy_gross += gross;
         if usize::from(magazine.len) >= ROUNDS || magazine.gross() + gross > full {
             if let Some(magazine) = slot.lazy.take() {
@@ -410,7 +430,7 @@ pub enum Pushed {
     Kept,
     /// It lies in this magazine, which is full.
     Full(Box<Magazine>),
-    /// An empty magazine is needed first; the caller keeps the area.
+    /// An empty magazine, or a number for it, is needed first; the caller keeps the area.
     NoMagazine,
 }
 

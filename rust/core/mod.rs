@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod area;
+pub mod batch;
 pub mod callers;
 pub mod counters;
 pub mod extents;
@@ -35,6 +36,7 @@ pub mod shards;
 pub mod sync;
 
 use area::{Descriptor, Descriptors, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
+use batch::Batches;
 use callers::{CallerId, Callers};
 use counters::Counters;
 use index::Index;
@@ -243,6 +245,8 @@ pub struct Walked {
     pub pages: u32,
     /// What is known of it while it lives; `None` when it was freed and not yet dissolved.
     pub live: Option<Snapshot>,
+    /// It was freed, and waits for a flush; else, if it does not live, it is clean and in stock.
+    pub lazy: bool,
 }
 
 /// Counters that all CPUs write, off the fast path.
@@ -299,6 +303,7 @@ pub struct Manager<E: Env> {
     index: Index,
     shards: Shards,
     local: PerCpu<Local>,
+    batches: Batches,
     depot: Depot,
 
     /// Sealed batches that wait for a flush.
@@ -347,7 +352,8 @@ impl<E: Env> Manager<E> {
             descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
             index: Index::new(pages)?,
             shards: Shards::new(pages, config.shards)?,
-            local: PerCpu::new(cpus, |_| Local::new(magazine_gross))?,
+            local: PerCpu::new(cpus, |cpu| Local::new(cpu, magazine_gross))?,
+            batches: Batches::new(cpus)?,
             depot: Depot::new()?,
             lazy: Padded(Lock::new(Chain::new(), Class::Lazy)?),
             lazy_gross: Padded(AtomicU64::new(0)),
@@ -626,6 +632,7 @@ impl<E: Env> Manager<E> {
         let id = self.descriptors.take(mode)?;
         let descriptor = self.descriptors.get(id).ok_or(NoMemory)?;
         descriptor.shape(start, pages, class);
+        descriptor.set_next(batch::CLEAN);
         self.index.set(start, pages, id);
         Ok(id)
     }
@@ -746,11 +753,11 @@ impl<E: Env> Manager<E> {
         class: u16,
         id: Id,
     ) -> Retired {
-        let mut pushed = local.push_lazy(class, id);
+        let mut pushed = local.push_lazy(&self.batches, descriptor, class, id);
         if matches!(pushed, Pushed::NoMagazine) {
             if let Some(spare) = self.depot.take_spare() {
                 drop(local.keep_spare(spare));
-                pushed = local.push_lazy(class, id);
+                pushed = local.push_lazy(&self.batches, descriptor, class, id);
             }
         }
         let retired = match pushed {
@@ -847,6 +854,7 @@ impl<E: Env> Manager<E> {
         planner.add(descriptor.start(), descriptor.pages());
         self.flush(planner);
         self.cleaned(1, u64::from(gross));
+        descriptor.set_next(batch::CLEAN);
         let stocked = class != NO_CLASS
             && self.magazines.load(Relaxed)
             && self.local.with(|_, local| local.stock(class, id)) == Some(true);
@@ -962,6 +970,7 @@ impl<E: Env> Manager<E> {
         while let Some(magazine) = lazy.pop() {
             let areas = magazine.ids().len() as u64;
             self.cleaned(areas, u64::from(magazine.gross()));
+            self.batches.end(magazine.batch);
             if how == Purge::Drain
                 || !self.magazines.load(Relaxed)
                 || self.depot.gross() > self.depot_max
@@ -1200,9 +1209,15 @@ impl<E: Env> Manager<E> {
     /// Areas that are allocated or freed meanwhile may or may not be seen; none is seen twice, out of
     /// order, or overlapping another.
     pub fn walk(&self, page: u32, visit: &mut dyn FnMut(&Walked) -> bool) {
+        self.walk_part(page, self.pages, visit);
+    }
+
+    /// As [`Self::walk`], of the areas that begin before page `to`. Returns whether `visit` wanted
+    /// more. The time that it takes is bounded by the pages in between.
+    pub fn walk_part(&self, page: u32, to: u32, visit: &mut dyn FnMut(&Walked) -> bool) -> bool {
         let mut at = page;
         let mut floor = page;
-        while let Some((page, id)) = self.index.next_from(at, self.pages) {
+        while let Some((page, id)) = self.index.next_from(at, to.min(self.pages)) {
             at = page.saturating_add(1);
             let Some(descriptor) = self.descriptors.get(id) else {
                 continue;
@@ -1221,12 +1236,19 @@ impl<E: Env> Manager<E> {
             }
             if start >= floor {
                 floor = end;
-                if !visit(&Walked { start, pages, live }) {
-                    return;
+                let walked = Walked {
+                    start,
+                    pages,
+                    live,
+                    lazy: live.is_none() && self.batches.is_lazy(descriptor.next()),
+                };
+                if !visit(&walked) {
+                    return false;
                 }
             }
             at = end;
         }
+        true
     }
 
     /// The code address of a caller; 0 where it is not known.

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a walk shows, against the totals: each page is live, lazy, in stock or free.
+
+#![cfg(not(loom))]
+
+use core_tests::va::{
+    area::Kind,
+    batch::{Batches, CLEAN},
+    Config, Context, Env, Freed, Manager, Purge, Request, GUARD,
+};
+
+struct Still;
+
+impl Env for Still {
+    fn flush(&self, _: u32, _: u32) {}
+    fn kick_purge(&self) {}
+    fn kick_deferred(&self) {}
+    fn resched(&self) {}
+    fn may_sleep(&self) -> bool {
+        true
+    }
+}
+
+fn manager(lazy_max_pages: u32) -> Manager<Still> {
+    let config = Config {
+        pages: 1 << 16,
+        cpus: 2,
+        shards: 2,
+        lazy_max_pages,
+        flush_ceiling: 33,
+    };
+    Manager::new(config, Still).unwrap()
+}
+
+fn alloc(manager: &Manager<Still>, pages: u32) -> u32 {
+    let request = Request {
+        pages,
+        align: 1,
+        context: Context::MaySleep,
+        caller: 0x1000 + pages as usize,
+    };
+    let area = manager.alloc(&request).unwrap();
+    let start = area.start;
+    manager.publish(area, 0, Kind::VaOnly);
+    start
+}
+
+fn free(manager: &Manager<Still>, start: u32) {
+    match manager.begin_free(start).unwrap() {
+        Freed::Now(dying) => manager.finish_free(dying),
+        Freed::Deferred(_) => panic!("nobody has pinned it"),
+    }
+}
+
+/// Adds up a walk and compares it with all totals.
+#[track_caller]
+fn agree(manager: &Manager<Still>) {
+    let (mut live, mut lazy, mut stock) = (0u64, 0u64, 0u64);
+    let mut end = 0;
+    manager.walk(0, &mut |seen| {
+        assert!(seen.start >= end, "{seen:?} begins before {end}");
+        end = seen.start + seen.pages + GUARD;
+        let gross = u64::from(seen.pages + GUARD);
+        match (seen.live.is_some(), seen.lazy) {
+            (true, false) => live += gross,
+            (false, true) => lazy += gross,
+            (false, false) => stock += gross,
+            (true, true) => panic!("{seen:?}"),
+        }
+        true
+    });
+    let stats = manager.stats();
+    assert_eq!(live, stats.live_gross);
+    assert_eq!(lazy, stats.lazy_gross);
+    assert_eq!(stock, stats.stock_gross);
+    let all = live + lazy + stock + stats.space.pages;
+    assert_eq!(all, u64::from(manager.pages()));
+    let (info, _) = manager.info();
+    assert_eq!(info.areas.lazy_gross, lazy);
+    assert_eq!(info.areas.stock_gross, stock);
+}
+
+/// A few sizes, of which one is too large for magazines.
+const SIZES: [u32; 5] = [1, 1, 3, 64, 300];
+
+fn churn(manager: &Manager<Still>) {
+    let mut held = Vec::new();
+    let mut random = 1u64;
+    for round in 0..6_000u32 {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+        let at = (random >> 33) as usize;
+        if held.len() < 60 && at % 2 == 0 {
+            held.push(alloc(manager, SIZES[at / 2 % SIZES.len()]));
+        } else if !held.is_empty() {
+            free(manager, held.swap_remove(at % held.len()));
+        }
+        match at % 400 {
+            1 => manager.purge(Purge::Background),
+            2 => manager.purge(Purge::Step),
+            3 => manager.purge(Purge::Full),
+            4 => manager.purge(Purge::Drain),
+            5 => manager.flush_lazy(),
+            6 => manager.set_magazines(false),
+            7 | 8 => manager.set_magazines(true),
+            9 => manager.drain_cpu(0),
+            _ => {}
+        }
+        if round % 37 == 0 {
+            agree(manager);
+        }
+    }
+    held.drain(..).for_each(|start| free(manager, start));
+    agree(manager);
+    manager.purge(Purge::Full);
+    agree(manager);
+    assert_eq!(manager.stats().lazy_gross, 0);
+}
+
+#[test]
+fn walk_and_totals_agree() {
+    churn(&manager(4_000));
+}
+
+#[test]
+fn walk_and_totals_agree_when_each_free_flushes() {
+    churn(&manager(0));
+}
+
+/// What an area is does not depend on where the walk begins or ends.
+#[test]
+fn walk_in_parts() {
+    let manager = manager(4_000);
+    let starts: Vec<u32> = (0..500).map(|i| alloc(&manager, SIZES[i % 5])).collect();
+    starts
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .for_each(|&at| free(&manager, at));
+    let mut whole = Vec::new();
+    manager.walk(0, &mut |seen| {
+        whole.push((seen.start, seen.pages, seen.lazy));
+        true
+    });
+    for step in [1, 7, 64, 1000] {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        while from < manager.pages() {
+            let to = from + step;
+            let mut next = to;
+            assert!(manager.walk_part(from, to, &mut |seen| {
+                parts.push((seen.start, seen.pages, seen.lazy));
+                next = next.max(seen.start + seen.pages + GUARD);
+                true
+            }));
+            from = next;
+        }
+        assert_eq!(parts, whole);
+    }
+}
+
+#[test]
+fn numbers_are_unique_while_lazy() {
+    let batches = Batches::with_places(4).unwrap();
+    let mut cursor = 0;
+    let numbers: Vec<u32> = (0..4)
+        .map(|_| batches.begin(&mut cursor).unwrap())
+        .collect();
+    assert_eq!(batches.begin(&mut cursor), None, "all places are taken");
+    for (i, &number) in numbers.iter().enumerate() {
+        assert!(batches.is_lazy(number));
+        assert!(!numbers[..i].contains(&number));
+    }
+    batches.end(numbers[1]);
+    assert!(!batches.is_lazy(numbers[1]));
+    let again = batches.begin(&mut cursor).unwrap();
+    assert_ne!(again, numbers[1]);
+    assert!(batches.is_lazy(again) && !batches.is_lazy(numbers[1]));
+    assert!(!batches.is_lazy(CLEAN));
+}
+
+/// However often a place is used, fresh areas stay clean, and list links stay list links.
+#[test]
+fn numbers_wrap() {
+    let batches = Batches::with_places(1 << 18).unwrap();
+    for turn in 0..20_000u32 {
+        // The same place each time.
+        let mut cursor = u32::MAX;
+        let number = batches.begin(&mut cursor).unwrap();
+        assert!(
+            number > CLEAN && number < u32::MAX,
+            "turn {turn}: {number:x}"
+        );
+        assert!(batches.is_lazy(number) && !batches.is_lazy(CLEAN));
+        batches.end(number);
+        assert!(!batches.is_lazy(number));
+    }
+}
