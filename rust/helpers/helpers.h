@@ -15,8 +15,8 @@
 #define gfp_t unsigned int
 #define bool _Bool
 #define __user
-typedef unsigned long size_t;
-typedef long ssize_t;
+#define size_t unsigned long
+#define ssize_t long
 #else
 #include <linux/types.h>
 #endif

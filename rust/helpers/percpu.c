@@ -4,6 +4,7 @@
  */
 #include <linux/build_bug.h>
 #include <linux/cpumask.h>
+#include <linux/log2.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
@@ -49,9 +50,11 @@ void vc_preempt_schedule(void)
 static_assert(PREEMPT_OFFSET == 1);
 static_assert(PREEMPT_ENABLED == PREEMPT_NEED_RESCHED);
 #ifdef CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS
-static_assert(sizeof(__preempt_count) == 8 && (u64)PREEMPT_NEED_RESCHED == BIT_ULL(63));
+static_assert(sizeof(__preempt_count) == 8);
+static_assert(ilog2((u64)PREEMPT_NEED_RESCHED) == 63);
 #else
-static_assert(sizeof(__preempt_count) == 4 && (u64)PREEMPT_NEED_RESCHED == BIT_ULL(31));
+static_assert(sizeof(__preempt_count) == 4);
+static_assert(ilog2((u64)PREEMPT_NEED_RESCHED) == 31);
 #endif
 static_assert(sizeof(cpu_number) == 4);
 #endif
