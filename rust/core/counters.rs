@@ -18,6 +18,9 @@ use super::{
     GUARD,
 };
 
+/// How often a reader looks again because something has happened meanwhile.
+const TRIES: usize = 4;
+
 /// Sizes are counted by power of two: 1, 2, 3 to 4, ... pages.
 pub const SIZES: usize = 32;
 
@@ -33,6 +36,23 @@ struct PerCaller {
     alloc_gross: AtomicU64,
     frees: AtomicU64,
     free_gross: AtomicU64,
+}
+
+impl PerCaller {
+    /// Who writes adds pages before areas when it allocates, areas before pages when it frees. Read
+    /// the other way round, an operation half counted does not make the differences too small.
+    fn read(&self) -> Totals {
+        let free_gross = self.free_gross.load(Acquire);
+        let frees = self.frees.load(Acquire);
+        let allocs = self.allocs.load(Acquire);
+        let alloc_gross = self.alloc_gross.load(Acquire);
+        Totals {
+            allocs,
+            alloc_gross,
+            frees,
+            free_gross,
+        }
+    }
 }
 
 struct Cpu {
@@ -72,29 +92,35 @@ pub struct Totals {
     pub free_gross: u64,
 }
 
+/// What came and has not gone. An area that came on one CPU and went on another while the counters
+/// were added up may seem to have gone only: then 0.
+fn difference(came: u64, went: u64) -> u64 {
+    u64::try_from(came.wrapping_sub(went) as i64).unwrap_or(0)
+}
+
 impl Totals {
     /// Areas that live.
     pub fn areas(&self) -> u64 {
-        self.allocs.wrapping_sub(self.frees)
+        difference(self.allocs, self.frees)
+    }
+
+    /// Their pages, guard pages included.
+    pub fn gross(&self) -> u64 {
+        difference(self.alloc_gross, self.free_gross)
     }
 
     /// Their pages, guard pages excluded.
     pub fn pages(&self) -> u64 {
-        self.alloc_gross
-            .wrapping_sub(self.free_gross)
-            .wrapping_sub(self.areas().wrapping_mul(u64::from(GUARD)))
+        self.gross()
+            .saturating_sub(self.areas().saturating_mul(u64::from(GUARD)))
     }
 
-    fn add(&mut self, counted: &PerCaller) {
-        // Frees first: an area freed meanwhile counts as living rather than as less than none.
-        self.frees = self.frees.wrapping_add(counted.frees.load(Relaxed));
-        self.free_gross = self
-            .free_gross
-            .wrapping_add(counted.free_gross.load(Relaxed));
-        self.allocs = self.allocs.wrapping_add(counted.allocs.load(Relaxed));
-        self.alloc_gross = self
-            .alloc_gross
-            .wrapping_add(counted.alloc_gross.load(Relaxed));
+    /// Adds what another caller holds and has done.
+    pub fn add(&mut self, other: &Self) {
+        self.allocs = self.allocs.wrapping_add(other.allocs);
+        self.alloc_gross = self.alloc_gross.wrapping_add(other.alloc_gross);
+        self.frees = self.frees.wrapping_add(other.frees);
+        self.free_gross = self.free_gross.wrapping_add(other.free_gross);
     }
 }
 
@@ -104,10 +130,10 @@ pub struct Counters {
     shared: Padded<Cpu>,
 }
 
-/// Adds to a counter that only this CPU writes, with preemption off.
+/// Adds to a counter that only this CPU writes, with preemption off, after all that it added before.
 #[inline]
 fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+    counter.store(counter.load(Relaxed).wrapping_add(by), Release);
 }
 
 impl Counters {
@@ -134,8 +160,8 @@ impl Counters {
     pub fn alloc(&self, cpu: u32, caller: CallerId, pages: u32) {
         if let Some(own) = self.cpus.get(cpu as usize) {
             if let Some(counted) = own.callers.get(caller as usize) {
-                bump(&counted.allocs, 1);
                 bump(&counted.alloc_gross, u64::from(pages + GUARD));
+                bump(&counted.allocs, 1);
             }
             if let Some(size) = own.sizes.get(size_of(pages)) {
                 bump(size, 1);
@@ -162,10 +188,9 @@ impl Counters {
     /// Counts an allocation anywhere, off the fast path.
     pub fn alloc_shared(&self, caller: CallerId, pages: u32) {
         if let Some(counted) = self.shared.callers.get(caller as usize) {
-            counted.allocs.fetch_add(1, Relaxed);
-            counted
-                .alloc_gross
-                .fetch_add(u64::from(pages + GUARD), Relaxed);
+            let gross = u64::from(pages + GUARD);
+            counted.alloc_gross.fetch_add(gross, Release);
+            counted.allocs.fetch_add(1, Release);
         }
         if let Some(size) = self.shared.sizes.get(size_of(pages)) {
             size.fetch_add(1, Relaxed);
@@ -176,10 +201,9 @@ impl Counters {
     /// Counts a free anywhere, off the fast path.
     pub fn free_shared(&self, caller: CallerId, pages: u32) {
         if let Some(counted) = self.shared.callers.get(caller as usize) {
-            counted.frees.fetch_add(1, Relaxed);
-            counted
-                .free_gross
-                .fetch_add(u64::from(pages + GUARD), Relaxed);
+            let gross = u64::from(pages + GUARD);
+            counted.frees.fetch_add(1, Release);
+            counted.free_gross.fetch_add(gross, Release);
         }
         if let Some(size) = self.shared.sizes.get(size_of(pages)) {
             size.fetch_sub(1, Relaxed);
@@ -200,22 +224,21 @@ impl Counters {
             .fold(0, |sum, cpu| sum.wrapping_add(cpu.operations.load(Acquire)))
     }
 
-    /// What one caller holds and has done.
+    /// What one caller holds and has done: of one moment if nothing happens meanwhile, else of one
+    /// that is as short as a few tries can make it.
     pub fn caller(&self, caller: CallerId) -> Totals {
         let mut totals = Totals::default();
-        for cpu in self.all() {
-            if let Some(counted) = cpu.callers.get(caller as usize) {
-                totals.add(counted);
+        for _ in 0..TRIES {
+            let before = self.generation();
+            totals = Totals::default();
+            for cpu in self.all() {
+                if let Some(counted) = cpu.callers.get(caller as usize) {
+                    totals.add(&counted.read());
+                }
             }
-        }
-        totals
-    }
-
-    /// What all callers hold and have done.
-    pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for cpu in self.all() {
-            cpu.callers.iter().for_each(|counted| totals.add(counted));
+            if self.generation() == before {
+                break;
+            }
         }
         totals
     }
@@ -228,6 +251,6 @@ impl Counters {
                 *sum = sum.wrapping_add(size.load(Relaxed));
             }
         }
-        sizes
+        sizes.map(|sum| difference(sum, 0))
     }
 }

@@ -88,7 +88,7 @@ pub struct Generations {
 
 impl Generations {
     /// Whether `self` is later than `other`. Wrapping; each part only ever moves on.
-    fn fresher_than(self, other: Self) -> bool {
+    pub fn fresher_than(self, other: Self) -> bool {
         let areas = self.areas.wrapping_sub(other.areas) as i64;
         let space = self.space.wrapping_sub(other.space) as i64;
         areas >= 0 && space >= 0 && (areas > 0 || space > 0)
@@ -104,6 +104,22 @@ pub struct Info {
     pub areas: Areas,
     /// Free extents.
     pub space: Space,
+}
+
+impl Info {
+    /// Pages that can be had without a flush, guard pages included: extents and stock.
+    pub fn free_gross(&self) -> u64 {
+        self.space.free.pages.wrapping_add(self.areas.stock_gross)
+    }
+
+    /// External fragmentation, 1 - largest free extent / free pages, in percent, rounded up.
+    pub fn fragmentation(&self) -> u64 {
+        let largest = u64::from(self.space.free.largest);
+        largest
+            .saturating_mul(100)
+            .checked_div(self.free_gross())
+            .map_or(0, |whole| 100u64.saturating_sub(whole))
+    }
 }
 
 const TOTALS: usize = 4;

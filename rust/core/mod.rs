@@ -1054,7 +1054,7 @@ impl<E: Env> Manager<E> {
 
     fn cleaned(&self, areas: u64, gross: u64) {
         self.shared.cleaned_areas.fetch_add(areas, Relaxed);
-        self.shared.cleaned_gross.fetch_add(gross, Relaxed);
+        self.shared.cleaned_gross.fetch_add(gross, Release);
         self.shared.moved.fetch_add(1, Release);
     }
 
@@ -1256,11 +1256,6 @@ impl<E: Env> Manager<E> {
         self.callers.address(id)
     }
 
-    /// What a caller holds and has done.
-    pub fn caller_totals(&self, id: CallerId) -> counters::Totals {
-        self.counters.caller(id)
-    }
-
     // ---- what it all looks like ----
 
     /// Switches the cached record of [`Self::info`].
@@ -1273,13 +1268,7 @@ impl<E: Env> Manager<E> {
     /// what a sum over CPUs saw.
     pub fn info(&self) -> (Info, bool) {
         // The generations first: see the invariants of info.rs.
-        let generations = Generations {
-            areas: self
-                .counters
-                .generation()
-                .wrapping_add(self.shared.moved.load(Acquire)),
-            space: self.shards.generation(),
-        };
+        let generations = self.generations();
         let cached = if self.info_cache.load(Relaxed) {
             self.info.load()
         } else {
@@ -1305,23 +1294,53 @@ impl<E: Env> Manager<E> {
         (info, false)
     }
 
-    fn areas(&self) -> info::Areas {
-        let totals = self.counters.totals();
-        let cleaned = self.shared.cleaned_gross.load(Relaxed);
-        let made = self.shared.made_gross.load(Relaxed);
-        let dissolved = self.shared.dissolved_gross.load(Relaxed);
-        info::Areas {
-            totals,
-            lazy_gross: totals.free_gross.wrapping_sub(cleaned),
-            stock_gross: made
-                .wrapping_add(cleaned)
-                .wrapping_sub(totals.alloc_gross)
-                .wrapping_sub(dissolved),
-            sizes: self.counters.sizes(),
-            top: info::top((0..callers::CALLERS as CallerId).map(|caller| info::Top {
+    fn generations(&self) -> Generations {
+        Generations {
+            areas: self
+                .counters
+                .generation()
+                .wrapping_add(self.shared.moved.load(Acquire)),
+            space: self.shards.generation(),
+        }
+    }
+
+    /// Whether what a reader keeps, as of `generations`, still holds. Counts like [`Self::info`]:
+    /// as a read that found its record if so, not at all if not.
+    pub fn is_current(&self, generations: Generations) -> bool {
+        let current = self.info_cache.load(Relaxed) && self.generations() == generations;
+        if current {
+            self.info_hits.fetch_add(1, Relaxed);
+        }
+        current
+    }
+
+    /// All callers that there are, with what each holds and has done.
+    pub fn callers(&self) -> impl Iterator<Item = info::Top> + '_ {
+        (0..callers::CALLERS as CallerId)
+            .filter(|&id| id == callers::OTHERS || self.callers.address(id) != 0)
+            .map(|caller| info::Top {
                 caller,
                 totals: self.counters.caller(caller),
-            })),
+            })
+    }
+
+    fn areas(&self) -> info::Areas {
+        // In this order no sum takes away what another has not yet seen come.
+        let cleaned = self.shared.cleaned_gross.load(Acquire);
+        let mut totals = counters::Totals::default();
+        let top = info::top(self.callers().inspect(|caller| totals.add(&caller.totals)));
+        let dissolved = self.shared.dissolved_gross.load(Acquire);
+        let lazy_gross = totals.free_gross.saturating_sub(cleaned);
+        let cleaned = self.shared.cleaned_gross.load(Acquire);
+        let made = self.shared.made_gross.load(Acquire);
+        info::Areas {
+            totals,
+            lazy_gross,
+            stock_gross: made
+                .wrapping_add(cleaned)
+                .saturating_sub(totals.alloc_gross.wrapping_add(dissolved)),
+            sizes: self.counters.sizes(),
+            top,
         }
     }
 

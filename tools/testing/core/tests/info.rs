@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the arena looks like: the cached record, its generations, and sums under churn.
+
+#![cfg(not(loom))]
+
+use core_tests::va::{
+    area::Kind,
+    info::{Cache, Generations, Info},
+    sync::run_on_cpu,
+    Config, Context, Env, Freed, Manager, Purge, Request,
+};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+struct Still;
+
+impl Env for Still {
+    fn flush(&self, _: u32, _: u32) {}
+    fn kick_purge(&self) {}
+    fn kick_deferred(&self) {}
+    fn resched(&self) {}
+    fn may_sleep(&self) -> bool {
+        true
+    }
+}
+
+fn manager() -> Manager<Still> {
+    let config = Config {
+        pages: 1 << 14,
+        cpus: 2,
+        shards: 2,
+        lazy_max_pages: 400,
+        flush_ceiling: 33,
+    };
+    Manager::new(config, Still).unwrap()
+}
+
+fn alloc(manager: &Manager<Still>, pages: u32, caller: usize) -> Option<u32> {
+    let request = Request {
+        pages,
+        align: 1,
+        context: Context::MaySleep,
+        caller,
+    };
+    let area = manager.alloc(&request).ok()?;
+    let start = area.start;
+    manager.publish(area, 0, Kind::VaOnly);
+    Some(start)
+}
+
+fn free(manager: &Manager<Still>, start: u32) {
+    match manager.begin_free(start).unwrap() {
+        Freed::Now(dying) => manager.finish_free(dying),
+        Freed::Deferred(_) => panic!("nobody has pinned it"),
+    }
+}
+
+#[test]
+fn first_read_is_no_hit() {
+    let manager = manager();
+    let (fresh, cached) = manager.info();
+    assert!(!cached);
+    let (again, cached) = manager.info();
+    assert!(cached);
+    assert_eq!(fresh, again);
+    assert!(manager.is_current(fresh.generations));
+    let stats = manager.stats();
+    assert_eq!((stats.info_hits, stats.info_misses), (2, 1));
+}
+
+#[test]
+fn any_change_makes_the_record_stale() {
+    let manager = manager();
+    let mut held = Vec::new();
+    let record = || {
+        let (info, _) = manager.info();
+        assert!(manager.is_current(info.generations));
+        info.generations
+    };
+    let seen = record();
+    held.push(alloc(&manager, 3, 0x1000).unwrap());
+    assert!(!manager.is_current(seen), "an allocation");
+    let seen = record();
+    held.drain(..).for_each(|start| free(&manager, start));
+    assert!(!manager.is_current(seen), "a free");
+    let seen = record();
+    manager.purge(Purge::Full);
+    assert!(!manager.is_current(seen), "a purge");
+    let seen = record();
+    manager.purge(Purge::Drain);
+    assert!(!manager.is_current(seen), "a drain");
+    let seen = record();
+    assert!(manager.lookup(0).is_none());
+    assert!(manager.is_current(seen), "a lookup changes nothing");
+    manager.set_info_cache(false);
+    assert!(!manager.is_current(seen), "switched off");
+    assert!(!manager.info().1);
+}
+
+fn at(areas: u64, space: u64) -> Info {
+    Info {
+        generations: Generations { areas, space },
+        ..Info::default()
+    }
+}
+
+#[test]
+fn generations_wrap() {
+    let before = at(u64::MAX - 1, u64::MAX).generations;
+    let after = at(3, 1).generations;
+    assert!(after.fresher_than(before));
+    assert!(!before.fresher_than(after));
+    assert!(!after.fresher_than(after));
+    // Neither is later in both parts: neither replaces the other.
+    let mixed = at(4, 0).generations;
+    assert!(!mixed.fresher_than(after) && !after.fresher_than(mixed));
+}
+
+#[test]
+fn a_late_reader_stores_nothing() {
+    for base in [0, u64::MAX - 2] {
+        let cache = Cache::new().unwrap();
+        assert!(cache.load().is_none());
+        let [first, second] = [1, 4].map(|n| at(base.wrapping_add(n), 7));
+        assert!(cache.store(&second));
+        assert!(!cache.store(&first), "an older record came later");
+        assert!(!cache.store(&second), "the same record again");
+        assert_eq!(cache.load(), Some(second));
+    }
+}
+
+#[test]
+fn fragmentation_in_percent() {
+    let mut info = Info::default();
+    assert_eq!(info.fragmentation(), 0, "nothing is free");
+    info.space.free.pages = 1000;
+    info.space.free.largest = 1000;
+    assert_eq!(info.fragmentation(), 0);
+    info.space.free.largest = 999;
+    assert_eq!(info.fragmentation(), 1);
+    info.areas.stock_gross = 1000;
+    assert_eq!(info.fragmentation(), 51);
+    info.space.free.largest = 0;
+    assert_eq!(info.fragmentation(), 100);
+}
+
+/// While two threads allocate on one CPU and free on the other, no sum goes below what lives or above
+/// what can.
+#[test]
+fn sums_under_churn() {
+    const HELD: usize = 200;
+    let manager = manager();
+    let stop = AtomicBool::new(false);
+    let slots: Vec<AtomicU64> = (0..HELD).map(|_| AtomicU64::new(0)).collect();
+    // These stay.
+    let kept: Vec<u32> = (0..50)
+        .filter_map(|i| alloc(&manager, 1 + i, 0x42))
+        .collect();
+    let kept_gross: u64 = (0..50).map(|i| 2 + i).sum();
+    std::thread::scope(|scope| {
+        for cpu in 0..2u32 {
+            let (manager, stop, slots) = (&manager, &stop, &slots);
+            scope.spawn(move || {
+                run_on_cpu(cpu);
+                let mut random = u64::from(cpu) + 1;
+                while !stop.load(SeqCst) {
+                    random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+                    let slot = &slots[(random >> 33) as usize % HELD];
+                    let pages = 1 + (random >> 50) as u32 % 8;
+                    let new = alloc(manager, pages, 0x1000 + pages as usize);
+                    let new = new.map_or(0, |start| u64::from(start) + 1);
+                    let old = slot.swap(new, SeqCst);
+                    if old != 0 {
+                        free(manager, (old - 1) as u32);
+                    }
+                    if random >> 60 == 0 {
+                        manager.purge(Purge::Background);
+                    }
+                }
+            });
+        }
+        run_on_cpu(1);
+        let most = kept_gross + (HELD as u64 + 2) * 9;
+        for _ in 0..100_000 {
+            let (info, _) = manager.info();
+            let totals = info.areas.totals;
+            assert!(
+                (50..=50 + HELD as u64 + 2).contains(&totals.areas()),
+                "{totals:?}"
+            );
+            assert!((kept_gross..=most).contains(&totals.gross()), "{totals:?}");
+            assert!(totals.pages() <= totals.gross(), "{totals:?}");
+            assert!(info.areas.lazy_gross <= 1 << 14, "{info:?}");
+            assert!(info.areas.stock_gross <= 1 << 14, "{info:?}");
+            assert!(info.areas.sizes.iter().all(|&n| n <= 300), "{info:?}");
+            assert!(info.areas.top.iter().all(|top| top.totals.gross() <= most));
+        }
+        stop.store(true, SeqCst);
+    });
+    for slot in &slots {
+        match slot.load(SeqCst) {
+            0 => {}
+            start => free(&manager, (start - 1) as u32),
+        }
+    }
+    kept.iter().for_each(|&start| free(&manager, start));
+    assert_eq!(manager.info().0.areas.totals.areas(), 0);
+}
