@@ -269,6 +269,13 @@ impl Descriptor {
         self.caller.load(Relaxed)
     }
 
+    /// Says who asked for an area that was never Live. Only for its holder.
+    pub fn set_caller(&self, caller: CallerId) {
+        // As in `shape`.
+        fence(Release);
+        self.caller.store(caller, Relaxed);
+    }
+
     /// What the area was last used for.
     #[inline]
     pub fn kind(&self) -> Kind {

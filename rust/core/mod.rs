@@ -648,6 +648,10 @@ impl<E: Env> Manager<E> {
     /// Gives an area back that was never published; PTEs that were set in it are clear again. Not
     /// from interrupts.
     pub fn abort(&self, area: Area) {
+        if let Some(descriptor) = self.descriptors.get(area.id) {
+            // Who asked for it gives it back.
+            descriptor.set_caller(area.caller);
+        }
         self.retire(area.id);
     }
 
