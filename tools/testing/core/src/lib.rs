@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust/core, built on the host: the same files as in the module, behind `std`.
+//! rust/core, built on the host: the same files as in the module, behind `std` or loom; and what the
+//! tests, the fuzz targets and the benchmarks share.
 
 #[path = "../../../../rust/core/mod.rs"]
 pub mod va;
+
+pub mod choice;
+#[cfg(not(loom))]
+pub mod env;
+pub mod first_fit;
+#[cfg(not(loom))]
+pub mod model;

@@ -2,18 +2,21 @@
 
 //! The extents against a plain linear first fit: same addresses, always.
 
-mod common;
+#![cfg(not(loom))]
 
-use common::{Oracle, Rng};
-use core_tests::va::{
-    extents::{Extents, FreeError},
-    mem::Mode,
+use core_tests::{
+    choice::{Choice, Rng},
+    first_fit::FirstFit,
+    va::{
+        extents::{Extents, FreeError},
+        mem::Mode,
+    },
 };
 
 /// The extents, with the nodes they need, and the oracle beside them.
 struct Pair {
     extents: Extents,
-    oracle: Oracle,
+    oracle: FirstFit,
     /// What is taken, as start and pages.
     live: Vec<(u32, u32)>,
 }
@@ -23,7 +26,7 @@ impl Pair {
         let extents = Extents::new(start, pages, Mode::Sleep).unwrap();
         Self {
             extents,
-            oracle: Oracle::new(start, pages),
+            oracle: FirstFit::new(start, pages),
             live: Vec::new(),
         }
     }

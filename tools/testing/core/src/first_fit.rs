@@ -1,36 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What several tests need.
-
-#![allow(dead_code)]
-
-/// Random numbers that are the same on every run (xorshift64*).
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `n`, or 0.
-    pub fn below(&mut self, n: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u32
-    }
-}
+//! What the extents are compared with: a list, and a plain linear first fit over it.
 
 /// Free space as a sorted list, searched from its beginning each time.
-pub struct Oracle {
+pub struct FirstFit {
     free: Vec<(u64, u64)>,
 }
 
-impl Oracle {
+impl FirstFit {
+    /// `pages` free pages from `start` on.
     pub fn new(start: u32, pages: u32) -> Self {
         let free = (u64::from(start), u64::from(start) + u64::from(pages));
         Self {
@@ -38,6 +16,7 @@ impl Oracle {
         }
     }
 
+    /// The lowest address that serves, if any.
     pub fn alloc(&mut self, pages: u32, align: u32) -> Option<u32> {
         let (pages, align) = (u64::from(pages), u64::from(align));
         let place = |&(start, end): &(u64, u64)| {
@@ -60,6 +39,7 @@ impl Oracle {
             .splice(i..=i, rest.into_iter().filter(|(s, e)| s < e));
     }
 
+    /// Takes a range if all of it is free.
     pub fn take_at(&mut self, start: u32, pages: u32) -> bool {
         let (start, pages) = (u64::from(start), u64::from(pages));
         let holds = |&(s, e): &(u64, u64)| s <= start && start + pages <= e;
@@ -70,6 +50,7 @@ impl Oracle {
         found.is_some()
     }
 
+    /// Gives a range back that is not free.
     pub fn free(&mut self, start: u32, pages: u32) {
         assert_eq!(self.is_free(start, pages), Some(false));
         let (start, end) = (u64::from(start), u64::from(start) + u64::from(pages));
@@ -96,6 +77,7 @@ impl Oracle {
         }
     }
 
+    /// Free pages from `at` on.
     pub fn head_run(&self, at: u32) -> u32 {
         let at = u64::from(at);
         let holds = |&&(s, e): &&(u64, u64)| s <= at && at < e;
@@ -105,6 +87,7 @@ impl Oracle {
             .map_or(0, |e| (e.1 - at) as u32)
     }
 
+    /// Free pages that end before `at`.
     pub fn tail_run(&self, at: u32) -> u32 {
         let at = u64::from(at);
         let holds = |&&(s, e): &&(u64, u64)| s < at && at <= e;
@@ -119,10 +102,12 @@ impl Oracle {
         self.free.iter().map(|&(s, e)| (s as u32, (e - s) as u32))
     }
 
+    /// Pages of the largest extent.
     pub fn largest(&self) -> u32 {
         self.iter().map(|e| e.1).max().unwrap_or(0)
     }
 
+    /// All free pages.
     pub fn free_pages(&self) -> u32 {
         self.iter().map(|e| e.1).sum()
     }

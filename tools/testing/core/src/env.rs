@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The surroundings of a manager under test: page tables and a TLB that remember.
+//!
+//! Every page knows whether it is mapped, and if not, when its PTE was cleared. A TLB may hold a page
+//! until a flush that began after that moment has completed; only then is the page clean. To map a
+//! page that is not clean is what must never happen (invariants 1 and 2 of the manager).
+
+use crate::va::Env;
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+};
+
+const CLEAN: u64 = 0;
+const MAPPED: u64 = u64::MAX;
+
+thread_local! {
+    static ATOMIC: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says whether this thread pretends to be where nothing may sleep.
+pub fn set_atomic(atomic: bool) {
+    ATOMIC.with(|a| a.set(atomic));
+}
+
+/// Page tables and TLB of an arena.
+pub struct TestEnv {
+    pages: Vec<AtomicU64>,
+    clock: AtomicU64,
+    /// Somebody asked for a background purge.
+    pub purge_kicked: AtomicBool,
+    /// Somebody asked for the deferred areas to be finished.
+    pub deferred_kicked: AtomicBool,
+}
+
+impl TestEnv {
+    /// An arena of `pages` pages, not mapped and clean.
+    pub fn new(pages: u32) -> Self {
+        Self {
+            pages: (0..pages).map(|_| AtomicU64::new(CLEAN)).collect(),
+            clock: AtomicU64::new(1),
+            purge_kicked: AtomicBool::new(false),
+            deferred_kicked: AtomicBool::new(false),
+        }
+    }
+
+    fn range(&self, start: u32, pages: u32) -> &[AtomicU64] {
+        &self.pages[start as usize..][..pages as usize]
+    }
+
+    /// Whether all pages of a range are mapped.
+    pub fn is_mapped(&self, start: u32, pages: u32) -> bool {
+        let mut range = self.range(start, pages).iter();
+        range.all(|page| page.load(SeqCst) == MAPPED)
+    }
+
+    /// Sets the PTEs of an area that was just allocated.
+    #[track_caller]
+    pub fn map(&self, start: u32, pages: u32) {
+        for (i, page) in self.range(start, pages).iter().enumerate() {
+            match page.swap(MAPPED, SeqCst) {
+                CLEAN => {}
+                MAPPED => panic!("page {} is mapped twice", start as usize + i),
+                _ => panic!(
+                    "page {} is mapped before it was flushed",
+                    start as usize + i
+                ),
+            }
+        }
+        let guard = self.range(start + pages, 1)[0].load(SeqCst);
+        assert!(guard != MAPPED, "the guard page of {start} is mapped");
+    }
+
+    /// Clears the PTEs of an area.
+    #[track_caller]
+    pub fn clear(&self, start: u32, pages: u32) {
+        for page in self.range(start, pages) {
+            let now = self.clock.fetch_add(1, SeqCst);
+            assert_eq!(
+                page.swap(now, SeqCst),
+                MAPPED,
+                "area {start} was not mapped"
+            );
+        }
+    }
+}
+
+impl Env for TestEnv {
+    fn flush(&self, start: u32, end: u32) {
+        assert!(!ATOMIC.with(|a| a.get()), "a flush where nothing may sleep");
+        let began = self.clock.fetch_add(1, SeqCst);
+        std::thread::yield_now();
+        for page in self.range(start, end - start) {
+            let cleared = page.load(SeqCst);
+            if cleared < began {
+                // If the page moved on meanwhile, nothing is lost.
+                let _ = page.compare_exchange(cleared, CLEAN, SeqCst, SeqCst);
+            }
+        }
+    }
+
+    fn kick_purge(&self) {
+        self.purge_kicked.store(true, SeqCst);
+    }
+
+    fn kick_deferred(&self) {
+        self.deferred_kicked.store(true, SeqCst);
+    }
+
+    fn resched(&self) {
+        assert!(
+            !ATOMIC.with(|a| a.get()),
+            "a point to sleep where nothing may"
+        );
+    }
+
+    fn may_sleep(&self) -> bool {
+        !ATOMIC.with(|a| a.get())
+    }
+}

@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A manager and, beside it, a plain list of what must be so. Every step does one random thing to
+//! both and compares.
+
+use crate::{
+    choice::Choice,
+    env::{set_atomic, TestEnv},
+    va::{
+        area::{Kind, Snapshot},
+        mem::{fail_nth, fail_nth_left},
+        sync::run_on_cpu,
+        AllocError, Area, Config, Context, Dying, FreeError, Freed, Manager, Pin, Purge, Request,
+        Ticket, GUARD,
+    },
+};
+use std::{collections::BTreeMap, sync::atomic::Ordering::SeqCst};
+
+const CPUS: u32 = 3;
+const CALLERS: [usize; 4] = [0x1000, 0x2000, 0x2008, 0x3000];
+
+/// One area as it must be.
+struct Life {
+    pages: u32,
+    payload: usize,
+    kind: Kind,
+    caller: usize,
+    pins: Vec<Pin>,
+    /// Freed, but still pinned.
+    ticket: Option<Ticket>,
+}
+
+/// An area that was allocated and not published.
+struct Held {
+    area: Area,
+    caller: usize,
+    mapped: bool,
+}
+
+/// See the file.
+pub struct Model {
+    manager: Manager<TestEnv>,
+    lives: BTreeMap<u32, Life>,
+    held: Vec<Held>,
+    /// Areas whose free was deferred, start to pages: their PTEs are not clear.
+    deferred: BTreeMap<u32, u32>,
+    next_payload: usize,
+    /// The info cache is on.
+    info_cache: bool,
+    /// Let allocations of memory fail now and then.
+    inject: bool,
+}
+
+impl Model {
+    /// A manager whose size and settings are drawn from `choice`.
+    pub fn new(choice: &mut impl Choice, inject: bool) -> Self {
+        let pages = match choice.below(8) {
+            0 => 2 + choice.below(30),
+            1 => 20_000,
+            _ => 600 + choice.below(2_000),
+        };
+        let config = Config {
+            pages,
+            cpus: CPUS,
+            shards: 1 + choice.below(5),
+            lazy_max_pages: [0, 16, 200, u32::MAX][choice.below(4) as usize],
+            flush_ceiling: choice.below(40),
+        };
+        run_on_cpu(0);
+        set_atomic(false);
+        let manager = Manager::new(config, TestEnv::new(pages)).unwrap();
+        Self {
+            manager,
+            lives: BTreeMap::new(),
+            held: Vec::new(),
+            deferred: BTreeMap::new(),
+            next_payload: 1,
+            info_cache: true,
+            inject,
+        }
+    }
+
+    /// Does one random thing.
+    pub fn step(&mut self, choice: &mut impl Choice) {
+        match choice.below(100) {
+            0..=34 => self.alloc(choice),
+            35..=39 => self.publish_or_abort(choice),
+            40..=64 => self.free(choice),
+            65..=67 => self.free_wrongly(choice),
+            68..=71 => self.lookup(choice),
+            72..=75 => self.pin(choice),
+            76..=79 => self.unpin(choice),
+            80..=81 => self.walk(choice),
+            82..=85 => self.purge(choice),
+            86..=88 => self.switch(choice),
+            89..=93 => run_on_cpu(choice.below(CPUS)),
+            94..=95 => self.work(),
+            96 => self.manager.drain_cpu(choice.below(CPUS)),
+            97 => drop(self.manager.shrink()),
+            98 => self.manager.flush_lazy(),
+            _ => self.check(),
+        }
+    }
+
+    /// Frees everything, and sees that all of the arena is free again.
+    pub fn finish(mut self) {
+        fail_nth(0);
+        for held in std::mem::take(&mut self.held) {
+            self.abort(held);
+        }
+        for start in self.lives.keys().copied().collect::<Vec<_>>() {
+            if self.lives[&start].ticket.is_none() {
+                self.free_at(start, false);
+            }
+            while let Some(life) = self.lives.get_mut(&start) {
+                let pin = life.pins.pop().unwrap();
+                self.unpin_one(start, pin, false);
+            }
+        }
+        self.work();
+        self.check();
+        self.manager.purge(Purge::Drain);
+        self.check();
+        let stats = self.manager.stats();
+        assert_eq!(
+            (stats.lazy_gross, stats.stock_gross, stats.live_gross),
+            (0, 0, 0)
+        );
+        assert_eq!(stats.space.pages, u64::from(self.manager.pages()));
+        assert_eq!(stats.space.largest, self.manager.pages());
+        self.manager
+            .walk(0, &mut |seen| panic!("{seen:?} is still there"));
+        for page in 0..self.manager.pages() {
+            assert!(self.manager.lookup(page).is_none());
+        }
+    }
+
+    /// All that is taken and not given back yet, as start and gross pages.
+    fn taken(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let lives = self.lives.iter().map(|(&start, life)| (start, life.pages));
+        let held = self.held.iter().map(|h| (h.area.start, h.area.pages));
+        let deferred = self.deferred.iter().map(|(&start, &pages)| (start, pages));
+        lives
+            .chain(held)
+            .chain(deferred)
+            .map(|(s, p)| (s, p + GUARD))
+    }
+
+    /// Whether the request fits between all that is taken.
+    fn fits(&self, pages: u32, align: u32) -> bool {
+        let mut taken: Vec<_> = self.taken().collect();
+        taken.sort_unstable();
+        taken.push((self.manager.pages(), 0));
+        let mut at = 0u64;
+        for (start, gross) in taken {
+            let place = at.next_multiple_of(u64::from(align));
+            if place + u64::from(pages) + u64::from(GUARD) <= u64::from(start) {
+                return true;
+            }
+            at = u64::from(start) + u64::from(gross);
+        }
+        false
+    }
+
+    fn request(&self, choice: &mut impl Choice) -> Request {
+        let arena = self.manager.pages();
+        let pages = match choice.below(20) {
+            0 => [0, arena - 1, arena, u32::MAX][choice.below(4) as usize],
+            1..=2 => 1 + choice.below(arena),
+            3..=5 => 1 + choice.below(300),
+            _ => 1 + choice.below(8),
+        };
+        let align = match choice.below(20) {
+            0 => [0, 3, 6, 1 << 31][choice.below(4) as usize],
+            1..=7 => 1 << choice.below(12),
+            _ => 1,
+        };
+        Request {
+            pages,
+            align,
+            context: if choice.percent(80) {
+                Context::MaySleep
+            } else {
+                Context::NoWait
+            },
+            caller: CALLERS[choice.below(CALLERS.len() as u32) as usize],
+        }
+    }
+
+    fn alloc(&mut self, choice: &mut impl Choice) {
+        let request = self.request(choice);
+        let atomic = request.context == Context::NoWait && choice.percent(50);
+        let inject = self.inject && choice.percent(15);
+        fail_nth(if inject {
+            1 + u64::from(choice.below(4))
+        } else {
+            0
+        });
+        set_atomic(atomic);
+        let result = self.manager.alloc(&request);
+        set_atomic(false);
+        let injected = inject && fail_nth_left() == 0;
+        fail_nth(0);
+        let valid = request.pages > 0 && request.align.is_power_of_two();
+        match result {
+            Ok(area) => self.allocated(choice, &request, area),
+            Err(AllocError::Invalid) => assert!(!valid, "refused {request:?}"),
+            Err(AllocError::NoMemory) => assert!(injected, "no memory for {request:?}"),
+            Err(AllocError::NoSpace) => {
+                assert!(valid);
+                let may = request.context == Context::MaySleep && !injected;
+                assert!(
+                    !may || !self.fits(request.pages, request.align),
+                    "{request:?} fits"
+                );
+            }
+        }
+    }
+
+    fn allocated(&mut self, choice: &mut impl Choice, request: &Request, area: Area) {
+        assert!(
+            request.pages > 0 && request.align.is_power_of_two(),
+            "served {request:?}"
+        );
+        assert_eq!(area.pages, request.pages);
+        assert_eq!(area.start % request.align, 0);
+        let end = area.start + area.pages + GUARD;
+        assert!(end <= self.manager.pages());
+        for (start, gross) in self.taken() {
+            assert!(
+                end <= start || start + gross <= area.start,
+                "{area:?} overlaps {start}"
+            );
+        }
+        assert!(
+            self.manager.lookup(area.start).is_none(),
+            "seen before it was published"
+        );
+        let mapped = choice.percent(90);
+        if mapped {
+            self.manager.env().map(area.start, area.pages);
+        }
+        let held = Held {
+            area,
+            caller: request.caller,
+            mapped,
+        };
+        if mapped && choice.percent(85) {
+            self.publish(choice, held);
+        } else {
+            self.held.push(held);
+        }
+    }
+
+    fn publish(&mut self, choice: &mut impl Choice, held: Held) {
+        let Held {
+            area,
+            caller,
+            mapped,
+        } = held;
+        if !mapped {
+            self.manager.env().map(area.start, area.pages);
+        }
+        let kinds = [Kind::Vmalloc, Kind::Vmap, Kind::VmMapRam, Kind::VaOnly];
+        let kind = kinds[choice.below(4) as usize];
+        let payload = self.next_payload;
+        self.next_payload += 1;
+        let life = Life {
+            pages: area.pages,
+            payload,
+            kind,
+            caller,
+            pins: Vec::new(),
+            ticket: None,
+        };
+        let start = area.start;
+        self.manager.publish(area, payload, kind);
+        assert!(self.lives.insert(start, life).is_none());
+    }
+
+    fn abort(&mut self, held: Held) {
+        if held.mapped {
+            self.manager.env().clear(held.area.start, held.area.pages);
+        }
+        self.manager.abort(held.area);
+    }
+
+    fn publish_or_abort(&mut self, choice: &mut impl Choice) {
+        if self.held.is_empty() {
+            return;
+        }
+        let i = choice.below(self.held.len() as u32) as usize;
+        let held = self.held.swap_remove(i);
+        if choice.percent(50) {
+            self.publish(choice, held);
+        } else {
+            self.abort(held);
+        }
+    }
+
+    /// A random page, more often one near an area.
+    fn some_page(&self, choice: &mut impl Choice) -> u32 {
+        let arena = self.manager.pages();
+        let page = choice.below(arena + 3);
+        match self.lives.range(page..).next() {
+            Some((&start, life)) if choice.percent(70) => start + choice.below(life.pages + GUARD),
+            _ => page,
+        }
+    }
+
+    fn life_at(&self, page: u32) -> Option<(u32, &Life)> {
+        let (&start, life) = self.lives.range(..=page).next_back()?;
+        (page - start < life.pages).then_some((start, life))
+    }
+
+    fn some_life(&self, choice: &mut impl Choice) -> Option<u32> {
+        let page = choice.below(self.manager.pages());
+        let mut lives = self.lives.range(page..).chain(self.lives.range(..page));
+        lives.next().map(|(&start, _)| start)
+    }
+
+    fn free(&mut self, choice: &mut impl Choice) {
+        let Some(start) = self.some_life(choice) else {
+            return;
+        };
+        if self.lives[&start].ticket.is_none() {
+            let defer = choice.percent(10);
+            let inject = self.inject && choice.percent(15);
+            fail_nth(u64::from(inject));
+            set_atomic(choice.percent(20));
+            self.free_at(start, defer);
+            set_atomic(false);
+            fail_nth(0);
+        }
+        let again = self.manager.begin_free(start);
+        assert!(
+            matches!(again, Err(FreeError::DoubleFree | FreeError::NoArea)),
+            "{again:?}"
+        );
+    }
+
+    fn free_at(&mut self, start: u32, defer: bool) {
+        let pinned = !self.lives[&start].pins.is_empty();
+        match self.manager.begin_free(start) {
+            Ok(Freed::Now(dying)) => {
+                assert!(!pinned);
+                self.finish_free(start, dying, defer);
+            }
+            Ok(Freed::Deferred(ticket)) => {
+                assert!(pinned && !self.manager.is_gone(ticket));
+                self.lives.get_mut(&start).unwrap().ticket = Some(ticket);
+            }
+            Err(e) => panic!("area {start} cannot be freed: {e:?}"),
+        }
+    }
+
+    fn finish_free(&mut self, start: u32, dying: Dying, defer: bool) {
+        let life = self.lives.remove(&start).unwrap();
+        assert_eq!(
+            (dying.start, dying.pages, dying.payload, dying.kind),
+            (start, life.pages, life.payload, life.kind)
+        );
+        if defer {
+            self.deferred.insert(start, life.pages);
+            self.manager.defer_free(dying);
+            assert!(self.manager.env().deferred_kicked.load(SeqCst));
+        } else {
+            self.manager.env().clear(start, life.pages);
+            self.manager.finish_free(dying);
+        }
+    }
+
+    fn free_wrongly(&mut self, choice: &mut impl Choice) {
+        let page = self.some_page(choice);
+        let life = self.life_at(page);
+        if life.is_some_and(|(start, life)| start == page && life.ticket.is_none()) {
+            return;
+        }
+        let expected = match life {
+            _ if page >= self.manager.pages() => Some(FreeError::Foreign),
+            Some((start, _)) if start == page => Some(FreeError::DoubleFree),
+            Some(_) => Some(FreeError::Inner),
+            None => None,
+        };
+        let error = self.manager.begin_free(page).unwrap_err();
+        match expected {
+            Some(expected) => assert_eq!(error, expected),
+            None => assert!(matches!(error, FreeError::NoArea | FreeError::DoubleFree)),
+        }
+    }
+
+    fn same(&self, start: u32, life: &Life, seen: &Snapshot) {
+        assert_eq!(
+            (seen.start, seen.pages, seen.payload, seen.kind),
+            (start, life.pages, life.payload, life.kind)
+        );
+        assert_eq!(seen.pins() as usize, life.pins.len());
+        assert_eq!(seen.dying(), life.ticket.is_some());
+        assert_eq!(self.manager.caller(seen.caller), life.caller);
+        assert!(seen.cpu < CPUS);
+    }
+
+    fn lookup(&mut self, choice: &mut impl Choice) {
+        for _ in 0..4 {
+            let page = self.some_page(choice);
+            let seen = self.manager.lookup(page);
+            match (self.life_at(page), &seen) {
+                (None, None) => {}
+                (Some((start, life)), Some(seen)) => self.same(start, life, seen),
+                (life, _) => panic!("page {page}: {:?} but {seen:?}", life.map(|l| l.0)),
+            }
+        }
+    }
+
+    fn pin(&mut self, choice: &mut impl Choice) {
+        let page = self.some_page(choice);
+        let pinned = self.manager.pin(page);
+        let start = self
+            .life_at(page)
+            .filter(|(_, l)| l.ticket.is_none())
+            .map(|l| l.0);
+        match (start, pinned) {
+            (None, None) => {}
+            (Some(start), Some((pin, seen))) => {
+                self.same(start, &self.lives[&start], &seen);
+                self.lives.get_mut(&start).unwrap().pins.push(pin);
+            }
+            (start, pinned) => panic!("page {page}: {start:?} but {pinned:?}"),
+        }
+    }
+
+    fn unpin(&mut self, choice: &mut impl Choice) {
+        let page = choice.below(self.manager.pages());
+        let mut lives = self.lives.range_mut(page..);
+        let Some((&start, life)) = lives.find(|(_, life)| !life.pins.is_empty()) else {
+            return;
+        };
+        let i = choice.below(life.pins.len() as u32) as usize;
+        let pin = life.pins.swap_remove(i);
+        let defer = choice.percent(20);
+        self.unpin_one(start, pin, defer);
+    }
+
+    fn unpin_one(&mut self, start: u32, pin: Pin, defer: bool) {
+        let raw = pin.into_raw();
+        assert_ne!(raw, 0);
+        let life = &self.lives[&start];
+        let (last, ticket) = (life.pins.is_empty(), life.ticket);
+        match self.manager.unpin(Pin::from_raw(raw)) {
+            Ok(Some(dying)) => {
+                assert!(last && self.manager.is_gone(ticket.unwrap()));
+                self.finish_free(start, dying, defer);
+            }
+            Ok(None) => assert!(!last || ticket.is_none()),
+            Err(e) => panic!("{e:?}"),
+        }
+        if last {
+            // Given back already: without effect.
+            assert!(self.manager.unpin(Pin::from_raw(raw)).is_err());
+        }
+    }
+
+    fn walk(&mut self, choice: &mut impl Choice) {
+        let from = choice.below(self.manager.pages());
+        let stop_after = if choice.percent(20) {
+            choice.below(5)
+        } else {
+            u32::MAX
+        };
+        let mut end = 0;
+        let mut seen_lives = Vec::new();
+        let mut visits = 0;
+        self.manager.walk(from, &mut |seen| {
+            assert!(seen.pages > 0 && seen.start >= end, "{seen:?} after {end}");
+            end = seen.start + seen.pages;
+            match &seen.live {
+                Some(live) => {
+                    self.same(seen.start, &self.lives[&seen.start], live);
+                    seen_lives.push(seen.start);
+                }
+                None => assert!(self.life_at(seen.start).is_none()),
+            }
+            visits += 1;
+            visits <= stop_after
+        });
+        let expected = self.lives.range(from..).map(|(&start, _)| start);
+        if visits <= stop_after {
+            assert!(seen_lives.into_iter().eq(expected));
+        } else {
+            assert!(seen_lives.into_iter().zip(expected).all(|(a, b)| a == b));
+        }
+    }
+
+    fn purge(&mut self, choice: &mut impl Choice) {
+        let how = [Purge::Background, Purge::Step, Purge::Full, Purge::Drain];
+        let how = how[choice.below(4) as usize];
+        if choice.percent(80) {
+            self.manager.purge(how);
+        } else {
+            assert!(self.manager.try_purge(how));
+        }
+        let stats = self.manager.stats();
+        if how == Purge::Drain || how == Purge::Full {
+            assert_eq!(stats.lazy_gross, 0);
+        }
+        if how == Purge::Drain {
+            assert_eq!(stats.stock_gross, 0);
+        }
+    }
+
+    fn switch(&mut self, choice: &mut impl Choice) {
+        let on = choice.percent(60);
+        match choice.below(5) {
+            0 => self.manager.set_magazines(on),
+            1 => self.manager.set_lookup_cache(on),
+            2 => self.manager.set_free_area_cache(on),
+            3 => {
+                self.manager.set_info_cache(on);
+                self.info_cache = on;
+            }
+            _ => {
+                let max = [0, 10, 100, u32::MAX][choice.below(4) as usize];
+                self.manager.set_lazy_max(max);
+            }
+        }
+    }
+
+    /// What work items would do.
+    fn work(&mut self) {
+        if self.manager.env().deferred_kicked.swap(false, SeqCst) {
+            for dying in self.manager.take_deferred() {
+                let pages = self.deferred.remove(&dying.start);
+                assert_eq!(pages, Some(dying.pages));
+                self.manager.env().clear(dying.start, dying.pages);
+                self.manager.finish_free(dying);
+            }
+            assert!(self.deferred.is_empty());
+        }
+        if self.manager.env().purge_kicked.swap(false, SeqCst) {
+            self.manager.purge(Purge::Background);
+        }
+    }
+
+    fn check(&mut self) {
+        let stats = self.manager.stats();
+        let taken: u64 = self.taken().map(|(_, gross)| u64::from(gross)).sum();
+        assert_eq!(stats.live_gross, taken);
+        let sum = stats.live_gross + stats.lazy_gross + stats.stock_gross + stats.space.pages;
+        assert_eq!(sum, u64::from(self.manager.pages()), "{stats:?}");
+        let areas = self.taken().count() as u64;
+        assert_eq!(stats.allocs - stats.frees, areas);
+
+        let (info, _) = self.manager.info();
+        let (again, cached) = self.manager.info();
+        assert_eq!(info, again);
+        assert_eq!(cached, self.info_cache);
+        assert_eq!(info.areas.totals.areas(), areas);
+        assert_eq!(info.areas.totals.pages(), taken - areas * u64::from(GUARD));
+        assert_eq!(info.areas.sizes.iter().sum::<u64>(), areas);
+        assert_eq!(info.areas.lazy_gross, stats.lazy_gross);
+        assert_eq!(info.areas.stock_gross, stats.stock_gross);
+        assert_eq!(info.space.free, stats.space);
+        assert_eq!(info.space.sizes.iter().sum::<u64>(), stats.space.extents);
+        let top = info.areas.top;
+        assert!(top
+            .windows(2)
+            .all(|t| t[0].totals.pages() >= t[1].totals.pages()));
+        assert_eq!(top.iter().map(|t| t.totals.areas()).sum::<u64>(), areas);
+    }
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Models of what CPUs do at the same time, in every order and with every value that the memory model
+//! lets them read:
+//!
+//!     RUSTFLAGS='--cfg loom' cargo test --release --test loom
+//!
+//! What must not be touched by two at once, page tables above all, is a loom cell: touching it without
+//! an order is an error. `mutants.toml` weakens one ordering after the other and sees each model fail.
+
+#![cfg(loom)]
+
+use core_tests::va::{
+    area::{Descriptors, Kill, Kind, NO_CLASS, NO_ID},
+    callers::OTHERS,
+    index::Index,
+    mem::Mode,
+    purge::{Epochs, Stack},
+    sync::{fence, AtomicU32, Ordering::SeqCst},
+};
+use loom::{cell::UnsafeCell, model::Builder, sync::Arc, thread};
+
+fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 20_000;
+    builder.check(f);
+}
+
+/// A PTE, or anything else that has one owner at a time.
+struct Owned(UnsafeCell<u32>);
+
+// SAFETY: that accesses are ordered is what loom checks.
+unsafe impl Sync for Owned {}
+
+impl Owned {
+    fn new(value: u32) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    fn read(&self) -> u32 {
+        // SAFETY: loom reports a concurrent write.
+        self.0.with(|p| unsafe { *p })
+    }
+
+    fn write(&self, value: u32) {
+        // SAFETY: loom reports a concurrent access.
+        self.0.with_mut(|p| unsafe { *p = value })
+    }
+}
+
+/// One descriptor and the PTE of its area.
+struct OneArea {
+    descriptors: Descriptors,
+    pte: Owned,
+}
+
+impl OneArea {
+    /// A Live area at page 10, mapped to 111.
+    fn new() -> Arc<Self> {
+        let descriptors = Descriptors::new(1).unwrap();
+        assert_eq!(descriptors.take(Mode::Sleep), Ok(0));
+        let descriptor = descriptors.get(0).unwrap();
+        descriptor.shape(10, 1, NO_CLASS);
+        descriptor.publish(111, OTHERS, Kind::Vmap, 0);
+        Arc::new(Self {
+            descriptors,
+            pte: Owned::new(111),
+        })
+    }
+
+    /// Looks, pins, reads through the mapping, unpins; finishes the free if that was left to it.
+    fn look_and_pin(&self) {
+        let descriptor = self.descriptors.get(0).unwrap();
+        let Some(seen) = descriptor.snapshot() else {
+            return;
+        };
+        // One life or the other, and never a mixture.
+        let what = (seen.start, seen.pages, seen.payload);
+        assert!(what == (10, 1, 111) || what == (20, 2, 222), "{what:?}");
+        if descriptor.pin(&seen) {
+            assert_eq!(self.pte.read() as usize, seen.payload);
+            if descriptor.unpin(seen.version()).unwrap() {
+                self.pte.write(0);
+            }
+        }
+    }
+
+    /// Frees, and if nobody had it pinned, makes another area of the same descriptor.
+    fn free_and_reuse(&self) {
+        let descriptor = self.descriptors.get(0).unwrap();
+        match descriptor.kill(10) {
+            Kill::Dead => {
+                self.pte.write(0);
+                descriptor.shape(20, 2, NO_CLASS);
+                self.pte.write(222);
+                descriptor.publish(222, OTHERS, Kind::Vmap, 0);
+            }
+            Kill::Pinned(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn pin_against_free_against_reuse() {
+    model(3, || {
+        let area = OneArea::new();
+        let reader = {
+            let area = area.clone();
+            thread::spawn(move || area.look_and_pin())
+        };
+        area.free_and_reuse();
+        reader.join().unwrap();
+        // Nobody is left with a pin.
+        if let Some(seen) = area.descriptors.get(0).unwrap().snapshot() {
+            assert_eq!((seen.pins(), seen.dying(), seen.start), (0, false, 20));
+        }
+    });
+}
+
+#[test]
+fn two_pins_against_free() {
+    model(2, || {
+        let area = OneArea::new();
+        let readers =
+            [area.clone(), area.clone()].map(|area| thread::spawn(move || area.look_and_pin()));
+        area.free_and_reuse();
+        readers.into_iter().for_each(|r| r.join().unwrap());
+        let left = area.descriptors.get(0).unwrap().snapshot();
+        assert!(left.is_none_or(|seen| seen.pins() == 0 && seen.start == 20));
+    });
+}
+
+/// Of two who free the same area, one clears its PTE.
+#[test]
+fn free_against_free() {
+    model(3, || {
+        let area = OneArea::new();
+        let free = |area: &OneArea| {
+            let dead = area.descriptors.get(0).unwrap().kill(10) == Kill::Dead;
+            if dead {
+                area.pte.write(0);
+            }
+            dead
+        };
+        let other = {
+            let area = area.clone();
+            thread::spawn(move || free(&area))
+        };
+        let own = free(&area);
+        assert_ne!(own, other.join().unwrap());
+    });
+}
+
+/// A second free that comes while the descriptor goes on to another area ends nothing.
+#[test]
+fn double_free_against_reuse() {
+    model(3, || {
+        let area = OneArea::new();
+        let late = {
+            let area = area.clone();
+            thread::spawn(move || {
+                let killed = area.descriptors.get(0).unwrap().kill(10);
+                assert!(matches!(
+                    killed,
+                    Kill::NotLive | Kill::Elsewhere | Kill::Dead
+                ));
+                killed == Kill::Dead
+            })
+        };
+        let descriptor = area.descriptors.get(0).unwrap();
+        if descriptor.kill(10) == Kill::Dead {
+            descriptor.shape(20, 2, NO_CLASS);
+            descriptor.publish(222, OTHERS, Kind::Vmap, 0);
+            assert!(!late.join().unwrap(), "the second free won");
+            let seen = descriptor.snapshot().unwrap();
+            assert_eq!((seen.start, seen.pages), (20, 2));
+        } else {
+            assert!(late.join().unwrap());
+        }
+    });
+}
+
+/// A walk that looks at an area nobody has, while it gets another range.
+#[test]
+fn range_against_shape() {
+    model(3, || {
+        let area = OneArea::new();
+        let descriptor = area.descriptors.get(0).unwrap();
+        assert_eq!(descriptor.kill(10), Kill::Dead);
+        let walker = {
+            let area = area.clone();
+            thread::spawn(move || {
+                let range = area.descriptors.get(0).unwrap().range();
+                assert!(
+                    matches!(range, None | Some((10, 1)) | Some((20, 2))),
+                    "{range:?}"
+                );
+            })
+        };
+        descriptor.shape(20, 2, NO_CLASS);
+        walker.join().unwrap();
+    });
+}
+
+/// An area appears in the index, goes, and its descriptor appears at another page: at each page a
+/// lookup finds its own area or none.
+#[test]
+fn slot_publication() {
+    model(2, || {
+        let index = Index::new(1).unwrap();
+        let area = OneArea::new();
+        index.prepare(10, 1, Mode::Sleep).unwrap();
+        index.prepare(20, 2, Mode::Sleep).unwrap();
+        index.set(10, 1, 0);
+        let world = Arc::new((index, area));
+        let find = |(index, area): &(Index, Arc<OneArea>), page| {
+            let descriptor = area.descriptors.get(index.get(page))?;
+            descriptor.snapshot().filter(|seen| seen.covers(page))
+        };
+        let reader = {
+            let world = world.clone();
+            thread::spawn(move || {
+                if let Some(seen) = find(&world, 20) {
+                    assert_eq!((seen.start, seen.payload), (20, 222));
+                    // What is there stays there, and the old page has lost it.
+                    assert!(find(&world, 20).is_some());
+                    assert!(find(&world, 10).is_none());
+                }
+                if let Some(seen) = find(&world, 10) {
+                    assert_eq!((seen.start, seen.payload), (10, 111));
+                }
+            })
+        };
+        let (index, area) = &*world;
+        let descriptor = area.descriptors.get(0).unwrap();
+        assert_eq!(descriptor.kill(10), Kill::Dead);
+        index.set(10, 1, NO_ID);
+        descriptor.shape(20, 2, NO_CLASS);
+        index.set(20, 2, 0);
+        descriptor.publish(222, OTHERS, Kind::Vmap, 0);
+        assert!(find(&world, 20).is_some() && find(&world, 10).is_none());
+        reader.join().unwrap();
+    });
+}
+
+/// Areas are pushed by two CPUs while a purge takes the list: each comes out once, and with its PTE
+/// cleared before.
+#[test]
+fn splice_against_push() {
+    model(3, || {
+        let descriptors = Descriptors::new(3).unwrap();
+        for id in 0..3 {
+            assert_eq!(descriptors.take(Mode::Sleep), Ok(id));
+        }
+        let ptes = [Owned::new(1), Owned::new(1), Owned::new(1)];
+        let world = Arc::new((Stack::new(), descriptors, ptes));
+        let push = |id: u32| {
+            let world = world.clone();
+            move || {
+                let (stack, descriptors, ptes) = &*world;
+                ptes[id as usize].write(0);
+                stack.push(descriptors, id);
+            }
+        };
+        push(0)();
+        let others = [thread::spawn(push(1)), thread::spawn(push(2))];
+        let (stack, descriptors, ptes) = &*world;
+        let mut seen = [0; 3];
+        let mut take = || {
+            let mut list = stack.take();
+            while let Some(id) = list.pop(descriptors) {
+                assert_eq!(ptes[id as usize].read(), 0);
+                // Handed out again.
+                ptes[id as usize].write(2);
+                seen[id as usize] += 1;
+            }
+        };
+        take();
+        others.into_iter().for_each(|t| t.join().unwrap());
+        take();
+        assert_eq!(seen, [1; 3]);
+    });
+}
+
+/// The flush, as the rest of the kernel does it: an interrupt on each CPU, with its barriers; what a
+/// CPU finds in the page table right afterwards it may keep in its TLB for as long as it likes.
+fn flush(pte: &AtomicU32) -> u32 {
+    fence(SeqCst);
+    pte.load(core_tests::va::sync::Ordering::Relaxed)
+}
+
+/// A batch is stamped after its PTE was cleared, while a flush is on its way. Where the batch counts
+/// as clean, no TLB holds the PTE.
+#[test]
+fn epoch_against_flush() {
+    model(3, || {
+        let world = Arc::new((Epochs::new(), AtomicU32::new(1)));
+        let freer = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let (epochs, pte) = &*world;
+                pte.store(0, core_tests::va::sync::Ordering::Relaxed);
+                epochs.stamp()
+            })
+        };
+        let (epochs, pte) = &*world;
+        let number = epochs.begin();
+        let tlb = flush(pte);
+        epochs.end(number);
+        let stamp = freer.join().unwrap();
+        if epochs.is_clean(stamp) {
+            assert_eq!(tlb, 0, "handed out while a TLB still maps it");
+        }
+    });
+}
+
+/// Whoever sees that a batch is clean comes after the flush in everything.
+#[test]
+fn epoch_against_reuse() {
+    model(3, || {
+        let world = Arc::new((Epochs::new(), Owned::new(0)));
+        let stamp = world.0.stamp();
+        let owner = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let (epochs, pte) = &*world;
+                if epochs.is_clean(stamp) {
+                    pte.write(222);
+                }
+            })
+        };
+        let (epochs, pte) = &*world;
+        let number = epochs.begin();
+        assert_eq!(pte.read(), 0);
+        epochs.end(number);
+        owner.join().unwrap();
+    });
+}
+
+/// Two flushes that overlap: the later one may end first, and what it cleans is clean.
+#[test]
+fn flush_against_flush() {
+    model(3, || {
+        let world = Arc::new((Epochs::new(), AtomicU32::new(1)));
+        let other = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let (epochs, pte) = &*world;
+                let number = epochs.begin();
+                let tlb = flush(pte);
+                epochs.end(number);
+                (number, tlb)
+            })
+        };
+        let (epochs, pte) = &*world;
+        pte.store(0, core_tests::va::sync::Ordering::Relaxed);
+        let stamp = epochs.stamp();
+        let own = epochs.begin();
+        let tlb = flush(pte);
+        epochs.end(own);
+        assert!(tlb == 0 && epochs.is_clean(stamp));
+        let (number, tlb) = other.join().unwrap();
+        assert_ne!(number, own);
+        assert!(number <= stamp || tlb == 0);
+    });
+}
