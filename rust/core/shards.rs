@@ -286,7 +286,7 @@ impl Shards {
     /// The pieces of a range, one per shard that it touches.
     fn pieces(&self, start: u32, gross: u32) -> impl Iterator<Item = (&Shard, Range)> {
         let end = start.saturating_add(gross);
-        let first = (start / self.per_shard) as usize;
+        let first = start.checked_div(self.per_shard).unwrap_or_default() as usize;
         self.shards.iter().skip(first).map_while(move |shard| {
             let from = shard.start.max(start);
             let to = shard.end.min(end);
