@@ -7,6 +7,7 @@
 use crate::{
     api::{Allocator, Switch},
     directory::Directory,
+    info::{self, Readers},
     symbols,
     va::Purge,
 };
@@ -15,7 +16,7 @@ use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceRea
 /// The directories; they go when this is dropped, after their last reader.
 pub(crate) struct Debugfs {
     _switches: Directory<Allocator>,
-    _top: Directory<Allocator>,
+    _top: Directory<Readers>,
 }
 
 impl Debugfs {
@@ -25,10 +26,15 @@ impl Debugfs {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Self> {
-        let mut top = Directory::new(c"vmapcache", allocator.clone())?;
-        top.read(c"stats", stats)?;
-        top.write(c"purge", purge)?;
-        top.read_write(c"lazy_max_pages", lazy_max, set_lazy_max)?;
+        let mut top = Directory::new(c"vmapcache", Readers::new(allocator.clone())?)?;
+        info::add(&mut top)?;
+        top.read(c"stats", |readers, f| stats(readers.allocator(), f))?;
+        top.write(c"purge", |readers, from| purge(readers.allocator(), from))?;
+        top.read_write(
+            c"lazy_max_pages",
+            |readers, f| lazy_max(readers.allocator(), f),
+            |readers, from| set_lazy_max(readers.allocator(), from),
+        )?;
         let mut switches = top.directory(c"switches", allocator)?;
         add_switches(&mut switches)?;
         Ok(Self {
@@ -52,8 +58,12 @@ fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ("bytes_live", bytes(live)),
         ("bytes_guard", bytes(areas)),
         ("bytes_lazy", bytes(s.lazy_gross)),
+        (
+            "bytes_free",
+            bytes(s.space.pages.wrapping_add(s.stock_gross)),
+        ),
+        // Of which clean areas in magazines.
         ("bytes_stock", bytes(s.stock_gross)),
-        ("bytes_free", bytes(s.space.pages)),
         ("bytes_arena", bytes(u64::from(a.manager().pages()))),
         ("largest_free_bytes", bytes(u64::from(s.space.largest))),
         ("free_extents", s.space.extents),
@@ -83,6 +93,8 @@ fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ("descriptors", u64::from(s.descriptors)),
         ("descriptor_bytes", s.descriptor_bytes as u64),
         ("index_bytes", s.index_bytes as u64),
+        ("info_hits", s.info_hits),
+        ("info_misses", s.info_misses),
         ("lazy_max_pages", u64::from(a.manager().lazy_max())),
     ] {
         writeln!(f, "{key} {value}")?;

@@ -12,11 +12,13 @@ mod bindings;
 mod debugfs;
 mod directory;
 mod events;
+mod info;
 mod mapping;
 #[allow(unreachable_pub)]
 mod once_box;
 #[allow(unreachable_pub)]
 mod percpu;
+mod procfs;
 mod preempt;
 mod symbols;
 // The host crate shares these files; to it they are public.
@@ -29,6 +31,7 @@ use arena::Arena;
 use debugfs::Debugfs;
 use events::Events;
 use kernel::sync::Arc;
+use procfs::Procfs;
 
 module! {
     type: Vmapcache,
@@ -47,6 +50,7 @@ module! {
 /// The loaded module. Fields are dropped in this order.
 struct Vmapcache {
     /// Nobody reads or switches any more.
+    _procfs: Procfs,
     _debugfs: Debugfs,
     /// Reclaims what consumers leaked, and stops all calls from the kernel.
     _events: Events,
@@ -62,11 +66,13 @@ impl kernel::Module for Vmapcache {
         let allocator = Arc::new(Allocator::new(arena)?, GFP_KERNEL)?;
         let events = Events::start(Published::new(allocator.clone()))?;
         let debugfs = Debugfs::new(allocator.clone())?;
+        let procfs = Procfs::new(allocator.clone())?;
         pr_info!(
             "arena of {mib} MiB reserved, {} kernel symbols resolved\n",
             symbols::all().filter(|s| s.how.is_some()).count()
         );
         Ok(Self {
+            _procfs: procfs,
             _debugfs: debugfs,
             _events: events,
             _allocator: allocator,

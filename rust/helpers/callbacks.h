@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What C calls in Rust: rust/api.rs (the exports) and rust/events.rs (the kernel's
- * calls). Rust defines these with the same types; "vc_rs_" marks them.
+ * What C calls in Rust: rust/api.rs (the exports), rust/events.rs (the kernel's
+ * calls), rust/procfs.rs. Rust defines these with the same types; "vc_rs_" marks them.
  */
 #ifndef VMAPCACHE_CALLBACKS_H
 #define VMAPCACHE_CALLBACKS_H
@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct page;
+struct vc_row;
 
 /* rust/api.rs */
 void *vc_rs_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how,
@@ -34,5 +35,9 @@ void vc_rs_cpu_dead(unsigned int cpu);
 void vc_rs_space_exhausted(void);
 unsigned long vc_rs_shrink_count(void);
 unsigned long vc_rs_shrink(void);
+
+/* rust/procfs.rs */
+bool vc_rs_next_row(const void *source, unsigned int page, struct vc_row *row);
+bool vc_rs_row_holds(const void *source, const struct vc_row *row);
 
 #endif /* VMAPCACHE_CALLBACKS_H */

@@ -23,6 +23,7 @@
 
 struct dentry;
 struct page;
+struct proc_dir_entry;
 struct seq_file;
 struct vm_struct;
 
@@ -155,5 +156,59 @@ struct vc_file {
 struct dentry *vc_directory(const char *name, struct dentry *parent);
 void vc_directory_file(const char *name, struct dentry *parent, const struct vc_file *file);
 void vc_directory_remove(struct dentry *directory);
+
+/* symbol_name.c */
+
+/* Bytes that hold the longest name. */
+#define VC_SYMBOL_NAME	1024
+
+size_t vc_symbol_name(unsigned long addr, char *name);
+
+/* procfs.c */
+
+enum vc_row_kind {
+	VC_ROW_VMALLOC,
+	VC_ROW_VMAP,
+	VC_ROW_VM_MAP_RAM,
+	VC_ROW_VA_ONLY,
+};
+
+/**
+ * struct vc_row - one area, as shown
+ * @addr: its address
+ * @size: its bytes, guard page included
+ * @pages: its pages, guard page excluded
+ * @caller: who asked for it, or 0
+ * @array: where its page array is, if it has one
+ * @next: the page of the arena to go on at
+ * @page: its first page in the arena
+ * @version: which life of it this is
+ * @kind: enum vc_row_kind
+ * @pins: how many hold it
+ * @cpu: where it was allocated
+ * @owns_pages: they go with it
+ * @freed: only its pins keep it
+ * @lazy: it was freed and waits for a flush; of what is above, only @addr and @size
+ *	and @next mean something then
+ */
+struct vc_row {
+	unsigned long addr;
+	unsigned long size;
+	unsigned long pages;
+	unsigned long caller;
+	unsigned long array;
+	unsigned int next;
+	unsigned int page;
+	unsigned int version;
+	unsigned int kind;
+	unsigned int pins;
+	unsigned int cpu;
+	bool owns_pages;
+	bool freed;
+	bool lazy;
+};
+
+struct proc_dir_entry *vc_procfs_create(const void *source);
+void vc_procfs_remove(struct proc_dir_entry *file);
 
 #endif /* VMAPCACHE_HELPERS_H */

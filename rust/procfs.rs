@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/proc/vmapcacheinfo`: a line for each area, in the format of `/proc/vmallocinfo`.
+//!
+//! Documented in Documentation/ABI/testing/procfs-vmapcache. A reader walks the index and takes no
+//! lock, so that nobody who allocates or frees waits for it.
+//!
+//! C side: [`rust/helpers/procfs.c`](helpers/procfs.c).
+
+use crate::{
+    api::Allocator,
+    bindings,
+    va::{
+        area::{Kind, Snapshot},
+        Walked, GUARD,
+    },
+};
+use core::ptr::NonNull;
+use kernel::{
+    ffi::{c_uint, c_void},
+    page::PAGE_SHIFT,
+    prelude::*,
+    sync::Arc,
+};
+
+/// Pages of the arena that are walked before others may run.
+const PART: u32 = 1 << 16;
+
+/// The file. It goes when this is dropped, after reads that are under way; who still has it open can
+/// read no more.
+pub(crate) struct Procfs {
+    file: NonNull<bindings::proc_dir_entry>,
+    /// What the file shows. Dropped after it was removed.
+    _allocator: Arc<Allocator>,
+}
+
+// SAFETY: procfs may be called from any task.
+unsafe impl Send for Procfs {}
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl Sync for Procfs {}
+
+impl Procfs {
+    /// Makes the file. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where the name is taken.
+    pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Self> {
+        let source = core::ptr::from_ref(&*allocator).cast();
+        // SAFETY: The allocator stays until the file is removed: see `drop`.
+        let file = unsafe { bindings::vc_procfs_create(source) };
+        Ok(Self {
+            file: NonNull::new(file).ok_or(ENOMEM)?,
+            _allocator: allocator,
+        })
+    }
+}
+
+impl Drop for Procfs {
+    fn drop(&mut self) {
+        // SAFETY: It was created in `new` and is removed once.
+        unsafe { bindings::vc_procfs_remove(self.file.as_ptr()) };
+    }
+}
+
+fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
+    let end = walked
+        .start
+        .saturating_add(walked.pages)
+        .saturating_add(GUARD);
+    let addr = allocator.arena().address(walked.start);
+    let mut row = bindings::vc_row {
+        addr,
+        size: ((end - walked.start) as usize) << PAGE_SHIFT,
+        pages: walked.pages as usize,
+        caller: 0,
+        array: 0,
+        next: end,
+        page: walked.start,
+        version: 0,
+        kind: bindings::vc_row_kind_VC_ROW_VA_ONLY,
+        pins: 0,
+        cpu: 0,
+        owns_pages: false,
+        freed: false,
+        lazy: walked.lazy,
+    };
+    if let Some(live) = &walked.live {
+        fill(&mut row, allocator, live);
+    }
+    row
+}
+
+fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
+    let (kind, array) = match live.kind {
+        // One page has no array: see `vc_populate`.
+        Kind::Vmalloc if live.pages == 1 => (bindings::vc_row_kind_VC_ROW_VMALLOC, 0),
+        Kind::Vmalloc => (bindings::vc_row_kind_VC_ROW_VMALLOC, live.payload),
+        Kind::Vmap => (bindings::vc_row_kind_VC_ROW_VMAP, live.payload),
+        Kind::VmMapRam => (bindings::vc_row_kind_VC_ROW_VM_MAP_RAM, 0),
+        Kind::VaOnly => (bindings::vc_row_kind_VC_ROW_VA_ONLY, 0),
+    };
+    row.kind = kind;
+    row.array = array;
+    row.owns_pages = live.kind == Kind::Vmalloc || array != 0;
+    row.caller = allocator.manager().caller(live.caller);
+    row.version = live.version();
+    row.pins = live.pins();
+    row.freed = live.dying();
+    row.cpu = live.cpu;
+}
+
+/// Fills `row` with the first area at or after `page` that is live or lazy. False if there is none.
+///
+/// # Safety
+///
+/// `source` is what `vc_procfs_create` was given; `row` is the caller's.
+#[no_mangle]
+unsafe extern "C" fn vc_rs_next_row(
+    source: *const c_void,
+    page: c_uint,
+    row: *mut bindings::vc_row,
+) -> bool {
+    // SAFETY: By the function's contract; it stays until the file is removed, which waits for us.
+    let allocator = unsafe { &*source.cast::<Allocator>() };
+    let manager = allocator.manager();
+    let mut from = page;
+    while from < manager.pages() {
+        let to = from.saturating_add(PART);
+        let mut found = None;
+        let mut next = to;
+        manager.walk_part(from, to, &mut |walked| {
+            if walked.live.is_none() && !walked.lazy {
+                // Clean stock, or on its way: nobody's.
+                let end = walked.start.saturating_add(walked.pages);
+                next = next.max(end);
+                return true;
+            }
+            found = Some(row_of(allocator, walked));
+            false
+        });
+        if let Some(found) = found {
+            // SAFETY: By the function's contract.
+            unsafe { *row = found };
+            return true;
+        }
+        from = next;
+        // SAFETY: Task context, no lock held but that of the open file.
+        unsafe { bindings::vc_resched() };
+    }
+    false
+}
+
+/// Whether the area of `row` is still the one that it shows.
+///
+/// # Safety
+///
+/// As for [`vc_rs_next_row`].
+#[no_mangle]
+unsafe extern "C" fn vc_rs_row_holds(source: *const c_void, row: *const bindings::vc_row) -> bool {
+    // SAFETY: By the function's contract.
+    let (allocator, row) = unsafe { (&*source.cast::<Allocator>(), &*row) };
+    allocator
+        .manager()
+        .lookup(row.page)
+        .is_some_and(|seen| seen.start == row.page && seen.version() == row.version)
+}
