@@ -10,8 +10,8 @@ use crate::{
     bindings,
     mapping::{Mapping, PagePtr},
     va::{
-        area::Kind, AllocError, Area, Config, Context, Dying, FreeError, Freed, Manager, Pin,
-        Purge, Request, Ticket,
+        area::Kind, info::fragmentation, AllocError, Area, Config, Context, Dying, FreeError,
+        Freed, Manager, Pin, Purge, Request, Ticket,
     },
 };
 use core::sync::atomic::{
@@ -303,14 +303,23 @@ impl Allocator {
             }
             Failure::Never(reason) | Failure::Now(reason) => reason,
         };
-        let space = self.manager.stats().space;
+        // SAFETY: No precondition.
+        if !unsafe { bindings::vc_report_failure_now() } {
+            return;
+        }
+        // What debugfs `info` shows, by the same names.
+        let stats = self.manager.stats();
+        let largest = u64::from(stats.space.largest);
+        let free = stats.space.pages.wrapping_add(stats.stock_gross);
         let failure = bindings::vc_failure {
             reason: reason.as_char_ptr(),
             size,
             align,
             caller,
-            free_pages: space.pages as usize,
-            largest_pages: space.largest as usize,
+            free_pages: free as usize,
+            largest_pages: largest as usize,
+            lazy_pages: stats.lazy_gross as usize,
+            fragmentation: fragmentation(largest, free) as u32,
             gfp,
         };
         // SAFETY: `failure` and the string in it live across the call.

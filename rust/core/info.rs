@@ -112,14 +112,18 @@ impl Info {
         self.space.free.pages.wrapping_add(self.areas.stock_gross)
     }
 
-    /// External fragmentation, 1 - largest free extent / free pages, in percent, rounded up.
+    /// As [`fragmentation`].
     pub fn fragmentation(&self) -> u64 {
-        let largest = u64::from(self.space.free.largest);
-        largest
-            .saturating_mul(100)
-            .checked_div(self.free_gross())
-            .map_or(0, |whole| 100u64.saturating_sub(whole))
+        fragmentation(self.space.free.largest.into(), self.free_gross())
     }
+}
+
+/// External fragmentation, 1 - largest free extent / free pages, in percent, rounded up.
+pub fn fragmentation(largest: u64, free: u64) -> u64 {
+    largest
+        .saturating_mul(100)
+        .checked_div(free)
+        .map_or(0, |whole| 100u64.saturating_sub(whole))
 }
 
 const TOTALS: usize = 4;

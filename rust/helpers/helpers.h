@@ -124,6 +124,8 @@ enum vc_misuse {
  * @caller: who asked
  * @free_pages: free pages of the arena
  * @largest_pages: pages of its largest free extent
+ * @lazy_pages: pages that wait for a flush
+ * @fragmentation: 1 - largest / free, in percent
  * @gfp: flags asked with
  */
 struct vc_failure {
@@ -133,10 +135,13 @@ struct vc_failure {
 	unsigned long caller;
 	unsigned long free_pages;
 	unsigned long largest_pages;
+	unsigned long lazy_pages;
+	unsigned int fragmentation;
 	gfp_t gfp;
 };
 
 void vc_report_misuse(unsigned int misuse, unsigned long addr, unsigned long caller);
+bool vc_report_failure_now(void);
 void vc_report_failure(const struct vc_failure *failure);
 void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins);
 

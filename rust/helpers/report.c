@@ -40,23 +40,33 @@ void vc_report_misuse(unsigned int misuse, unsigned long addr, unsigned long cal
 }
 
 /**
- * vc_report_failure() - say why an allocation failed, at a limited rate
- * @failure: what was asked, and what there is
+ * vc_report_failure_now() - whether an allocation that failed is to be reported
+ *
+ * The rate is limited here, so that what is not reported is not gathered either.
+ *
+ * Context: Any.
+ */
+bool vc_report_failure_now(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&limit);
+}
+
+/**
+ * vc_report_failure() - say why an allocation failed
+ * @failure: what was asked, and what there is, as debugfs info shows it
  *
  * Context: Any.
  */
 void vc_report_failure(const struct vc_failure *failure)
 {
-	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
-	unsigned long free = failure->free_pages;
 	gfp_t gfp = failure->gfp;
 
-	if (!__ratelimit(&limit))
-		return;
-	pr_warn("allocation failed (%s): size %lu, align %lu, flags %pGg, for %pS; largest free extent %lu of %lu free bytes, fragmentation %lu%%\n",
+	pr_warn("allocation failed (%s): size %lu, align %lu, flags %pGg, for %pS; largest free extent %lu of %lu free bytes, fragmentation %u%%, %lu bytes lazy\n",
 		failure->reason, failure->size, failure->align, &gfp, (void *)failure->caller,
-		failure->largest_pages * PAGE_SIZE, free * PAGE_SIZE,
-		free ? 100 - failure->largest_pages * 100 / free : 0);
+		failure->largest_pages * PAGE_SIZE, failure->free_pages * PAGE_SIZE,
+		failure->fragmentation, failure->lazy_pages * PAGE_SIZE);
 }
 
 /**
