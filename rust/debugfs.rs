@@ -4,6 +4,8 @@
 //!
 //! Documented in Documentation/ABI/testing/debugfs-vmapcache.
 
+#[cfg(bench)]
+use crate::bench::Bench;
 use crate::{
     api::{Allocator, Switch},
     directory::Directory,
@@ -15,6 +17,8 @@ use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceRea
 
 /// The directories; they go when this is dropped, after their last reader.
 pub(crate) struct Debugfs {
+    #[cfg(bench)]
+    _bench: Directory<Bench>,
     _switches: Directory<Allocator>,
     _top: Directory<Readers>,
 }
@@ -35,9 +39,13 @@ impl Debugfs {
             |readers, f| lazy_max(readers.allocator(), f),
             |readers, from| set_lazy_max(readers.allocator(), from),
         )?;
+        #[cfg(bench)]
+        let bench = Bench::files(&top, allocator.clone())?;
         let mut switches = top.directory(c"switches", allocator)?;
         add_switches(&mut switches)?;
         Ok(Self {
+            #[cfg(bench)]
+            _bench: bench,
             _switches: switches,
             _top: top,
         })

@@ -8,6 +8,8 @@ use kernel::prelude::*;
 
 mod api;
 mod arena;
+#[cfg(bench)]
+mod bench;
 mod bindings;
 mod debugfs;
 mod directory;

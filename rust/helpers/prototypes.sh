@@ -24,7 +24,7 @@ declaration()
 {
 	cat "$tree/mm/vmalloc.h" "$tree/mm/internal.h" \
 	    "$tree/arch/$arch/include/asm/tlbflush.h" 2>/dev/null |
-		tr -s '\n\t ' '   ' | grep -o " $1([^)]*);" | head -n 1 | tr -d ' '
+		tr -s '\n\t ' '   ' | grep -o "[ *]$1([^)]*);" | head -n 1 | sed 's/^\*//' | tr -d ' '
 }
 
 unknown()
@@ -52,6 +52,16 @@ for function in vunmap_range_noflush flush_tlb_kernel_range; do
 	*) unknown $function "$found" ;;
 	esac
 done
+
+# The laboratory asks the in-tree allocator for aligned areas with it. Some kernels say
+# vm_flags, some flags.
+found=$(declaration __get_vm_area_node | sed 's/vm_flags/flags/')
+common='unsignedlongsize,unsignedlongalign,unsignedlongshift,unsignedlongflags'
+common="$common,unsignedlongstart,unsignedlongend,intnode,gfp_tgfp_mask,constvoid*caller"
+case $found in
+"__get_vm_area_node($common);") ;;
+*) unknown __get_vm_area_node "$found" ;;
+esac
 
 # Frees pages in runs; since 7.3. The compiler checks the call against the header.
 if grep -q ' free_pages_bulk(struct page ' "$tree/include/linux/gfp.h"; then

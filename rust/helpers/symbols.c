@@ -34,6 +34,10 @@ DEFINE_STATIC_CALL(vc_free_pages_bulk, free_pages_one_by_one);
 DEFINE_STATIC_CALL_RET0(vc___get_vm_area_caller, __get_vm_area_caller);
 DEFINE_STATIC_CALL_RET0(vc_get_vm_area, get_vm_area);
 DEFINE_STATIC_CALL_RET0(vc_find_vm_area, find_vm_area);
+#ifdef VMAPCACHE_BENCH
+DEFINE_STATIC_CALL_RET0(vc___get_vm_area_node, vc_proto___get_vm_area_node);
+DEFINE_STATIC_CALL_RET0(vc___vmalloc_node, __vmalloc_node_noprof);
+#endif
 
 enum {
 	SYM_KALLSYMS_LOOKUP_NAME,
@@ -44,6 +48,10 @@ enum {
 	SYM_GET_VM_AREA_CALLER,
 	SYM_GET_VM_AREA,
 	SYM_FIND_VM_AREA,
+#ifdef VMAPCACHE_BENCH
+	SYM_GET_VM_AREA_NODE,
+	SYM_VMALLOC_NODE,
+#endif
 };
 
 static struct vc_symbol symbols[] = {
@@ -63,6 +71,12 @@ static struct vc_symbol symbols[] = {
 		"get_vm_area", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
 	[SYM_FIND_VM_AREA] = {
 		"find_vm_area", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+#ifdef VMAPCACHE_BENCH
+	[SYM_GET_VM_AREA_NODE] = {
+		"__get_vm_area_node", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+	[SYM_VMALLOC_NODE] = {
+		"__vmalloc_node_noprof", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+#endif
 };
 
 /*
@@ -133,6 +147,12 @@ int vc_symbols_resolve(void)
 		err = resolve(vc_get_vm_area, SYM_GET_VM_AREA);
 	if (!err)
 		err = resolve(vc_find_vm_area, SYM_FIND_VM_AREA);
+#ifdef VMAPCACHE_BENCH
+	if (!err)
+		err = resolve(vc___get_vm_area_node, SYM_GET_VM_AREA_NODE);
+	if (!err)
+		err = resolve(vc___vmalloc_node, SYM_VMALLOC_NODE);
+#endif
 	return err;
 }
 

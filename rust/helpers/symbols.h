@@ -32,6 +32,13 @@ int vc_proto_vmap_pages_range_noflush(unsigned long addr, unsigned long end,
 void vc_proto_vunmap_range_noflush(unsigned long start, unsigned long end);
 void vc_proto_flush_tlb_kernel_range(unsigned long start, unsigned long end);
 
+#ifdef VMAPCACHE_BENCH
+struct vm_struct *vc_proto___get_vm_area_node(unsigned long size, unsigned long align,
+					      unsigned long shift, unsigned long flags,
+					      unsigned long start, unsigned long end, int node,
+					      gfp_t gfp_mask, const void *caller);
+#endif
+
 #ifdef VMAPCACHE_HAS_FREE_PAGES_BULK
 #define vc_proto_free_pages_bulk	free_pages_bulk
 #else
@@ -45,5 +52,11 @@ DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
 DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);
 DECLARE_STATIC_CALL(vc_find_vm_area, find_vm_area);
+
+#ifdef VMAPCACHE_BENCH
+/* What the laboratory drives the in-tree allocator with. */
+DECLARE_STATIC_CALL(vc___get_vm_area_node, vc_proto___get_vm_area_node);
+DECLARE_STATIC_CALL(vc___vmalloc_node, __vmalloc_node_noprof);
+#endif
 
 #endif /* VMAPCACHE_SYMBOLS_H */

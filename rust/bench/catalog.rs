@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the laboratory can measure: the names, and which keys and sides go with each.
+//!
+//! Plain safe Rust without a kernel type; the host tests include this file. A new scenario is
+//! one row here and one file in `scenario/`.
+
+/// One scenario, by the name that a line of `bench/run` gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    VaOnly,
+    Vmap,
+    Vmalloc,
+    LookupStart,
+    LookupInside,
+    LookupMiss,
+    ProducerConsumer,
+    InfoRead,
+    FixSize,
+    FullFit,
+    LongBusyList,
+    RandomSize,
+    FixAlign,
+    RandomSizeAlign,
+    AlignShift,
+    VmMapRam,
+    NoBlock,
+    BareMap,
+    BarePage,
+}
+
+/// One allocator under measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SideName {
+    InTree,
+    Vmapcache,
+    VmMapRam,
+    /// No allocator at all: the work that any of them must do.
+    Bare,
+    /// Measures the measuring: an allocator of known cost.
+    Fake,
+    /// The same at twice the cost.
+    Fake2,
+    /// Every 10th call fails.
+    FakeFail10,
+    /// Every area overlaps the one before.
+    FakeOverlap,
+}
+
+impl SideName {
+    pub(crate) const ALL: [SideName; 8] = [
+        SideName::InTree,
+        SideName::Vmapcache,
+        SideName::VmMapRam,
+        SideName::Bare,
+        SideName::Fake,
+        SideName::Fake2,
+        SideName::FakeFail10,
+        SideName::FakeOverlap,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            SideName::InTree => "in-tree",
+            SideName::Vmapcache => "vmapcache",
+            SideName::VmMapRam => "vm_map_ram",
+            SideName::Bare => "bare",
+            SideName::Fake => "fake",
+            SideName::Fake2 => "fake2",
+            SideName::FakeFail10 => "fake_fail10",
+            SideName::FakeOverlap => "fake_overlap",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<SideName> {
+        SideName::ALL.into_iter().find(|s| s.name() == name)
+    }
+
+    /// The bit of this side in [`Entry::sides`].
+    pub(crate) const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+const IN_TREE: u16 = SideName::InTree.bit();
+const VMAPCACHE: u16 = SideName::Vmapcache.bit();
+const MAP_RAM: u16 = SideName::VmMapRam.bit();
+const BARE: u16 = SideName::Bare.bit();
+const FAKES: u16 = SideName::Fake.bit()
+    | SideName::Fake2.bit()
+    | SideName::FakeFail10.bit()
+    | SideName::FakeOverlap.bit();
+const BOTH: u16 = IN_TREE | VMAPCACHE;
+
+/// What a scenario takes, and what it is given where the line is silent.
+pub(crate) struct Entry {
+    pub(crate) scenario: Scenario,
+    pub(crate) name: &'static str,
+    /// Sides that can run it, as bits.
+    pub(crate) sides: u16,
+    /// Sides that run it where the line names none.
+    pub(crate) default_sides: u16,
+    /// Largest `pages=`; 0: the key is not taken, the sizes are the scenario's own.
+    pub(crate) max_pages: u32,
+    /// `pages=A-B` (random sizes) and `align=` are taken.
+    pub(crate) shapes: bool,
+    /// `live=` where the line is silent; `None`: the key is not taken.
+    pub(crate) live: Option<u32>,
+    /// `writers=` is taken: threads that allocate and free while the operation is timed.
+    pub(crate) writers: bool,
+    /// `threads=` where the line is silent.
+    pub(crate) threads: u32,
+    /// Every thread needs a partner.
+    pub(crate) pairs: bool,
+}
+
+const ALLOC: Entry = Entry {
+    scenario: Scenario::VaOnly,
+    name: "",
+    sides: BOTH | FAKES,
+    default_sides: BOTH,
+    max_pages: 65_536,
+    shapes: false,
+    live: Some(0),
+    writers: false,
+    threads: 1,
+    pairs: false,
+};
+
+const LOOKUP: Entry = Entry {
+    live: Some(1_000),
+    writers: true,
+    max_pages: 512,
+    ..ALLOC
+};
+
+/// The tests of lib/test_vmalloc.c: sizes, alignments and areas held are the test's own.
+const TEST: Entry = Entry {
+    max_pages: 0,
+    live: None,
+    ..ALLOC
+};
+
+const LIMIT: Entry = Entry {
+    sides: BARE,
+    default_sides: BARE,
+    live: None,
+    ..ALLOC
+};
+
+/// Every scenario, in the order in which they are documented.
+pub(crate) const CATALOG: [Entry; 19] = [
+    Entry {
+        scenario: Scenario::VaOnly,
+        name: "va_only",
+        shapes: true,
+        ..ALLOC
+    },
+    Entry {
+        scenario: Scenario::Vmap,
+        name: "vmap",
+        sides: BOTH | MAP_RAM | FAKES,
+        ..ALLOC
+    },
+    Entry {
+        scenario: Scenario::Vmalloc,
+        name: "vmalloc",
+        shapes: true,
+        ..ALLOC
+    },
+    Entry {
+        scenario: Scenario::LookupStart,
+        name: "lookup_start",
+        ..LOOKUP
+    },
+    Entry {
+        scenario: Scenario::LookupInside,
+        name: "lookup_inside",
+        ..LOOKUP
+    },
+    Entry {
+        scenario: Scenario::LookupMiss,
+        name: "lookup_miss",
+        ..LOOKUP
+    },
+    Entry {
+        scenario: Scenario::ProducerConsumer,
+        name: "producer_consumer",
+        threads: 2,
+        pairs: true,
+        ..ALLOC
+    },
+    Entry {
+        scenario: Scenario::InfoRead,
+        name: "info_read",
+        sides: BOTH,
+        live: Some(1_000),
+        writers: true,
+        ..ALLOC
+    },
+    Entry {
+        scenario: Scenario::FixSize,
+        name: "fix_size_alloc_test",
+        max_pages: 65_536,
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::FullFit,
+        name: "full_fit_alloc_test",
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::LongBusyList,
+        name: "long_busy_list_alloc_test",
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::RandomSize,
+        name: "random_size_alloc_test",
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::FixAlign,
+        name: "fix_align_alloc_test",
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::RandomSizeAlign,
+        name: "random_size_align_alloc_test",
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::AlignShift,
+        name: "align_shift_alloc_test",
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::VmMapRam,
+        name: "vm_map_ram_test",
+        sides: BOTH,
+        max_pages: 65_536,
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::NoBlock,
+        name: "no_block_alloc_test",
+        sides: BOTH,
+        max_pages: 65_536,
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::BareMap,
+        name: "bare_map",
+        ..LIMIT
+    },
+    Entry {
+        scenario: Scenario::BarePage,
+        name: "bare_page",
+        ..LIMIT
+    },
+];
+
+impl Scenario {
+    /// The row of this scenario.
+    pub(crate) fn entry(self) -> Option<&'static Entry> {
+        CATALOG.iter().find(|e| e.scenario == self)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.entry().map_or("?", |e| e.name)
+    }
+
+    /// Measures something about areas that are there: needs at least one.
+    pub(crate) fn needs_live(self) -> bool {
+        matches!(
+            self,
+            Scenario::LookupStart | Scenario::LookupInside | Scenario::LookupMiss
+        )
+    }
+}

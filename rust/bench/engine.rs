@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The course of a measurement: all sides made ready, then warm-up, then A B A B ..., then the
+//! passes that are not timed.
+
+use super::{
+    catalog::{Scenario as Name, SideName},
+    check::Verdict,
+    ground::{self, FlushCount, Ground},
+    histogram::{Histogram, BUCKETS},
+    line::{Complaint, Spec, Switches, Why},
+    measure,
+    report::{self, FlushReport, Latency, Report},
+    scenario::{
+        bare::{BareMap, BarePage},
+        info_read::InfoRead,
+        lookup::Lookup,
+        map::{Vmalloc, Vmap},
+        producer_consumer::ProducerConsumer,
+        test_vmalloc::{self as test, Test, VmMapRam},
+        va_only::VaOnly,
+    },
+    side::{bare::Bare, fake::Fake, in_tree::InTree, map_ram::MapRam, vmapcache::Vmapcache, Side},
+    statistics::{summary, Picos},
+    trial::{Bound, Pass, Sums, Trial},
+    Progress, Text,
+};
+use crate::api::Allocator;
+use kernel::{
+    alloc::AllocError,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+    time::{delay::fsleep, Delta},
+};
+
+/// Why there is no result.
+pub(super) enum Failed {
+    /// What was asked for cannot be had.
+    Complaint(Complaint<'static>),
+    Errno(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(e: Error) -> Self {
+        Failed::Errno(e)
+    }
+}
+
+impl From<AllocError> for Failed {
+    fn from(_: AllocError) -> Self {
+        Failed::Errno(ENOMEM)
+    }
+}
+
+/// Makes a trial of any scenario but the bare ones.
+fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
+    match spec.scenario {
+        Name::VaOnly => Bound::<S, VaOnly>::ready(spec, side),
+        Name::Vmap => Bound::<S, Vmap>::ready(spec, side),
+        Name::Vmalloc => Bound::<S, Vmalloc>::ready(spec, side),
+        Name::LookupStart => Bound::<S, Lookup<0>>::ready(spec, side),
+        Name::LookupInside => Bound::<S, Lookup<1>>::ready(spec, side),
+        Name::LookupMiss => Bound::<S, Lookup<2>>::ready(spec, side),
+        Name::ProducerConsumer => Bound::<S, ProducerConsumer>::ready(spec, side),
+        Name::InfoRead => Bound::<S, InfoRead>::ready(spec, side),
+        Name::FixSize => Bound::<S, Test<{ test::FIX_SIZE }>>::ready(spec, side),
+        Name::FullFit => Bound::<S, Test<{ test::FULL_FIT }>>::ready(spec, side),
+        Name::LongBusyList => Bound::<S, Test<{ test::LONG_BUSY_LIST }>>::ready(spec, side),
+        Name::RandomSize => Bound::<S, Test<{ test::RANDOM_SIZE }>>::ready(spec, side),
+        Name::FixAlign => Bound::<S, Test<{ test::FIX_ALIGN }>>::ready(spec, side),
+        Name::RandomSizeAlign => Bound::<S, Test<{ test::RANDOM_SIZE_ALIGN }>>::ready(spec, side),
+        Name::AlignShift => Bound::<S, Test<{ test::ALIGN_SHIFT }>>::ready(spec, side),
+        Name::NoBlock => Bound::<S, Test<{ test::NO_BLOCK }>>::ready(spec, side),
+        Name::VmMapRam => Bound::<S, VmMapRam>::ready(spec, side),
+        // The catalog gives these to the bare side only.
+        Name::BareMap | Name::BarePage => Err(EINVAL),
+    }
+}
+
+fn trial(spec: &Spec, name: SideName, allocator: &Arc<Allocator>) -> Result<KBox<dyn Trial>> {
+    let fake =
+        |cost, fail_every, overlap| on(spec, Fake::new(spec.pages.max, cost, fail_every, overlap)?);
+    match (name, spec.scenario) {
+        (SideName::InTree, _) => on(spec, InTree),
+        (SideName::Vmapcache, _) => on(spec, Vmapcache::new(allocator.clone())),
+        // The catalog gives it this one scenario.
+        (SideName::VmMapRam, _) => Bound::<MapRam, Vmap>::ready(spec, MapRam),
+        (SideName::Bare, Name::BarePage) => Bound::<Bare, BarePage>::ready(spec, Bare::new(1, 0)?),
+        (SideName::Bare, _) => {
+            Bound::<Bare, BareMap>::ready(spec, Bare::new(spec.pages.max, spec.threads)?)
+        }
+        (SideName::Fake, _) => fake(1, 0, false),
+        (SideName::Fake2, _) => fake(2, 0, false),
+        (SideName::FakeFail10, _) => fake(1, 10, false),
+        (SideName::FakeOverlap, _) => fake(1, 0, true),
+    }
+}
+
+/// One side on its way through the passes.
+struct Runner {
+    name: SideName,
+    trial: KBox<dyn Trial>,
+    /// Switches to be set again at the end.
+    before: Option<Switches>,
+    /// Operations of a thread in one run.
+    ops: u64,
+    runs: KVec<Picos>,
+    cpu: KVec<Picos>,
+    writer_cpu: KVec<Picos>,
+    done: u64,
+    failures: u64,
+    writer_ops: u64,
+    latency: Option<Latency>,
+    flushes: Option<FlushReport>,
+    held: Option<u64>,
+    check: Option<Verdict>,
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            // They were set before, so they can be set.
+            let _ = self.trial.set_switches(&before);
+        }
+    }
+}
+
+/// Most operations of a thread in a run.
+const MOST_OPS: u64 = 100_000_000;
+
+/// A pass that a signal has ended has no result, whatever its threads have counted.
+fn pass(trial: &dyn Trial, pass: Pass, stop: &Atomic<bool>) -> Result<Sums> {
+    let sums = trial.pass(pass, stop)?;
+    if stop.load(Relaxed) || ground::signalled() {
+        return Err(EINTR);
+    }
+    Ok(sums)
+}
+
+impl Runner {
+    fn new(spec: &Spec, name: SideName, allocator: &Arc<Allocator>) -> Result<Runner> {
+        let mut runner = Runner {
+            name,
+            trial: trial(spec, name, allocator)?,
+            before: None,
+            ops: 0,
+            runs: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
+            cpu: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
+            writer_cpu: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
+            done: 0,
+            failures: 0,
+            writer_ops: 0,
+            latency: None,
+            flushes: None,
+            held: None,
+            check: None,
+        };
+        if spec.switches.any() && name == SideName::Vmapcache {
+            runner.before = Some(runner.trial.set_switches(&spec.switches)?);
+        }
+        Ok(runner)
+    }
+
+    fn plain(&self) -> Pass {
+        Pass {
+            ops: self.ops,
+            latency: None,
+            watch: false,
+        }
+    }
+
+    /// Warms up, and finds out how many operations fill a run.
+    fn warm_up(&mut self, spec: &Spec, stop: &Atomic<bool>) -> Result {
+        let target = u64::from(spec.ms) * 1_000_000;
+        self.ops = spec.ops.map_or(64, u64::from);
+        loop {
+            let sums = pass(&*self.trial, self.plain(), stop)?;
+            if spec.ops.is_some() {
+                return Ok(());
+            }
+            let ns = sums.ns.max(1);
+            // A run of a quarter is long enough to tell how many make a whole.
+            let enough = ns >= target / 4 || self.ops >= MOST_OPS;
+            let most = if enough {
+                MOST_OPS
+            } else {
+                self.ops.saturating_mul(16)
+            };
+            // At most 10^8 operations times 10^10 ns.
+            self.ops = (self.ops * target / ns).clamp(1, most);
+            if enough {
+                return Ok(());
+            }
+        }
+    }
+
+    fn run(&mut self, stop: &Atomic<bool>) -> Result {
+        let sums = pass(&*self.trial, self.plain(), stop)?;
+        self.runs.push(sums.per_op, GFP_KERNEL)?;
+        self.cpu.push(sums.cpu_per_op, GFP_KERNEL)?;
+        self.writer_cpu.push(sums.writer_cpu_per_op, GFP_KERNEL)?;
+        self.done += sums.ops;
+        self.failures += sums.failures;
+        self.writer_ops += sums.writer_ops;
+        Ok(())
+    }
+
+    fn sample(&mut self, clock: u64, stop: &Atomic<bool>) -> Result {
+        let sums = pass(
+            &*self.trial,
+            Pass {
+                latency: Some(clock),
+                ..self.plain()
+            },
+            stop,
+        )?;
+        self.latency = sums.latencies.map(|h| Latency {
+            p50: h.at(500),
+            p99: h.at(990),
+            p999: h.at(999),
+            max: h.max(),
+            samples: h.count(),
+            clock,
+        });
+        Ok(())
+    }
+
+    /// Counts flushes in `ops` operations. Where no probe can be had, only a side's own counter
+    /// is left.
+    fn count_flushes(&mut self, ops: u64, stop: &Atomic<bool>) -> Result {
+        let probe = FlushCount::start().ok();
+        let before = self.trial.counters().flushes;
+        let sums = pass(
+            &*self.trial,
+            Pass {
+                ops,
+                ..self.plain()
+            },
+            stop,
+        )?;
+        let after = self.trial.counters().flushes;
+        let probed = probe.map(FlushCount::stop);
+        let own = before.zip(after).map(|(b, a)| a.saturating_sub(b));
+        let report = |flushes, source| FlushReport {
+            flushes,
+            ops: sums.ops,
+            source,
+            probe: probed.map_or(0, |p| p.own),
+        };
+        self.flushes = match (own, probed) {
+            (Some(own), _) => Some(report(own, "stats")),
+            (None, Some(probed)) => Some(report(probed.other, "kprobe")),
+            (None, None) => None,
+        };
+        Ok(())
+    }
+
+    fn hold(&mut self, stop: &Atomic<bool>) -> Result {
+        let sums = pass(
+            &*self.trial,
+            Pass {
+                watch: true,
+                ..self.plain()
+            },
+            stop,
+        )?;
+        self.held = Some(sums.held);
+        Ok(())
+    }
+
+    fn report(&mut self, spec: &Spec, text: &mut Text) -> Result {
+        let mut sorted = KVec::with_capacity(self.runs.len(), GFP_KERNEL)?;
+        sorted.extend_from_slice(&self.runs, GFP_KERNEL)?;
+        let report = Report {
+            allocator: self.name.name(),
+            summary: summary(&mut sorted),
+            runs: &self.runs,
+            cpu: summary(&mut self.cpu).median,
+            ops: self.done,
+            failures: self.failures,
+            writer_ops: self.writer_ops,
+            writer_cpu: summary(&mut self.writer_cpu).median,
+            latency: self.latency,
+            flushes: self.flushes,
+            held: self.held,
+            check: self.check.map(Verdict::name),
+        };
+        report::write(text, spec, &report).map_err(|_| ENOMEM)
+    }
+}
+
+/// What two readings of the clock are apart, in the caller's own thread.
+fn clock_cost(stop: &Atomic<bool>) -> Result<u64> {
+    let mut scratch = Histogram::new(KVec::from_elem(0u32, BUCKETS, GFP_KERNEL)?);
+    Ok(measure::clock_cost(&Ground { stop }, &mut scratch))
+}
+
+/// Work that one run has left to the kernel's own threads is not to end up in the next one.
+fn settle() {
+    fsleep(Delta::from_millis(3));
+}
+
+/// Measures, and writes the result.
+///
+/// # Errors
+///
+/// A complaint where what was asked for cannot be had here, `EINTR` after a signal, `ENOMEM`.
+/// No area is left behind in any case.
+pub(super) fn run(
+    spec: &Spec,
+    allocator: &Arc<Allocator>,
+    progress: &Progress,
+    text: &mut Text,
+) -> Result<(), Failed> {
+    let complain = |word, why| Err(Failed::Complaint(Complaint { word, why }));
+    let cpus = ground::cpus();
+    if spec.threads.saturating_add(spec.writers) > cpus.saturating_mul(2) {
+        return complain("threads", Why::TooManyThreads(cpus));
+    }
+    let sides = spec.sides().count() as u32;
+    let extra = [spec.latency, spec.flushes, spec.hold, spec.check];
+    let extra = extra.iter().filter(|e| **e).count() as u32;
+    progress.begin(sides * (2 + spec.runs + extra));
+
+    let stop = Atomic::new(false);
+    let mut runners = KVec::new();
+    for name in spec.sides() {
+        let runner = match Runner::new(spec, name, allocator) {
+            Ok(runner) => runner,
+            Err(e) if e == ENOMEM => return complain(name.name(), Why::NoMemory("its areas")),
+            Err(e) if e == ENODEV => return complain(name.name(), Why::Missing("this side")),
+            Err(e) => return Err(e.into()),
+        };
+        runners.push(runner, GFP_KERNEL)?;
+        progress.step();
+    }
+    for runner in &mut runners {
+        runner.warm_up(spec, &stop)?;
+        progress.step();
+    }
+    for _ in 0..spec.runs {
+        for runner in &mut runners {
+            settle();
+            runner.run(&stop)?;
+            progress.step();
+        }
+    }
+    if spec.latency {
+        let clock = clock_cost(&stop)?;
+        for runner in &mut runners {
+            settle();
+            runner.sample(clock, &stop)?;
+            progress.step();
+        }
+    }
+    if spec.flushes {
+        // The same number on each side, or the counts would say nothing.
+        let ops = runners.iter().map(|r| r.ops).min().unwrap_or(0);
+        for runner in &mut runners {
+            settle();
+            runner.count_flushes(ops, &stop)?;
+            progress.step();
+        }
+    }
+    if spec.hold {
+        for runner in &mut runners {
+            settle();
+            runner.hold(&stop)?;
+            progress.step();
+        }
+    }
+    if spec.check {
+        for runner in &mut runners {
+            runner.check = Some(runner.trial.check()?);
+            progress.step();
+        }
+    }
+    for runner in &mut runners {
+        runner.report(spec, text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The loops that measure: time over many operations, and the latency of each one.
+//!
+//! The clock and the pause between batches come in from outside, so that the host tests drive
+//! the same loops. Plain safe Rust without a kernel type.
+
+use super::histogram::Histogram;
+use core::ops::DerefMut;
+
+/// One operation of a scenario on one side.
+pub(crate) trait Step {
+    /// Does it; false where the allocator failed.
+    fn step(&mut self) -> bool;
+}
+
+impl<F: FnMut() -> bool> Step for F {
+    #[inline(always)]
+    fn step(&mut self) -> bool {
+        self()
+    }
+}
+
+/// What the loops need from where they run.
+pub(crate) trait Ground {
+    /// Nanoseconds since whenever; may differ between CPUs, so a thread stays on one.
+    fn now(&self) -> u64;
+    /// Between two batches: lets others run. False ends the loop early.
+    fn pause(&self) -> bool;
+}
+
+/// What a loop did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) ops: u64,
+    pub(crate) failures: u64,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+impl Done {
+    pub(crate) fn ns(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
+/// Runs `ops` operations, with a pause after each `batch`, and takes the time of the whole.
+#[inline(always)]
+pub(crate) fn timed<G: Ground, S: Step>(ground: &G, step: &mut S, ops: u64, batch: u32) -> Done {
+    let mut done = Done::default();
+    let mut failures = 0u64;
+    done.start = ground.now();
+    while done.ops < ops {
+        let n = u64::from(batch.max(1)).min(ops - done.ops);
+        for _ in 0..n {
+            failures += u64::from(!step.step());
+        }
+        done.ops += n;
+        if !ground.pause() {
+            break;
+        }
+    }
+    done.end = ground.now();
+    done.failures = failures;
+    done
+}
+
+/// Runs `ops` operations, each between two readings of the clock. `clock_cost` is taken off
+/// each latency.
+#[inline(always)]
+pub(crate) fn sampled<G: Ground, S: Step, B: DerefMut<Target = [u32]>>(
+    ground: &G,
+    step: &mut S,
+    ops: u64,
+    batch: u32,
+    clock_cost: u64,
+    histogram: &mut Histogram<B>,
+) -> Done {
+    let mut done = Done {
+        start: ground.now(),
+        ..Done::default()
+    };
+    while done.ops < ops {
+        let n = u64::from(batch.max(1)).min(ops - done.ops);
+        for _ in 0..n {
+            let before = ground.now();
+            let ok = step.step();
+            let after = ground.now();
+            histogram.add(after.saturating_sub(before).saturating_sub(clock_cost));
+            done.failures += u64::from(!ok);
+        }
+        done.ops += n;
+        if !ground.pause() {
+            break;
+        }
+    }
+    done.end = ground.now();
+    done
+}
+
+/// What two readings of the clock, one right after the other, are apart: the median of many,
+/// since an interrupt in between must not count.
+pub(crate) fn clock_cost<G, B>(ground: &G, scratch: &mut Histogram<B>) -> u64
+where
+    G: Ground,
+    B: DerefMut<Target = [u32]>,
+{
+    for _ in 0..2_000 {
+        let before = ground.now();
+        let after = ground.now();
+        scratch.add(after.saturating_sub(before));
+    }
+    scratch.at(500)
+}

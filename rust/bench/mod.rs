@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The laboratory: the in-tree allocator and vmapcache on the same work, in the same boot.
+//!
+//! One line written to debugfs `bench/run` is a measurement; the write returns when it is done.
+//! `bench/result` shows what came out, `bench/error` what was wrong with the line,
+//! `bench/progress` how far it is. See Documentation/bench.rst.
+//!
+//! [`catalog`], [`line`], [`histogram`], [`measure`], [`report`], [`rng`] and [`statistics`] know
+//! no kernel type: tools/testing/bench builds the same files on the host.
+
+mod catalog;
+mod check;
+mod engine;
+mod ground;
+mod histogram;
+mod line;
+mod measure;
+mod report;
+mod rng;
+mod scenario;
+mod side;
+mod statistics;
+mod trial;
+
+use crate::{api::Allocator, directory::Directory};
+use core::fmt::Write;
+use engine::Failed;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc, Mutex,
+    },
+    uaccess::UserSliceReader,
+};
+use line::{Complaint, Why, MAX_LINE};
+
+/// Text that grows.
+struct Text(KVVec<u8>);
+
+impl Write for Text {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        self.0
+            .extend_from_slice(s.as_bytes(), GFP_KERNEL)
+            .map_err(|_| core::fmt::Error)
+    }
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// How far a measurement is.
+struct Progress {
+    steps: Atomic<u32>,
+    done: Atomic<u32>,
+}
+
+impl Progress {
+    fn begin(&self, steps: u32) {
+        self.done.store(0, Relaxed);
+        self.steps.store(steps, Relaxed);
+    }
+
+    fn step(&self) {
+        self.done.fetch_add(1, Relaxed);
+    }
+}
+
+/// What the files show.
+struct Shown {
+    result: Text,
+    error: Text,
+}
+
+/// The laboratory's state.
+#[pin_data]
+pub(crate) struct Bench {
+    allocator: Arc<Allocator>,
+    busy: Atomic<bool>,
+    progress: Progress,
+    #[pin]
+    shown: Mutex<Shown>,
+}
+
+/// Held by the one write that measures.
+struct Turn<'a>(&'a Bench);
+
+impl<'a> Turn<'a> {
+    fn take(bench: &'a Bench) -> Result<Self> {
+        if bench.busy.xchg(true, kernel::sync::atomic::Acquire) {
+            return Err(EBUSY);
+        }
+        Ok(Turn(bench))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.progress.begin(0);
+        self.0.busy.store(false, kernel::sync::atomic::Release);
+    }
+}
+
+impl Bench {
+    /// Makes `bench/` in `top`, where `allocator` can be compared with the in-tree one.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn files<T: Send + Sync>(
+        top: &Directory<T>,
+        allocator: Arc<Allocator>,
+    ) -> Result<Directory<Bench>> {
+        let bench = pin_init!(Bench {
+            allocator,
+            busy: Atomic::new(false),
+            progress: Progress { steps: Atomic::new(0), done: Atomic::new(0) },
+            shown <- new_mutex!(Shown { result: Text(KVVec::new()), error: Text(KVVec::new()) }),
+        });
+        let bench = Arc::pin_init(bench, GFP_KERNEL)?;
+        let mut directory = top.directory(c"bench", bench)?;
+        directory.write(c"run", Bench::run)?;
+        directory.read(c"result", |bench, f| {
+            f.write_str(bench.shown.lock().result.as_str())
+        })?;
+        directory.read(c"error", |bench, f| {
+            f.write_str(bench.shown.lock().error.as_str())
+        })?;
+        directory.read(c"progress", |bench, f| {
+            let (busy, progress) = (bench.busy.load(Relaxed), &bench.progress);
+            let steps = progress.steps.load(Relaxed);
+            let done = progress.done.load(Relaxed).min(steps);
+            let state = if busy { "running" } else { "idle" };
+            core::writeln!(f, "state={state} done={done} steps={steps}")
+        })?;
+        Ok(directory)
+    }
+
+    fn show(&self, result: Text, error: Text) {
+        let old = core::mem::replace(&mut *self.shown.lock(), Shown { result, error });
+        drop(old);
+    }
+
+    fn complain(&self, complaint: &Complaint<'_>) -> Result<Error> {
+        let mut error = Text(KVVec::new());
+        writeln!(error, "{complaint}").map_err(|_| ENOMEM)?;
+        self.show(Text(KVVec::new()), error);
+        Ok(EINVAL)
+    }
+
+    /// A write to `bench/run`.
+    fn run(&self, reader: &mut UserSliceReader) -> Result {
+        let turn = Turn::take(self)?;
+        let mut buffer = [0u8; MAX_LINE];
+        let length = reader.len();
+        let Some(line) = buffer.get_mut(..length) else {
+            let complaint = Complaint {
+                word: "",
+                why: Why::TooLong,
+            };
+            return Err(self.complain(&complaint)?);
+        };
+        reader.read_slice(line)?;
+        let spec = match line::parse(line) {
+            Ok(spec) => spec,
+            Err(complaint) => return Err(self.complain(&complaint)?),
+        };
+        self.show(Text(KVVec::new()), Text(KVVec::new()));
+        let mut result = Text(KVVec::new());
+        let outcome = engine::run(&spec, &self.allocator, &self.progress, &mut result);
+        drop(turn);
+        match outcome {
+            Ok(()) => {
+                self.show(result, Text(KVVec::new()));
+                Ok(())
+            }
+            Err(Failed::Complaint(complaint)) => Err(self.complain(&complaint)?),
+            Err(Failed::Errno(e)) => {
+                let mut error = Text(KVVec::new());
+                let what = if e == EINTR { "interrupted" } else { "failed" };
+                writeln!(error, "{what}: errno {}", -e.to_errno()).map_err(|_| ENOMEM)?;
+                self.show(Text(KVVec::new()), error);
+                Err(e)
+            }
+        }
+    }
+}

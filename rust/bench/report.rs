@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a measurement says: one line of `key=value` words for each side.
+//!
+//! Plain safe Rust without a kernel type.
+
+use super::{
+    line::{Span, Spec},
+    statistics::{Picos, Summary},
+};
+use core::fmt::{self, Write};
+
+/// Latencies of single operations in ns, the cost of the clock taken off.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Latency {
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+    pub(crate) max: u64,
+    pub(crate) samples: u64,
+    /// What was taken off.
+    pub(crate) clock: u64,
+}
+
+/// TLB flushes of a pass.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FlushReport {
+    pub(crate) flushes: u64,
+    /// Operations in which they came.
+    pub(crate) ops: u64,
+    /// What counted them.
+    pub(crate) source: &'static str,
+    /// The other counter, where there are two.
+    pub(crate) probe: u64,
+}
+
+/// All about one side.
+pub(crate) struct Report<'a> {
+    pub(crate) allocator: &'static str,
+    pub(crate) runs: &'a [Picos],
+    pub(crate) summary: Summary,
+    /// CPU time of an operation, median of the runs.
+    pub(crate) cpu: Picos,
+    /// Operations of all timed runs, and those that failed.
+    pub(crate) ops: u64,
+    pub(crate) failures: u64,
+    pub(crate) writer_ops: u64,
+    pub(crate) writer_cpu: Picos,
+    pub(crate) latency: Option<Latency>,
+    pub(crate) flushes: Option<FlushReport>,
+    /// The longest time that a real-time thread had to wait, in ns.
+    pub(crate) held: Option<u64>,
+    pub(crate) check: Option<&'static str>,
+}
+
+fn span(f: &mut dyn Write, key: &str, span: Span) -> fmt::Result {
+    if span.is_one() {
+        write!(f, " {key}={}", span.max)
+    } else {
+        write!(f, " {key}={}-{}", span.min, span.max)
+    }
+}
+
+/// Writes the line of one side.
+///
+/// # Errors
+///
+/// Those of `f`.
+pub(crate) fn write(f: &mut dyn Write, spec: &Spec, r: &Report<'_>) -> fmt::Result {
+    write!(
+        f,
+        "scenario={} allocator={}",
+        spec.scenario.name(),
+        r.allocator
+    )?;
+    span(f, "pages", spec.pages)?;
+    span(f, "align", spec.align)?;
+    write!(
+        f,
+        " threads={} writers={} live={}",
+        spec.threads, spec.writers, spec.live
+    )?;
+    f.write_str(" runs_ns=")?;
+    for (i, run) in r.runs.iter().enumerate() {
+        write!(f, "{}{run}", if i == 0 { "" } else { "," })?;
+    }
+    let Summary { median, min, max } = r.summary;
+    write!(
+        f,
+        " median_ns={median} run_min_ns={min} run_max_ns={max} cpu_ns={}",
+        r.cpu
+    )?;
+    write!(f, " ops={} failures={}", r.ops, r.failures)?;
+    if spec.writers != 0 {
+        write!(
+            f,
+            " writer_ops={} writer_cpu_ns={}",
+            r.writer_ops, r.writer_cpu
+        )?;
+    }
+    if let Some(l) = r.latency {
+        write!(
+            f,
+            " p50_ns={} p99_ns={} p999_ns={} max_ns={} samples={} clock_ns={}",
+            l.p50, l.p99, l.p999, l.max, l.samples, l.clock
+        )?;
+    }
+    if let Some(flush) = r.flushes {
+        write!(
+            f,
+            " flushes={} flush_ops={} flush_source={} flush_probe={}",
+            flush.flushes, flush.ops, flush.source, flush.probe
+        )?;
+    }
+    if let Some(held) = r.held {
+        write!(f, " held_max_ns={held}")?;
+    }
+    if let Some(check) = r.check {
+        write!(f, " check={check}")?;
+    }
+    f.write_char('\n')
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is measured: one file for each scenario, over any side.
+
+pub(super) mod bare;
+pub(super) mod info_read;
+pub(super) mod lookup;
+pub(super) mod map;
+pub(super) mod producer_consumer;
+pub(super) mod test_vmalloc;
+pub(super) mod va_only;
+
+use super::{
+    line::Spec,
+    measure::Step,
+    rng::Rng,
+    side::{Held, Side},
+};
+use kernel::{prelude::*, sync::atomic::Atomic};
+
+/// What an area of a scenario consists of: how the content check deals with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stuff {
+    /// Addresses.
+    Addresses,
+    /// Pages mapped by vmap().
+    Mapped,
+    /// Memory of vmalloc().
+    Memory,
+    /// Nothing that could be checked.
+    Nothing,
+}
+
+/// Where and for whom a worker works.
+pub(super) struct At<'a, S> {
+    pub(super) spec: &'a Spec,
+    pub(super) side: &'a S,
+    /// The areas of `live=`.
+    pub(super) live: &'a [Held],
+    /// Counted from 0.
+    pub(super) thread: u32,
+    /// Set when all must end: whoever waits for somebody looks at it.
+    pub(super) stop: &'a Atomic<bool>,
+}
+
+/// A scenario over side `S`.
+pub(super) trait Scenario<S: Side>: Send + Sync + Sized {
+    const STUFF: Stuff;
+
+    /// Areas of `live=` that a scenario wants to have for itself, beside those that stay.
+    fn extra_live(spec: &Spec) -> u32 {
+        let _ = spec;
+        0
+    }
+
+    /// What all threads share, made before the first run. The extra ones of `live` come mixed
+    /// among the others; a scenario that wants them takes every fifth out.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; what was made so far is given back.
+    fn prepare(spec: &Spec, side: &S, live: &mut KVVec<Held>) -> Result<Self>;
+
+    /// One thread's operation, made in that thread before the clock starts. What it holds goes
+    /// back when it is dropped, after the clock stopped.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a>;
+}
+
+/// Sizes and alignments, drawn before the clock starts.
+pub(super) struct Shapes {
+    /// Pages and alignment; a power of two of them.
+    table: KVec<(u32, u32)>,
+    next: usize,
+}
+
+impl Shapes {
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn new(spec: &Spec, thread: u32) -> Result<Shapes> {
+        let fixed = spec.pages.is_one() && spec.align.is_one();
+        let count = if fixed { 1 } else { 1024 };
+        let mut rng = Rng::new(spec.seed, thread);
+        let mut table = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            let (low, high) = (
+                spec.align.min.trailing_zeros(),
+                spec.align.max.trailing_zeros(),
+            );
+            let shape = (
+                rng.within(spec.pages.min, spec.pages.max),
+                1 << rng.within(low, high),
+            );
+            table.push(shape, GFP_KERNEL)?;
+        }
+        Ok(Shapes { table, next: 0 })
+    }
+
+    /// The next one, round and round.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> (u32, u32) {
+        let shape = self.table.get(self.next).copied().unwrap_or((1, 1));
+        self.next = (self.next + 1) & (self.table.len() - 1);
+        shape
+    }
+}
+
+/// Areas that are held while something is measured, and freed at the end.
+pub(super) struct Hoard<'a, S: Side> {
+    side: &'a S,
+    areas: KVVec<Held>,
+    free: fn(&S, Held),
+}
+
+impl<'a, S: Side> Hoard<'a, S> {
+    pub(super) fn new(side: &'a S, free: fn(&S, Held)) -> Self {
+        Hoard {
+            side,
+            areas: KVVec::new(),
+            free,
+        }
+    }
+
+    /// Takes an area that was just allocated.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` where it was not, or where there is no room to note it; then it is freed.
+    pub(super) fn add(&mut self, area: Option<Held>) -> Result {
+        let area = area.ok_or(ENOMEM)?;
+        if self.areas.push(area, GFP_KERNEL).is_err() {
+            (self.free)(self.side, area);
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Side> Drop for Hoard<'_, S> {
+    fn drop(&mut self) {
+        for (i, area) in self.areas.iter().enumerate() {
+            (self.free)(self.side, *area);
+            if i % 64 == 0 {
+                super::ground::resched();
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! No allocator: the page tables and pages that every allocator has to deal with. The distance
+//! from here to an allocator's figure is what its management costs.
+
+use super::{Held, Pages, Side};
+use crate::bindings;
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
+
+/// One range of addresses for each thread, held for as long as this lives.
+pub(in crate::bench) struct Bare {
+    /// Room for an area of each thread; empty where no address is needed.
+    windows: KVec<Held>,
+    next: Atomic<u32>,
+}
+
+impl Bare {
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(in crate::bench) fn new(pages: u32, threads: u32) -> Result<Bare> {
+        let mut bare = Bare {
+            windows: KVec::with_capacity(threads as usize, GFP_KERNEL)?,
+            next: Atomic::new(0),
+        };
+        for _ in 0..threads {
+            let window = super::in_tree::InTree.va_alloc(pages, 1).ok_or(ENOMEM)?;
+            bare.windows.push(window, GFP_KERNEL)?;
+        }
+        Ok(bare)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        for window in &self.windows {
+            super::in_tree::InTree.va_free(*window);
+        }
+    }
+}
+
+impl Side for Bare {
+    /// A thread takes its window once; it goes back when the side is dropped.
+    fn va_alloc(&self, _pages: u32, _align: u32) -> Option<Held> {
+        let n = self.next.fetch_add(1, Relaxed) as usize;
+        self.windows
+            .get(n.checked_rem(self.windows.len())?)
+            .copied()
+    }
+}
+
+/// Maps pages into a window. False where page tables could not be had.
+#[inline]
+pub(in crate::bench) fn map(window: Held, pages: &Pages) -> bool {
+    // SAFETY: The window is ours, has room for so many pages, and nothing is mapped there.
+    unsafe {
+        bindings::vc_bench_bare_map(window.addr as _, pages.count() as _, pages.as_ptr().cast())
+            == 0
+    }
+}
+
+/// Clears what `map` set. Stale TLB entries may stay: nobody reads through the window.
+#[inline]
+pub(in crate::bench) fn unmap(window: Held) {
+    // SAFETY: The window is ours.
+    unsafe { bindings::vc_unmap(window.addr as _, window.pages as _) }
+}
+
+/// Allocates as many pages as `pages` has room for, and frees them.
+#[inline]
+pub(in crate::bench) fn pages(room: &mut [usize]) -> bool {
+    // SAFETY: The array may be written, and is as long as is told; a pointer has the size of a
+    // `usize`.
+    unsafe { bindings::vc_bench_bare_pages(room.len() as _, room.as_mut_ptr().cast()) }
+}

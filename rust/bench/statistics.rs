@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Median, minimum and maximum of a few runs, in picoseconds.
+//!
+//! The kernel has no floating point: a time per operation is kept as whole picoseconds, and
+//! shown in nanoseconds with two decimals. Plain safe Rust without a kernel type.
+
+use core::fmt;
+
+/// A time per operation. Shown in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Picos(pub(crate) u64);
+
+impl Picos {
+    /// `ns` nanoseconds divided by `ops` operations; zero of no operation.
+    pub(crate) fn per_op(ns: u64, ops: u64) -> Picos {
+        // Saturates after half a year.
+        Picos(ns.saturating_mul(1_000).checked_div(ops).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Picos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Two decimals, rounded: what is below 10 ps is below what a run can repeat.
+        let hundredths = self.0 / 10 + u64::from(self.0 % 10 >= 5);
+        write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
+    }
+}
+
+/// What is said of the runs of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) median: Picos,
+    pub(crate) min: Picos,
+    pub(crate) max: Picos,
+}
+
+/// Sorts `runs` and sums them up; all zero where there is none. The median of an even number
+/// of runs is the mean of the middle two.
+pub(crate) fn summary(runs: &mut [Picos]) -> Summary {
+    sort(runs);
+    let at = |i: usize| runs.get(i).copied().unwrap_or_default();
+    let (low, high) = (at(runs.len().saturating_sub(1) / 2), at(runs.len() / 2));
+    Summary {
+        median: Picos(low.0 + (high.0.max(low.0) - low.0) / 2),
+        min: at(0),
+        max: at(runs.len().saturating_sub(1)),
+    }
+}
+
+/// Sorts a few values. The slice's own sort brings kilobytes of code and a panic into the
+/// module, for some ten values.
+pub(crate) fn sort<T: Ord>(values: &mut [T]) {
+    for end in 1..values.len() {
+        for i in (1..=end).rev() {
+            match values.get(i - 1..=i) {
+                Some([a, b]) if a > b => values.swap(i - 1, i),
+                _ => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the laboratory (rust/bench) needs and Rust cannot say: kernel threads bound to a CPU, the
+ * scheduler's inline calls, a probe that counts TLB flushes, and the clock that watches how long
+ * a CPU is held.
+ */
+#include <linux/atomic.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <uapi/linux/sched/types.h>
+
+#include <vmapcache.h>
+
+#include "helpers.h"
+#include "symbols.h"
+
+unsigned long long vc_bench_now(void)
+{
+	return local_clock();
+}
+
+bool vc_bench_signal(void)
+{
+	return signal_pending(current);
+}
+
+void vc_bench_resched(void)
+{
+	cond_resched();
+}
+
+void vc_bench_yield(void)
+{
+	yield();
+}
+
+void vc_bench_preempt(bool on)
+{
+	if (on)
+		preempt_enable();
+	else
+		preempt_disable();
+}
+
+/*
+ * CPU time of the calling thread. The scheduler brings it up to date when a thread gives way, so
+ * the thread gives way first: without that it would be as old as the last tick.
+ */
+unsigned long long vc_bench_cpu_time(void)
+{
+	yield();
+	return READ_ONCE(current->se.sum_exec_runtime);
+}
+
+unsigned int vc_bench_cpus(void)
+{
+	return num_online_cpus();
+}
+
+/* A kernel thread that runs one Rust function and can be waited for. */
+struct vc_bench_thread {
+	struct completion done;
+	void (*fn)(void *data);
+	void *data;
+};
+
+static int thread_fn(void *arg)
+{
+	struct vc_bench_thread *t = arg;
+
+	t->fn(t->data);
+	/* The last instruction runs outside of this module, so that it can be unloaded. */
+	kthread_complete_and_exit(&t->done, 0);
+}
+
+/*
+ * Starts @fn with @data on the @nth online CPU, counted round and round. @data must live until
+ * vc_bench_thread_end() returned. May sleep.
+ */
+struct vc_bench_thread *vc_bench_thread_start(void (*fn)(void *data), void *data,
+							    unsigned int nth)
+{
+	struct vc_bench_thread *t = kzalloc(sizeof(*t), GFP_KERNEL);
+	struct task_struct *task;
+	unsigned int cpu;
+
+	if (!t)
+		return NULL;
+	init_completion(&t->done);
+	t->fn = fn;
+	t->data = data;
+	task = kthread_create(thread_fn, t, "vcbench/%u", nth);
+	if (IS_ERR(task)) {
+		kfree(t);
+		return NULL;
+	}
+	cpu = cpumask_nth(nth % num_online_cpus(), cpu_online_mask);
+	if (cpu < nr_cpu_ids)
+		kthread_bind(task, cpu);
+	wake_up_process(task);
+	return t;
+}
+
+/* Waits up to 100 ms: 1 if the thread is done, 0 if not yet, -ERESTARTSYS on a signal. */
+int vc_bench_thread_wait(struct vc_bench_thread *t)
+{
+	long left = wait_for_completion_interruptible_timeout(&t->done, HZ / 10);
+
+	if (left <= 0)
+		return left;
+	/* The next caller finds it done, too. */
+	complete_all(&t->done);
+	return 1;
+}
+
+/* Waits for the thread, however long it takes, and forgets it. */
+void vc_bench_thread_end(struct vc_bench_thread *t)
+{
+	wait_for_completion(&t->done);
+	kfree(t);
+}
+
+/*
+ * Counts calls of flush_tlb_kernel_range: those that come from this module, and all others. The
+ * probe makes the call slower, so it is only there while flushes are counted, and no time is
+ * taken then.
+ */
+static atomic_long_t flushes_own;
+static atomic_long_t flushes_other;
+
+static int flush_seen(struct kprobe *p, struct pt_regs *regs)
+{
+	/* At the first instruction the return address is on top of the stack. */
+	unsigned long caller = regs_get_kernel_stack_nth(regs, 0);
+
+	if (within_module(caller, THIS_MODULE))
+		atomic_long_inc(&flushes_own);
+	else
+		atomic_long_inc(&flushes_other);
+	return 0;
+}
+
+static struct kprobe flush_probe;
+
+int vc_bench_flushes_start(void)
+{
+	atomic_long_set(&flushes_own, 0);
+	atomic_long_set(&flushes_other, 0);
+	/* register_kprobe() wants a fresh one each time. */
+	flush_probe = (struct kprobe){
+		.symbol_name = "flush_tlb_kernel_range",
+		.pre_handler = flush_seen,
+	};
+	return register_kprobe(&flush_probe);
+}
+
+void vc_bench_flushes_stop(unsigned long *own, unsigned long *other)
+{
+	unregister_kprobe(&flush_probe);
+	*own = atomic_long_read(&flushes_own);
+	*other = atomic_long_read(&flushes_other);
+}
+
+/*
+ * The watch: a real-time thread that wakes up every 200 us and looks how late it is. What makes
+ * it late is whoever held the CPU with preemption or interrupts off. The same watch serves both
+ * allocators, and knows nothing of either.
+ */
+#define WATCH_NS (200 * NSEC_PER_USEC)
+
+unsigned long long vc_bench_watch(const bool *stop)
+{
+	u64 latest = 0;
+	s64 late;
+	ktime_t due;
+
+	sched_set_fifo(current);
+	while (!READ_ONCE(*stop)) {
+		due = ktime_add_ns(ktime_get(), WATCH_NS);
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		schedule_hrtimeout(&due, HRTIMER_MODE_ABS);
+		late = ktime_to_ns(ktime_sub(ktime_get(), due));
+		if (late > 0 && late > latest)
+			latest = late;
+	}
+	sched_set_normal(current, 0);
+	return latest;
+}
+
+/**
+ * vc_bench_open() - open a file of procfs for reading
+ * @path: its path, as the calling task sees it
+ *
+ * Context: Task context, may sleep; in the task whose root folder has procfs, so not in a kernel
+ * thread.
+ * Return: the file, or NULL.
+ */
+struct file *vc_bench_open(const char *path)
+{
+	struct file *file = filp_open(path, O_RDONLY, 0);
+
+	return IS_ERR(file) ? NULL : file;
+}
+
+void vc_bench_close(struct file *file)
+{
+	filp_close(file, NULL);
+}
+
+/**
+ * vc_bench_read() - read a whole file from its beginning, as a user's read() would
+ * @file: from vc_bench_open(); one thread at a time
+ * @buf: where each piece goes, over the one before
+ * @len: bytes of @buf
+ *
+ * Context: Task context, may sleep.
+ * Return: the number of bytes read, or an error.
+ */
+long vc_bench_read(struct file *file, void *buf, unsigned long len)
+{
+	ssize_t n, sum = 0;
+	loff_t pos = 0;
+
+	while ((n = kernel_read(file, buf, len, &pos)) > 0) {
+		sum += n;
+		cond_resched();
+	}
+	return n < 0 ? n : sum;
+}
+
+/*
+ * The in-tree allocator. Where a module may link the function, this is the call that any
+ * driver makes; where it may not, a static call, which costs the same.
+ */
+
+/**
+ * vc_bench_va_alloc() - an area without pages, by get_vm_area()
+ * @nr: pages
+ * @align: in pages
+ * @addr: set to its start
+ *
+ * get_vm_area() takes no alignment; only then the function below it is called, which is what
+ * aligned users of vmalloc reach.
+ *
+ * Context: Task context, may sleep.
+ * Return: the area, or NULL.
+ */
+struct vm_struct *vc_bench_va_alloc(unsigned long nr, unsigned long align, unsigned long *addr)
+{
+	struct vm_struct *area;
+
+	if (align <= 1)
+		area = static_call(vc_get_vm_area)(nr * PAGE_SIZE, VM_MAP);
+	else
+		area = static_call(vc___get_vm_area_node)(nr * PAGE_SIZE, align * PAGE_SIZE,
+							  PAGE_SHIFT, VM_MAP, VMALLOC_START,
+							  VMALLOC_END, NUMA_NO_NODE, GFP_KERNEL,
+							  __builtin_return_address(0));
+	if (area)
+		*addr = (unsigned long)area->addr;
+	return area;
+}
+
+void vc_bench_va_free(struct vm_struct *area)
+{
+	free_vm_area(area);
+}
+
+bool vc_bench_find(unsigned long addr)
+{
+	return static_call(vc_find_vm_area)((void *)addr);
+}
+
+unsigned long vc_bench_vmap(struct page **pages, unsigned long nr)
+{
+	return (unsigned long)vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+}
+
+void vc_bench_vunmap(unsigned long addr)
+{
+	vunmap((void *)addr);
+}
+
+unsigned long vc_bench_map_ram(struct page **pages, unsigned long nr)
+{
+	return (unsigned long)vm_map_ram(pages, nr, NUMA_NO_NODE);
+}
+
+void vc_bench_unmap_ram(unsigned long addr, unsigned long nr)
+{
+	vm_unmap_ram((void *)addr, nr);
+}
+
+/**
+ * vc_bench_vmalloc() - vmalloc(), __vmalloc() or __vmalloc_node(), whichever is the least
+ * @nr: pages
+ * @align: in bytes
+ * @gfp: flags
+ *
+ * Context: as the flags say.
+ * Return: the address, or 0.
+ */
+unsigned long vc_bench_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp)
+{
+	if (align > PAGE_SIZE)
+		return (unsigned long)static_call(vc___vmalloc_node)(nr * PAGE_SIZE, align, gfp,
+								     NUMA_NO_NODE,
+								     __builtin_return_address(0));
+	if (gfp != GFP_KERNEL)
+		return (unsigned long)__vmalloc(nr * PAGE_SIZE, gfp);
+	return (unsigned long)vmalloc(nr * PAGE_SIZE);
+}
+
+void vc_bench_vfree(unsigned long addr)
+{
+	vfree((void *)addr);
+}
+
+/* vmapcache, by the calls that a driver makes. */
+
+unsigned long vc_bench_own_vmap(struct page **pages, unsigned long nr)
+{
+	return (unsigned long)vmapcache_vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+}
+
+void vc_bench_own_vunmap(unsigned long addr)
+{
+	vmapcache_vunmap((void *)addr);
+}
+
+unsigned long vc_bench_own_map_ram(struct page **pages, unsigned long nr)
+{
+	return (unsigned long)vmapcache_vm_map_ram(pages, nr, NUMA_NO_NODE);
+}
+
+void vc_bench_own_unmap_ram(unsigned long addr, unsigned long nr)
+{
+	vmapcache_vm_unmap_ram((void *)addr, nr);
+}
+
+unsigned long vc_bench_own_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp)
+{
+	if (align > PAGE_SIZE)
+		return (unsigned long)vmapcache_vmalloc_aligned(nr * PAGE_SIZE, align, gfp,
+								NUMA_NO_NODE,
+								__builtin_return_address(0));
+	if (gfp != GFP_KERNEL)
+		return (unsigned long)vmapcache_vmalloc_gfp(nr * PAGE_SIZE, gfp);
+	return (unsigned long)vmapcache_vmalloc(nr * PAGE_SIZE);
+}
+
+void vc_bench_own_vfree(unsigned long addr)
+{
+	vmapcache_vfree((void *)addr);
+}
+
+/* The same pages again and again, as one driver would map them: nothing but page tables. */
+int vc_bench_bare_map(unsigned long addr, unsigned long nr, struct page **pages)
+{
+	return vc_map(addr, nr, pages, pgprot_val(PAGE_KERNEL));
+}
+
+/**
+ * vc_bench_bare_pages() - allocate pages as an area of vmalloc() would, and free them again
+ * @nr: pages
+ * @pages: room for as many
+ *
+ * Context: Task context, may sleep.
+ * Return: whether all were had.
+ */
+bool vc_bench_bare_pages(unsigned long nr, struct page **pages)
+{
+	unsigned long got = 0;
+
+	memset(pages, 0, nr * sizeof(*pages));
+	if (nr == 1) {
+		pages[0] = alloc_page(GFP_KERNEL);
+		got = !!pages[0];
+	} else {
+		got = alloc_pages_bulk(GFP_KERNEL, nr, pages);
+	}
+	static_call(vc_free_pages_bulk)(pages, got);
+	return got == nr;
+}
