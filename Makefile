@@ -11,6 +11,7 @@ VM_CPUS = 2
 VM_MEM = 2G
 VM_TIMEOUT = 900
 
+export KERNEL_SERIES VM_CPUS VM_MEM
 export VM_COMMAND := $(value CMD)
 
 # A KDIR of one's own, the running kernel's where Rust modules can be built for it,
@@ -34,6 +35,18 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this fo
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" --modules "$$VM_COMMAND"
 
+check: ## all tests, from a bare machine: check-core, check-stock, check-debug
+	@scripts/check core stock
+
+check-core: ## what needs no VM: formatting, lints, host tests, object code, the scripts
+	@scripts/check core
+
+check-stock: ## the kselftests on the stock kernel in the VM (KERNEL_SERIES=7.2 for another series)
+	@scripts/check stock
+
+check-debug: ## the kselftests on the debug kernel in the VM
+	@scripts/check debug
+
 clean: ## removes what was built here (the cache stays)
 	@rm -rf build
 	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
@@ -43,4 +56,4 @@ clean: ## removes what was built here (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm clean help
+.PHONY: modules vm check check-core check-stock check-debug clean help
