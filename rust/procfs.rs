@@ -162,6 +162,6 @@ unsafe extern "C" fn vc_rs_row_holds(source: *const c_void, row: *const bindings
     let (allocator, row) = unsafe { (&*source.cast::<Allocator>(), &*row) };
     allocator
         .manager()
-        .lookup(row.page)
+        .inspect(row.page)
         .is_some_and(|seen| seen.start == row.page && seen.version() == row.version)
 }

@@ -19,7 +19,7 @@
 
 use super::{
     callers::{CallerId, OTHERS},
-    mem::{boxed, Box, Mode, NoMemory, Table},
+    mem::{boxed_array, Box, Mode, NoMemory, Table},
     sync::{
         fence, AtomicU32, AtomicU64, AtomicUsize, Class, Lock, OnceBox,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -145,7 +145,7 @@ impl Descriptor {
     }
 
     /// Makes the area Live. Only for its holder.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&self, payload: usize, caller: CallerId, kind: Kind, cpu: u32) {
         // As in `shape`.
         fence(Release);
@@ -184,22 +184,47 @@ impl Descriptor {
         }
     }
 
-    /// Takes a pin, if the area is Live and still the one that `seen` shows. Any context.
-    pub fn pin(&self, seen: &Snapshot) -> bool {
-        let mut state = self.state.load(Relaxed);
+    /// The Live (or pinned and dying) area, if it holds `page`; what a lookup needs and no more.
+    #[inline(always)]
+    pub fn find(&self, page: u32) -> Option<Found> {
         loop {
-            if version_of(state) != version_of(seen.state)
-                || state & STATE != LIVE
-                || state & PINS == PINS
-            {
-                return false;
+            let state = self.state.load(Acquire);
+            if state & STATE == FREE {
+                return None;
             }
-            match self
+            let start = self.start.load(Relaxed);
+            let pages = self.pages.load(Relaxed);
+            // As in `snapshot`.
+            fence(Acquire);
+            if version_of(self.state.load(Relaxed)) != version_of(state) {
+                continue;
+            }
+            let covers = page.wrapping_sub(start) < pages;
+            return covers.then_some(Found { start, pages });
+        }
+    }
+
+    /// Takes a pin of the Live area, if it holds `page`; tells which life it keeps. Any context.
+    #[inline(always)]
+    pub fn pin(&self, page: u32) -> Option<(u32, Found)> {
+        loop {
+            let state = self.state.load(Acquire);
+            if state & STATE != LIVE || state & PINS == PINS {
+                return None;
+            }
+            let start = self.start.load(Relaxed);
+            let pages = self.pages.load(Relaxed);
+            if page.wrapping_sub(start) >= pages {
+                return None;
+            }
+            // What was read was of the life that is pinned here, or the exchange fails.
+            fence(Acquire);
+            if self
                 .state
                 .compare_exchange(state, state + PIN, Acquire, Relaxed)
+                .is_ok()
             {
-                Ok(_) => return true,
-                Err(now) => state = now,
+                return Some((version_of(state), Found { start, pages }));
             }
         }
     }
@@ -207,7 +232,7 @@ impl Descriptor {
     /// Gives a pin of life `version` back. True for the last pin of an area that was freed meanwhile:
     /// the caller now holds the area and finishes the free. `None`, and nothing changes, if that life
     /// has no pin. Any context.
-    #[inline]
+    #[inline(always)]
     pub fn unpin(&self, version: u32) -> Option<bool> {
         let mut state = self.state.load(Relaxed);
         loop {
@@ -224,7 +249,7 @@ impl Descriptor {
     }
 
     /// Ends the life of a Live area that starts at `page`. Any context; of several callers one wins.
-    #[inline]
+    #[inline(always)]
     pub fn kill(&self, page: u32) -> Kill {
         loop {
             let state = self.state.load(Acquire);
@@ -307,6 +332,15 @@ pub enum Kill {
     NotLive,
 }
 
+/// Where an area lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// First page.
+    pub start: u32,
+    /// Pages without the guard page.
+    pub pages: u32,
+}
+
 /// One consistent view of a Live (or pinned and dying) area.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
@@ -342,7 +376,6 @@ impl Snapshot {
     }
 
     /// Whether `page` lies in the area, guard page excluded.
-    #[inline]
     pub fn covers(&self, page: u32) -> bool {
         page.wrapping_sub(self.start) < self.pages
     }
@@ -386,7 +419,7 @@ impl Descriptors {
     }
 
     /// The descriptor of `id`.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, id: Id) -> Option<&Descriptor> {
         self.chunks
             .get(id as usize / CHUNK)?
@@ -416,7 +449,7 @@ impl Descriptors {
                 }
                 chunk
             };
-            let chunk: Box<Chunk> = boxed(::core::array::from_fn(|_| Descriptor::new()), mode)?;
+            let chunk: Box<Chunk> = boxed_array(mode, |_| Descriptor::new())?;
             // If another made the chunk meanwhile, that one serves as well.
             drop(missing.set(chunk));
         }

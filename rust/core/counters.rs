@@ -25,9 +25,10 @@ const TRIES: usize = 4;
 pub const SIZES: usize = 32;
 
 /// The place of `pages` pages among [`SIZES`].
-#[inline]
+#[inline(always)]
 pub fn size_of(pages: u32) -> usize {
-    (u32::BITS - pages.saturating_sub(1).leading_zeros()) as usize % SIZES
+    let above = pages.wrapping_sub(1);
+    (u32::BITS.wrapping_sub(above.leading_zeros())) as usize % SIZES
 }
 
 #[derive(Default)]
@@ -72,7 +73,7 @@ impl Cpu {
     }
 
     /// Counts an operation of this CPU, after everything else that it counts.
-    #[inline]
+    #[inline(always)]
     fn count(&self) {
         let operations = self.operations.load(Relaxed);
         self.operations.store(operations.wrapping_add(1), Release);
@@ -130,8 +131,13 @@ pub struct Counters {
     shared: Padded<Cpu>,
 }
 
+#[inline(always)]
+fn gross(pages: u32) -> u64 {
+    u64::from(pages) + u64::from(GUARD)
+}
+
 /// Adds to a counter that only this CPU writes, with preemption off, after all that it added before.
-#[inline]
+#[inline(always)]
 fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(by), Release);
 }
@@ -156,11 +162,11 @@ impl Counters {
 
     /// Counts an allocation of `pages` pages on `cpu`. Only on that CPU, with preemption off and
     /// out of interrupts.
-    #[inline]
+    #[inline(always)]
     pub fn alloc(&self, cpu: u32, caller: CallerId, pages: u32) {
         if let Some(own) = self.cpus.get(cpu as usize) {
             if let Some(counted) = own.callers.get(caller as usize) {
-                bump(&counted.alloc_gross, u64::from(pages + GUARD));
+                bump(&counted.alloc_gross, gross(pages));
                 bump(&counted.allocs, 1);
             }
             if let Some(size) = own.sizes.get(size_of(pages)) {
@@ -171,12 +177,12 @@ impl Counters {
     }
 
     /// Counts a free, as [`Self::alloc`].
-    #[inline]
+    #[inline(always)]
     pub fn free(&self, cpu: u32, caller: CallerId, pages: u32) {
         if let Some(own) = self.cpus.get(cpu as usize) {
             if let Some(counted) = own.callers.get(caller as usize) {
                 bump(&counted.frees, 1);
-                bump(&counted.free_gross, u64::from(pages + GUARD));
+                bump(&counted.free_gross, gross(pages));
             }
             if let Some(size) = own.sizes.get(size_of(pages)) {
                 bump(size, 1u64.wrapping_neg());
@@ -188,7 +194,7 @@ impl Counters {
     /// Counts an allocation anywhere, off the fast path.
     pub fn alloc_shared(&self, caller: CallerId, pages: u32) {
         if let Some(counted) = self.shared.callers.get(caller as usize) {
-            let gross = u64::from(pages + GUARD);
+            let gross = gross(pages);
             counted.alloc_gross.fetch_add(gross, Release);
             counted.allocs.fetch_add(1, Release);
         }
@@ -201,7 +207,7 @@ impl Counters {
     /// Counts a free anywhere, off the fast path.
     pub fn free_shared(&self, caller: CallerId, pages: u32) {
         if let Some(counted) = self.shared.callers.get(caller as usize) {
-            let gross = u64::from(pages + GUARD);
+            let gross = gross(pages);
             counted.frees.fetch_add(1, Release);
             counted.free_gross.fetch_add(gross, Release);
         }

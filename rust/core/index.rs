@@ -15,7 +15,7 @@
 
 use super::{
     area::{Id, NO_ID},
-    mem::{boxed, Box, Mode, NoMemory, Table},
+    mem::{boxed_array, Box, Mode, NoMemory, Table},
     sync::{
         AtomicU32, OnceBox,
         Ordering::{Acquire, Release},
@@ -82,8 +82,7 @@ impl Index {
         for (window, _, len) in parts(start, pages) {
             let window = self.windows.get(window).ok_or(NoMemory)?;
             if len < WINDOW && window.words.get().is_none() {
-                let words: Box<Words> =
-                    boxed(::core::array::from_fn(|_| AtomicU32::new(NO_ID)), mode)?;
+                let words: Box<Words> = boxed_array(mode, |_| AtomicU32::new(NO_ID))?;
                 // If another made it meanwhile, that one serves as well.
                 drop(window.words.set(words));
             }
@@ -111,7 +110,7 @@ impl Index {
     }
 
     /// The area that holds `page`, or `NO_ID`. Any context, no lock.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, page: u32) -> Id {
         let Some(window) = self.windows.get((page / WINDOW) as usize) else {
             return NO_ID;
@@ -119,7 +118,7 @@ impl Index {
         Self::get_in(window, page)
     }
 
-    #[inline]
+    #[inline(always)]
     fn get_in(window: &Window, page: u32) -> Id {
         let whole = window.whole.load(Acquire);
         if whole != NO_ID {
@@ -135,7 +134,7 @@ impl Index {
     }
 
     /// The area found last in the window of `page`: a guess, to be checked by the caller.
-    #[inline]
+    #[inline(always)]
     pub fn last(&self, page: u32) -> Id {
         match self.windows.get((page / WINDOW) as usize) {
             Some(window) => window.last.load(Acquire),
@@ -144,7 +143,7 @@ impl Index {
     }
 
     /// Remembers `id` as the area found last in the window of `page`.
-    #[inline]
+    #[inline(always)]
     pub fn remember(&self, page: u32, id: Id) {
         if let Some(window) = self.windows.get((page / WINDOW) as usize) {
             window.last.store(id, Release);

@@ -33,11 +33,11 @@ const ALIGNMENTS: u32 = 9;
 /// Number of classes.
 pub const CLASSES: usize = (MAX_PAGES * ALIGNMENTS) as usize;
 /// Areas in a full magazine at most; with its header a magazine is 512 bytes.
-pub const ROUNDS: usize = 122;
+pub const ROUNDS: usize = 120;
 
 /// The class of areas of `pages` pages at a multiple of `align` pages (a power of two), or
 /// [`NO_CLASS`] where magazines do not keep them.
-#[inline]
+#[inline(always)]
 pub fn class_of(pages: u32, align: u32) -> u16 {
     let exponent = align.trailing_zeros();
     if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS && align.is_power_of_two() {
@@ -48,7 +48,7 @@ pub fn class_of(pages: u32, align: u32) -> u16 {
 }
 
 /// Pages that one area of `class` takes, guard page included.
-#[inline]
+#[inline(always)]
 pub fn gross_of(class: u16) -> u32 {
     u32::from(class) % MAX_PAGES + 1 + GUARD
 }
@@ -62,6 +62,8 @@ pub struct Magazine {
     pub batch: u32,
     class: u16,
     len: u16,
+    /// Areas that make it full; set with the class, while a CPU fills it.
+    full: u16,
     ids: [Id; ROUNDS],
 }
 
@@ -79,6 +81,7 @@ impl Magazine {
                 batch: 0,
                 class: NO_CLASS,
                 len: 0,
+                full: 0,
                 ids: [NO_ID; ROUNDS],
             },
             mode,
@@ -86,7 +89,7 @@ impl Magazine {
     }
 
     /// Takes an area out.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<Id> {
         let len = self.len.checked_sub(1)?;
         let id = *self.ids.get(usize::from(len))?;
@@ -94,7 +97,7 @@ impl Magazine {
         Some(id)
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, id: Id) {
         if let Some(slot) = self.ids.get_mut(usize::from(self.len)) {
             *slot = id;
@@ -263,16 +266,22 @@ impl Local {
     }
 
     /// The number of the caller at `address`.
-    #[inline]
+    #[inline(always)]
     pub fn caller(&mut self, callers: &Callers, address: usize) -> CallerId {
         if self.last_caller.0 != address {
-            self.last_caller = (address, callers.number(address));
+            self.meet(callers, address);
         }
         self.last_caller.1
     }
 
+    #[cold]
+    #[inline(never)]
+    fn meet(&mut self, callers: &Callers, address: usize) {
+        self.last_caller = (address, callers.number(address));
+    }
+
     /// Takes a clean area of `class`.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self, class: u16) -> Option<Id> {
         self.slots
             .get_mut(usize::from(class))?
@@ -331,46 +340,50 @@ impl Local {
         }
     }
 
-    /// Puts one freed area in, and notes in its descriptor where it is.
-    #[inline]
-    pub fn push_lazy(
-        &mut self,
-        batches: &Batches,
-        descriptor: &Descriptor,
-        class: u16,
-        id: Id,
-    ) -> Pushed {
-        let gross = gross_of(class);
-        let full = self.magazine_gross;
-        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+    /// Puts one freed area in, and notes in its descriptor where it is. Says whether that filled the
+    /// magazine, in which case [`Self::take_full`] follows.
+    #[inline(always)]
+    pub fn push_lazy(&mut self, descriptor: &Descriptor, class: u16, id: Id) -> Pushed {
+        let slot = self.slots.get_mut(usize::from(class));
+        let Some(magazine) = slot.and_then(|slot| slot.lazy.as_mut()) else {
             return Pushed::NoMagazine;
-        };
-        let magazine = match &mut slot.lazy {
-            Some(magazine) => magazine,
-            None => {
-                let Some(mut magazine) = self.spare.take() else {
-                    return Pushed::NoMagazine;
-                };
-                let Some(batch) = batches.begin(&mut self.cursor) else {
-                    self.spare = Some(magazine);
-                    return Pushed::NoMagazine;
-                };
-                magazine.batch = batch;
-                magazine.class = class;
-                mark(&mut self.lazy_set, class);
-                slot.lazy.insert(magazine)
-            }
         };
         magazine.push(id);
         descriptor.set_next(magazine.batch);
-        self.lazy_gross += gross;
-        if usize::from(magazine.len) >= ROUNDS || magazine.gross() + gross > full {
-            if let Some(magazine) = slot.lazy.take() {
-                self.lazy_gross = self.lazy_gross.wrapping_sub(magazine.gross());
-                return Pushed::Full(magazine);
-            }
+        self.lazy_gross = self.lazy_gross.wrapping_add(gross_of(class));
+        if magazine.len >= magazine.full {
+            Pushed::Full
+        } else {
+            Pushed::Kept
         }
-        Pushed::Kept
+    }
+
+    /// Gives `class` an empty lazy magazine: the spare one. False if there is none, or no number.
+    pub fn start_lazy(&mut self, batches: &Batches, class: u16) -> bool {
+        let full = self.rounds(class);
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return false;
+        };
+        let Some(mut magazine) = self.spare.take() else {
+            return false;
+        };
+        let Some(batch) = batches.begin(&mut self.cursor) else {
+            self.spare = Some(magazine);
+            return false;
+        };
+        magazine.batch = batch;
+        magazine.class = class;
+        magazine.full = full;
+        slot.lazy = Some(magazine);
+        mark(&mut self.lazy_set, class);
+        true
+    }
+
+    /// Takes the lazy magazine of `class` out.
+    pub fn take_full(&mut self, class: u16) -> Option<Box<Magazine>> {
+        let magazine = self.slots.get_mut(usize::from(class))?.lazy.take()?;
+        self.lazy_gross = self.lazy_gross.wrapping_sub(magazine.gross());
+        Some(magazine)
     }
 
     /// Pages in lazy magazines, guard pages included.
@@ -425,12 +438,13 @@ impl Local {
 }
 
 /// How [`Local::push_lazy`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// It lies in the lazy magazine.
     Kept,
-    /// It lies in this magazine, which is full.
-    Full(Box<Magazine>),
-    /// An empty magazine, or a number for it, is needed first; the caller keeps the area.
+    /// It lies in the lazy magazine, which is full now.
+    Full,
+    /// An empty magazine is needed first; the caller keeps the area.
     NoMagazine,
 }
 

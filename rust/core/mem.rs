@@ -38,6 +38,14 @@ mod imp {
         KBox::new(value, flags(mode)).map_err(|_| NoMemory)
     }
 
+    /// An array on the heap, made there: nothing of it passes over the stack.
+    pub fn boxed_array<T, const N: usize>(
+        mode: Mode,
+        init: impl FnMut(usize) -> T,
+    ) -> Result<Box<[T; N]>, NoMemory> {
+        KBox::init(pin_init::init_array_from_fn(init), flags(mode)).map_err(|_| NoMemory)
+    }
+
     /// A slice on the heap whose length never changes.
     pub struct Table<T>(KVVec<T>);
 
@@ -114,6 +122,15 @@ mod imp {
         Ok(Box::new(value))
     }
 
+    /// An array on the heap.
+    pub fn boxed_array<T, const N: usize>(
+        _mode: Mode,
+        init: impl FnMut(usize) -> T,
+    ) -> Result<Box<[T; N]>, NoMemory> {
+        charge()?;
+        Ok(Box::new(std::array::from_fn(init)))
+    }
+
     /// A slice on the heap whose length never changes.
     pub struct Table<T>(Vec<T>);
 
@@ -147,7 +164,7 @@ mod imp {
     }
 }
 
-pub use imp::{boxed, Box, Table};
+pub use imp::{boxed, boxed_array, Box, Table};
 #[cfg(not(MODULE))]
 pub use imp::{fail_nth, fail_nth_left};
 

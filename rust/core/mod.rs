@@ -35,7 +35,7 @@ pub mod purge;
 pub mod shards;
 pub mod sync;
 
-use area::{Descriptor, Descriptors, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
+use area::{Descriptor, Descriptors, Found, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
 use batch::Batches;
 use callers::{CallerId, Callers};
 use counters::Counters;
@@ -426,7 +426,7 @@ impl<E: Env> Manager<E> {
     /// # Errors
     ///
     /// [`AllocError`]; then nothing has changed, except that a purge may have taken place.
-    #[inline]
+    #[inline(always)]
     pub fn alloc(&self, request: &Request) -> Result<Area, AllocError> {
         let class = class_of(request.pages, request.align);
         if class != NO_CLASS {
@@ -441,7 +441,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Takes an area out of this CPU's stock.
-    #[inline]
+    #[inline(always)]
     fn pop(&self, cpu: u32, local: &mut Local, request: &Request, class: u16) -> Option<Area> {
         let id = local.pop(class)?;
         let start = self.descriptors.get(id)?.start();
@@ -457,6 +457,7 @@ impl<E: Env> Manager<E> {
     }
 
     #[cold]
+    #[inline(never)]
     fn alloc_slow(&self, request: &Request, class: u16) -> Result<Area, AllocError> {
         let &Request { pages, align, .. } = request;
         if pages == 0 || !align.is_power_of_two() {
@@ -638,7 +639,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Makes an area Live: from now on lookup, pin and free find it. Any context.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&self, area: Area, payload: usize, kind: Kind) {
         if let Some(descriptor) = self.descriptors.get(area.id) {
             descriptor.publish(payload, area.caller, kind, area.cpu);
@@ -662,7 +663,7 @@ impl<E: Env> Manager<E> {
     /// # Errors
     ///
     /// [`FreeError`]; then nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn begin_free(&self, page: u32) -> Result<Freed, FreeError> {
         let id = self.index.get(page);
         let Some(descriptor) = self.descriptors.get(id) else {
@@ -678,6 +679,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
+    #[inline(always)]
     fn dying(id: Id, descriptor: &Descriptor) -> Dying {
         Dying {
             id,
@@ -689,6 +691,7 @@ impl<E: Env> Manager<E> {
     }
 
     #[cold]
+    #[inline(never)]
     fn refuse(&self, page: u32, found: Option<&Descriptor>) -> FreeError {
         let (error, counter) = match found {
             _ if page >= self.pages => (FreeError::Foreign, &self.shared.foreign_frees),
@@ -705,7 +708,7 @@ impl<E: Env> Manager<E> {
 
     /// Leaves an area whose PTEs are clear to the lazy batch of this CPU. Task context, where
     /// sleeping need not be allowed; elsewhere use [`Self::defer_free`].
-    #[inline]
+    #[inline(always)]
     pub fn finish_free(&self, dying: Dying) {
         self.retire(dying.id);
     }
@@ -728,7 +731,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Makes a dead area lazy.
-    #[inline]
+    #[inline(always)]
     fn retire(&self, id: Id) {
         let Some(descriptor) = self.descriptors.get(id) else {
             return;
@@ -748,7 +751,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Pushes to this CPU's lazy magazine.
-    #[inline]
+    #[inline(always)]
     fn push_lazy(
         &self,
         cpu: u32,
@@ -757,31 +760,49 @@ impl<E: Env> Manager<E> {
         class: u16,
         id: Id,
     ) -> Retired {
-        let mut pushed = local.push_lazy(&self.batches, descriptor, class, id);
-        if matches!(pushed, Pushed::NoMagazine) {
-            if let Some(spare) = self.depot.take_spare() {
-                drop(local.keep_spare(spare));
-                pushed = local.push_lazy(&self.batches, descriptor, class, id);
-            }
+        let pushed = local.push_lazy(descriptor, class, id);
+        if pushed == Pushed::Kept && local.lazy_gross() <= self.local_lazy_max.load(Relaxed) {
+            self.counters
+                .free(cpu, descriptor.caller(), descriptor.pages());
+            return Retired::Kept;
         }
-        let retired = match pushed {
-            Pushed::Kept if local.lazy_gross() <= self.local_lazy_max.load(Relaxed) => {
-                Retired::Kept
+        self.push_lazy_slow(cpu, local, descriptor, (class, id), pushed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_lazy_slow(
+        &self,
+        cpu: u32,
+        local: &mut Local,
+        descriptor: &Descriptor,
+        (class, id): (u16, Id),
+        mut pushed: Pushed,
+    ) -> Retired {
+        if pushed == Pushed::NoMagazine {
+            if !local.has_spare() {
+                if let Some(spare) = self.depot.take_spare() {
+                    drop(local.keep_spare(spare));
+                }
             }
-            Pushed::Kept => {
-                self.hand_on(local);
-                Retired::HandedOn
+            if !local.start_lazy(&self.batches, class) {
+                return Retired::Not;
             }
-            Pushed::Full(mut magazine) => {
-                magazine.stamp = self.epochs.stamp();
-                self.queue(magazine);
-                Retired::HandedOn
-            }
-            Pushed::NoMagazine => return Retired::Not,
-        };
+            pushed = local.push_lazy(descriptor, class, id);
+        }
         self.counters
             .free(cpu, descriptor.caller(), descriptor.pages());
-        retired
+        if pushed == Pushed::Full {
+            if let Some(mut magazine) = local.take_full(class) {
+                magazine.stamp = self.epochs.stamp();
+                self.queue(magazine);
+            }
+        } else if local.lazy_gross() > self.local_lazy_max.load(Relaxed) {
+            self.hand_on(local);
+        } else {
+            return Retired::Kept;
+        }
+        Retired::HandedOn
     }
 
     /// Hands all lazy magazines of this CPU on.
@@ -814,6 +835,7 @@ impl<E: Env> Manager<E> {
     }
 
     #[cold]
+    #[inline(never)]
     fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: u16) {
         let eager = self.lazy_max.load(Relaxed) == 0;
         if !eager && class != NO_CLASS && self.magazines.load(Relaxed) {
@@ -868,7 +890,8 @@ impl<E: Env> Manager<E> {
     }
 
     /// Backpressure: where frees outrun the purger, the freeing task does a bounded part itself.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn push_back(&self) {
         let high = u64::from(self.lazy_max.load(Relaxed)).saturating_mul(2);
         if self.lazy_gross.load(Relaxed) > high && self.env.may_sleep() {
@@ -1136,47 +1159,50 @@ impl<E: Env> Manager<E> {
 
     // ---- lookup ----
 
-    #[inline]
-    fn find(&self, page: u32) -> Option<(Id, &Descriptor, Snapshot)> {
+    /// Asks the area found last in the window of `page`, then the one that the index names, for what
+    /// `ask` wants of the area that holds `page`.
+    #[inline(always)]
+    fn find<R>(&self, page: u32, ask: impl Fn(Id, &Descriptor) -> Option<R>) -> Option<R> {
         let cached = self.lookup_cache.load(Relaxed);
         if cached {
             let id = self.index.last(page);
             if let Some(descriptor) = self.descriptors.get(id) {
-                // A guess: but a Live area that covers the page is the one.
-                if let Some(seen) = descriptor.snapshot() {
-                    if seen.covers(page) {
-                        return Some((id, descriptor, seen));
-                    }
+                // A guess: but a Live area that holds the page is the one.
+                let answer = ask(id, descriptor);
+                if answer.is_some() {
+                    return answer;
                 }
             }
         }
         let id = self.index.get(page);
-        let descriptor = self.descriptors.get(id)?;
-        let seen = descriptor.snapshot()?;
-        if !seen.covers(page) {
-            return None;
-        }
+        let answer = ask(id, self.descriptors.get(id)?)?;
         if cached {
             self.index.remember(page, id);
         }
-        Some((id, descriptor, seen))
+        Some(answer)
     }
 
     /// The Live area that holds `page`; none for a guard page. Any context, no lock.
-    #[inline]
-    pub fn lookup(&self, page: u32) -> Option<Snapshot> {
-        self.find(page).map(|(_, _, seen)| seen)
+    #[inline(always)]
+    pub fn lookup(&self, page: u32) -> Option<Found> {
+        self.find(page, |_, descriptor| descriptor.find(page))
+    }
+
+    /// As [`Self::lookup`], with all that is known of the area.
+    pub fn inspect(&self, page: u32) -> Option<Snapshot> {
+        self.find(page, |_, descriptor| {
+            descriptor.snapshot().filter(|seen| seen.covers(page))
+        })
     }
 
     /// Pins the Live area that holds `page`: it stays mapped until the pin is given back. Any
     /// context, no lock.
-    #[inline]
-    pub fn pin(&self, page: u32) -> Option<(Pin, Snapshot)> {
-        let (id, descriptor, seen) = self.find(page)?;
-        let version = seen.version();
-        descriptor
-            .pin(&seen)
-            .then_some((Pin(Ticket { id, version }), seen))
+    #[inline(always)]
+    pub fn pin(&self, page: u32) -> Option<(Pin, Found)> {
+        self.find(page, |id, descriptor| {
+            let (version, found) = descriptor.pin(page)?;
+            Some((Pin(Ticket { id, version }), found))
+        })
     }
 
     /// Gives a pin back. Returns the area if it was freed meanwhile and this was the last pin: the
@@ -1185,7 +1211,7 @@ impl<E: Env> Manager<E> {
     /// # Errors
     ///
     /// [`BadPin`] for a pin that was given back already or never taken; then nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn unpin(&self, pin: Pin) -> Result<Option<Dying>, BadPin> {
         let Ticket { id, version } = pin.0;
         let unpinned = self

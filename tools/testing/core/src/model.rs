@@ -403,7 +403,12 @@ impl Model {
     fn lookup(&mut self, choice: &mut impl Choice) {
         for _ in 0..4 {
             let page = self.some_page(choice);
-            let seen = self.manager.lookup(page);
+            let seen = self.manager.inspect(page);
+            let found = self
+                .manager
+                .lookup(page)
+                .map(|found| (found.start, found.pages));
+            assert_eq!(found, seen.map(|seen| (seen.start, seen.pages)));
             match (self.life_at(page), &seen) {
                 (None, None) => {}
                 (Some((start, life)), Some(seen)) => self.same(start, life, seen),
@@ -414,6 +419,7 @@ impl Model {
 
     fn pin(&mut self, choice: &mut impl Choice) {
         let page = self.some_page(choice);
+        let seen = self.manager.inspect(page);
         let pinned = self.manager.pin(page);
         let start = self
             .life_at(page)
@@ -421,7 +427,9 @@ impl Model {
             .map(|l| l.0);
         match (start, pinned) {
             (None, None) => {}
-            (Some(start), Some((pin, seen))) => {
+            (Some(start), Some((pin, found))) => {
+                let seen = seen.unwrap();
+                assert_eq!((found.start, found.pages), (seen.start, seen.pages));
                 self.same(start, &self.lives[&start], &seen);
                 self.lives.get_mut(&start).unwrap().pins.push(pin);
             }

@@ -78,9 +78,12 @@ impl OneArea {
         // One life or the other, and never a mixture.
         let what = (seen.start, seen.pages, seen.payload);
         assert!(what == (10, 1, 111) || what == (20, 2, 222), "{what:?}");
-        if descriptor.pin(&seen) {
+        if let Some((version, found)) = descriptor.pin(seen.start) {
+            // Perhaps the next life of the same start; but what is pinned, is mapped.
+            let seen = descriptor.snapshot().unwrap();
+            assert_eq!((seen.version(), seen.start), (version, found.start));
             assert_eq!(self.pte.read() as usize, seen.payload);
-            if descriptor.unpin(seen.version()).unwrap() {
+            if descriptor.unpin(version).unwrap() {
                 self.pte.write(0);
             }
         }

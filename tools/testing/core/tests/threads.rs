@@ -123,7 +123,7 @@ impl World {
                 let Some((start, pages, payload)) = taken else {
                     continue;
                 };
-                let seen = self.manager.lookup(start + rng.below(pages)).unwrap();
+                let seen = self.manager.inspect(start + rng.below(pages)).unwrap();
                 assert_eq!(
                     (seen.start, seen.pages, seen.payload),
                     (start, pages, payload)
@@ -166,14 +166,16 @@ impl World {
         run_on_cpu(0);
         self.until_stopped(|| {
             let page = rng.below(self.manager.pages());
-            let Some((pin, seen)) = self.manager.pin(page) else {
+            let Some((pin, found)) = self.manager.pin(page) else {
                 return;
             };
+            let seen = self.manager.inspect(page).unwrap();
+            assert_eq!((found.start, found.pages), (seen.start, seen.pages));
             assert!(seen.start <= page && page < seen.start + seen.pages);
             for _ in 0..rng.below(4) {
                 let env = self.manager.env();
                 assert!(env.is_mapped(seen.start, seen.pages), "{seen:?} is pinned");
-                let again = self.manager.lookup(page).unwrap();
+                let again = self.manager.inspect(page).unwrap();
                 assert_eq!((again.start, again.payload), (seen.start, seen.payload));
                 thread::yield_now();
             }
