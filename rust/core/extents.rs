@@ -200,6 +200,8 @@ pub struct Extents {
     free: u32,
     /// Extents in the tree by size.
     sizes: [u32; SIZES],
+    /// Sizes that [`Extents::next_change`] has not told yet: one bit each.
+    changed: u32,
     cached: bool,
     cache: Cache,
 }
@@ -226,6 +228,7 @@ impl Extents {
             count: 0,
             free: 0,
             sizes: [0; SIZES],
+            changed: 0,
             cached: true,
             cache: Cache::RESET,
         };
@@ -280,9 +283,12 @@ impl Extents {
         u64::from(self.nodes) * 2 >= worst || full
     }
 
-    /// Free extents by size, as [`size_of`] sorts them.
-    pub fn sizes(&self) -> &[u32; SIZES] {
-        &self.sizes
+    /// A size, as [`size_of`] sorts them, of which there are now more or fewer extents than when it
+    /// was told last, and how many there are.
+    pub fn next_change(&mut self) -> Option<(usize, u32)> {
+        let place = self.changed.trailing_zeros() as usize;
+        self.changed &= self.changed.wrapping_sub(1);
+        Some((place, *self.sizes.get(place)?))
     }
 
     /// Number of free extents.
@@ -609,7 +615,9 @@ impl Extents {
 
     /// Counts an extent that came or went, if it has any pages.
     fn tally(&mut self, pages: u32, came: bool) {
-        if let Some(size) = self.sizes.get_mut(size_of(pages)).filter(|_| pages > 0) {
+        let place = size_of(pages);
+        if let Some(size) = self.sizes.get_mut(place).filter(|_| pages > 0) {
+            self.changed |= 1 << place;
             *size = if came {
                 size.wrapping_add(1)
             } else {

@@ -284,6 +284,9 @@ struct Loose {
     pending: AtomicU32,
 }
 
+/// Lazy pages that a CPU may keep to itself however many CPUs there are.
+const LOCAL_LAZY_MIN: u32 = 2048;
+
 /// The area manager of one arena.
 pub struct Manager<E: Env> {
     env: E,
@@ -336,7 +339,7 @@ impl<E: Env> Manager<E> {
     pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
         let pages = config.pages;
         let cpus = config.cpus.max(1);
-        let magazine_gross = (pages / 1024).min(16384);
+        let magazine_gross = (pages / 256).min(16384);
         let manager = Self {
             env,
             pages,
@@ -399,8 +402,11 @@ impl<E: Env> Manager<E> {
     /// arena is ever used, whatever is set.
     pub fn set_lazy_max(&self, pages: u32) {
         let max = pages.min(self.pages / 4);
-        let share = self.counters.cpus().saturating_mul(4).max(1);
-        self.local_lazy_max.store(max / share, Relaxed);
+        // A share of each CPU, but on machines with many not so little that magazines of large areas
+        // are handed on before they are worth it.
+        let share = max / self.counters.cpus().max(1);
+        self.local_lazy_max
+            .store(share.max((max / 4).min(LOCAL_LAZY_MIN)), Relaxed);
         self.lazy_max.store(pages, Relaxed);
     }
 
@@ -465,7 +471,7 @@ impl<E: Env> Manager<E> {
         }
         let in_magazines = class != NO_CLASS && self.magazines.load(Relaxed);
         let made = if in_magazines {
-            match self.refill(request, class) {
+            match self.refill_or_purge(request, class) {
                 Some(area) => return Ok(area),
                 None => self.make_batch(request, class),
             }
@@ -485,6 +491,20 @@ impl<E: Env> Manager<E> {
                 })
             }
         }
+    }
+
+    /// As [`Self::refill`]; where the depot has nothing although more is lazy than should be, because
+    /// the purge that was asked for has yet to get a CPU, purges a part rather than have more made.
+    fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area> {
+        self.refill(request, class).or_else(|| {
+            let overdue = self.lazy_gross.load(Relaxed) > u64::from(self.lazy_max.load(Relaxed));
+            if !overdue || request.context == Context::NoWait {
+                return None;
+            }
+            self.shared.steps.fetch_add(1, Relaxed);
+            self.purge(Purge::Step);
+            self.refill(request, class)
+        })
     }
 
     /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.

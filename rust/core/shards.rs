@@ -63,7 +63,7 @@ const SHOWN: usize = 5 + SIZES;
 
 impl Shard {
     /// Shows what changed. Under the lock.
-    fn show(&self, extents: &Extents) {
+    fn show(&self, extents: &mut Extents) {
         let number = self.began.load(Relaxed).wrapping_add(1);
         self.began.store(number, Relaxed);
         fence(Release);
@@ -74,9 +74,13 @@ impl Shard {
             extents.head_run(self.start),
             extents.tail_run(self.end),
         ];
-        let words = words.iter().chain(extents.sizes());
         for (shown, word) in self.shown.iter().zip(words) {
-            shown.store(*word, Relaxed);
+            shown.store(word, Relaxed);
+        }
+        while let Some((size, count)) = extents.next_change() {
+            if let Some(shown) = self.shown.get(words.len() + size) {
+                shown.store(count, Relaxed);
+            }
         }
         self.ended.store(number, Release);
     }
@@ -163,7 +167,7 @@ impl Shards {
                 shown: ::core::array::from_fn(|_| AtomicU32::new(0)),
                 space: Lock::new(Held { extents, pieces: 0 }, Class::Shard)?,
             };
-            shard.show(&shard.space.lock().extents);
+            shard.show(&mut shard.space.lock().extents);
             Ok(Padded(shard))
         })?;
         Ok(Self {
@@ -226,7 +230,7 @@ impl Shards {
             let found = space.extents.alloc(gross, align, &mut visited);
             if found.is_some() {
                 space.pieces += 1;
-                shard.show(&space.extents);
+                shard.show(&mut space.extents);
             }
             drop(space);
             self.searches.fetch_add(1, Relaxed);
@@ -304,7 +308,7 @@ impl Shards {
                 let got = space.extents.take_at(piece.start, piece.pages);
                 if got {
                     space.pieces += 1;
-                    shard.show(&space.extents);
+                    shard.show(&mut space.extents);
                 }
                 got
             });
@@ -331,8 +335,8 @@ impl Shards {
         let mut refused = 0;
         let mut held: Option<(&Shard, LockGuard<'_, Held>)> = None;
         let let_go = |held: &mut Option<(&Shard, LockGuard<'_, Held>)>| {
-            if let Some((shard, space)) = held.take() {
-                shard.show(&space.extents);
+            if let Some((shard, mut space)) = held.take() {
+                shard.show(&mut space.extents);
             }
         };
         for range in ranges {
