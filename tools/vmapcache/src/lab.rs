@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The laboratory in the module, through its files in debugfs.
+
+use crate::{machine::Machine, matrix::Line, progress::Bar, record::Record};
+use std::{fmt, fs, io, path::PathBuf};
+
+pub fn folder() -> PathBuf {
+    PathBuf::from("/sys/kernel/debug/vmapcache/bench")
+}
+
+/// Why there is no result.
+pub enum Refused {
+    /// The module says why.
+    Said(String),
+    Failed(io::Error),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Said(why) => f.write_str(why),
+            Refused::Failed(e) => e.fmt(f),
+        }
+    }
+}
+
+/// Has one line measured; what `bench/result` says then.
+pub fn run(line: &str) -> Result<String, Refused> {
+    match fs::write(folder().join("run"), line) {
+        Ok(()) => fs::read_to_string(folder().join("result")).map_err(Refused::Failed),
+        Err(e) => match fs::read_to_string(folder().join("error")) {
+            // Its words are for others, of a line that runs meanwhile.
+            _ if e.kind() == io::ErrorKind::ResourceBusy => Err(Refused::Failed(e)),
+            Ok(why) if !why.is_empty() => Err(Refused::Said(why.trim_end().to_string())),
+            _ => Err(Refused::Failed(e)),
+        },
+    }
+}
+
+/// Measures all lines. Beside the results, what was refused, wrong, or lost, a line each.
+///
+/// # Errors
+///
+/// Where going on makes no sense: an interrupt, a module that answers something else.
+pub fn measure(lines: &[Line], machine: &Machine) -> Result<(Vec<Record>, Vec<String>), String> {
+    let (mut records, mut trouble) = (Vec::new(), Vec::new());
+    let total = lines.iter().map(|line| line.weight).sum();
+    let mut bar = Bar::new(total);
+    let mut done = 0;
+    for line in lines {
+        bar.show(done, &line.words);
+        done += line.weight;
+        let result = match run(&line.words) {
+            Ok(result) => result,
+            Err(Refused::Said(why)) => {
+                trouble.push(format!("not measured: {}\n  {why}", line.words));
+                continue;
+            }
+            Err(Refused::Failed(e)) => return Err(format!("{}: {e}", line.words)),
+        };
+        for text in result.lines() {
+            let record = Record::parse(text, &line.switches, machine)?;
+            match record.check.as_deref() {
+                None | Some("ok" | "none") => {}
+                Some(wrong) => trouble.push(format!(
+                    "content check of {}: {wrong} ({})",
+                    record.allocator, line.words
+                )),
+            }
+            records.push(record);
+        }
+    }
+    Ok((records, trouble))
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a measurement was taken: without that, its figures mean nothing.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, fs, process::Command};
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub machine: String,
+    pub cpus: usize,
+    pub memory_mb: u64,
+    pub kernel: String,
+    /// Of the working tree; empty where there is no git.
+    pub commit: String,
+    /// `kvm`, `emulation` or `metal`.
+    pub virtualisation: String,
+}
+
+fn field(file: &str, key: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|l| l.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
+fn commit() -> Option<String> {
+    // The tree may belong to somebody else than the one who measures.
+    let git = ["-c", "safe.directory=*", "describe", "--always", "--dirty"];
+    let output = Command::new("git").args(git).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_string())
+}
+
+/// The commit that HEAD points to, for machines without git.
+fn head() -> Option<String> {
+    let head = fs::read_to_string(".git/HEAD").ok()?;
+    let head = head.trim();
+    let id = match head.strip_prefix("ref: ") {
+        Some(name) => fs::read_to_string(format!(".git/{name}")).ok()?,
+        None => head.to_string(),
+    };
+    Some(id.trim().chars().take(12).collect())
+}
+
+fn virtualisation() -> &'static str {
+    let flags = field("/proc/cpuinfo", "flags").unwrap_or_default();
+    let name = field("/proc/cpuinfo", "model name").unwrap_or_default();
+    let hypervisor = flags.split(' ').any(|f| f == "hypervisor");
+    // QEMU's translator names its processors so; KVM shows the host's.
+    if name.contains("TCG") || (hypervisor && name.contains("QEMU Virtual CPU")) {
+        "emulation"
+    } else if hypervisor {
+        "kvm"
+    } else {
+        "metal"
+    }
+}
+
+impl Machine {
+    pub fn here() -> Machine {
+        let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+        let kilobytes: u64 = memory.trim_end_matches(" kB").parse().unwrap_or(0);
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Machine {
+            machine: field("/proc/cpuinfo", "model name").unwrap_or_default(),
+            cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            memory_mb: kilobytes / 1024,
+            kernel: release.trim().to_string(),
+            // scripts/vm may know what the VM cannot see.
+            commit: std::env::var("VMAPCACHE_COMMIT")
+                .ok()
+                .or_else(commit)
+                .or_else(head)
+                .unwrap_or_default(),
+            virtualisation: virtualisation().to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} CPUs, {} MiB, Linux {}, {}",
+            self.machine, self.cpus, self.memory_mb, self.kernel, self.virtualisation
+        )?;
+        match self.commit.as_str() {
+            "" => Ok(()),
+            commit => write!(f, ", commit {commit}"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `vmapcache`: drives the laboratory in the module, and shows what the module counts.
+
+mod lab;
+mod machine;
+mod matrix;
+mod module;
+mod progress;
+mod record;
+mod tables;
+mod view;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use matrix::Extent;
+use std::{path::PathBuf, process::ExitCode};
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Drives the laboratory of vmapcache.ko, and shows what the module counts"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compares vmapcache with the in-tree allocator, a table for each question
+    Bench {
+        /// Each question in short, at most 3 minutes under emulation
+        #[arg(long)]
+        quick: bool,
+        /// Where the data goes
+        #[arg(long, default_value = "build/bench.json")]
+        out: PathBuf,
+        #[command(flatten)]
+        module: module::Options,
+    },
+    /// The comparison in one table: half a minute
+    Demo {
+        #[command(flatten)]
+        module: module::Options,
+    },
+    /// Measures what one line asks for, and shows all that came out
+    Run {
+        /// key=value words, as bench/run takes them
+        #[arg(required = true)]
+        words: Vec<String>,
+        #[command(flatten)]
+        module: module::Options,
+    },
+    /// Shows the tables of an earlier run again
+    Tables {
+        /// What `bench` wrote
+        #[arg(default_value = "build/bench.json")]
+        file: PathBuf,
+    },
+    /// Shows the module's counters
+    Stats {
+        #[arg(short = 'O', long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Shows totals, fragmentation and the top callers
+    Info {
+        #[arg(short = 'O', long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Shows bytes and areas for each calling function
+    Callers {
+        #[arg(short = 'O', long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Output {
+    /// As the module prints it
+    #[default]
+    Raw,
+    Csv,
+    Json,
+}
+
+fn bench(extent: Extent, out: Option<PathBuf>, options: &module::Options) -> Result<bool, String> {
+    let _module = module::Loaded::take(options)?;
+    let machine = machine::Machine::here();
+    println!("{machine}");
+    let (records, trouble) = lab::measure(&matrix::lines(extent), &machine)?;
+    if let Some(out) = out {
+        record::save(&out, &records)?;
+        eprintln!("data in {}", out.display());
+    }
+    tables::print(extent, &records);
+    for line in &trouble {
+        println!("{line}");
+    }
+    Ok(trouble.is_empty())
+}
+
+fn run(command: Command) -> Result<bool, String> {
+    match command {
+        Command::Bench { quick, out, module } => {
+            let extent = if quick { Extent::Quick } else { Extent::Whole };
+            bench(extent, Some(out), &module)
+        }
+        Command::Demo { module } => bench(Extent::Demo, None, &module),
+        Command::Run { words, module } => {
+            let _module = module::Loaded::take(&module)?;
+            let result = lab::run(&words.join(" ")).map_err(|e| e.to_string())?;
+            print!("{}", result.replace(' ', "\n  "));
+            Ok(true)
+        }
+        Command::Tables { file } => {
+            tables::print(Extent::Whole, &record::load(&file)?);
+            Ok(true)
+        }
+        Command::Stats { output } => view::show("stats", output),
+        Command::Info { output } => view::show("info", output),
+        Command::Callers { output } => view::show("callers", output),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("vmapcache: {e}");
+            ExitCode::from(2)
+        }
+    }
+}

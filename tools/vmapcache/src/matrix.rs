@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is measured: the lines for each question.
+
+use crate::record::{Setting, Switches};
+
+/// How much of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Demo,
+    Quick,
+    Whole,
+}
+
+/// One line for bench/run.
+pub struct Line {
+    pub words: String,
+    /// What the words say about switches.
+    pub switches: Switches,
+    /// Its share of the time.
+    pub weight: usize,
+}
+
+/// The switches of vmapcache, by the names of bench/run.
+pub const SWITCHES: [&str; 4] = ["free_area_cache", "magazines", "lookup_cache", "info_cache"];
+
+fn line(words: &str, ms: u32) -> Line {
+    let mut switches: Switches = SWITCHES
+        .iter()
+        .map(|name| (name.to_string(), Setting::Flag(true)))
+        .collect();
+    for (key, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
+        if SWITCHES.contains(&key) {
+            switches.insert(key.into(), Setting::Flag(value == "1"));
+        } else if key == "lazy_max_pages" {
+            let pages = value.parse().unwrap_or(0);
+            switches.insert(key.into(), Setting::Number(pages));
+        }
+    }
+    let sides = match words.split_once("sides=") {
+        Some((_, rest)) => 1 + rest.split(' ').next().map_or(0, |s| s.matches(',').count()),
+        None if words.contains("=bare_") => 1,
+        None => 2,
+    };
+    // Areas that live beforehand have to be made and freed.
+    let live = if words.contains("live=1000000") { 8 } else { 0 };
+    Line {
+        words: format!("{words} ms={ms}"),
+        switches,
+        weight: sides + live,
+    }
+}
+
+/// All lines, in the order of the questions.
+pub fn lines(extent: Extent) -> Vec<Line> {
+    let demo = extent == Extent::Demo;
+    let whole = extent == Extent::Whole;
+    let ms = match extent {
+        Extent::Demo => 60,
+        Extent::Quick => 60,
+        Extent::Whole => 150,
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut words: Vec<String> = Vec::new();
+    let mut add = |text: String| {
+        if !words.contains(&text) {
+            words.push(text);
+        }
+    };
+
+    // Fast path.
+    let pages: &[u32] = if whole {
+        &[1, 4, 16, 64, 256, 1024]
+    } else {
+        &[1, 4, 64]
+    };
+    for pages in pages {
+        add(format!("scenario=va_only pages={pages}"));
+    }
+    for pages in pages {
+        if demo {
+            add(format!("scenario=vmap pages={pages}"));
+        } else {
+            add(format!(
+                "scenario=vmap pages={pages} sides=in-tree,vmapcache,vm_map_ram"
+            ));
+        }
+    }
+    for pages in pages {
+        add(format!("scenario=vmalloc pages={pages}"));
+    }
+    if demo {
+        add("scenario=lookup_start".into());
+        add("scenario=lookup_miss".into());
+        return words.iter().map(|words| line(words, ms)).collect();
+    }
+    add("scenario=va_only pages=1-256 align=1-256".into());
+    add("scenario=producer_consumer".into());
+
+    // Scaling with threads.
+    let threads = [2, cpus, 2 * cpus];
+    for threads in threads.into_iter().filter(|t| *t > 1) {
+        add(format!("scenario=va_only pages=1 threads={threads}"));
+        if whole {
+            add(format!("scenario=vmap pages=1 threads={threads}"));
+            add(format!("scenario=vmalloc pages=1 threads={threads}"));
+        }
+    }
+
+    // Growth with live areas.
+    let live: &[u32] = if whole {
+        &[100, 10_000, 100_000, 1_000_000]
+    } else {
+        &[10_000, 100_000]
+    };
+    for live in live {
+        add(format!("scenario=va_only pages=1 live={live}"));
+        if whole {
+            add(format!("scenario=vmap pages=1 live={live}"));
+        }
+    }
+
+    // Lookup.
+    let live: &[u32] = if whole { &[1_000, 100_000] } else { &[100_000] };
+    for live in live {
+        for scenario in ["lookup_start", "lookup_inside", "lookup_miss"] {
+            for writers in if whole { &[0, 1][..] } else { &[1][..] } {
+                add(format!("scenario={scenario} live={live} writers={writers}"));
+            }
+        }
+    }
+
+    // Readers beside writers.
+    for live in if whole {
+        &[1_000, 100_000][..]
+    } else {
+        &[10_000][..]
+    } {
+        add(format!("scenario=info_read live={live} writers=1"));
+    }
+
+    // Ablation: each idea off, where it should matter; what it is compared with stands above.
+    for off in ["free_area_cache", "magazines"] {
+        add(format!("scenario=va_only pages=1 sides=vmapcache {off}=0"));
+        add(format!(
+            "scenario=va_only pages=1-256 align=1-256 sides=vmapcache {off}=0"
+        ));
+    }
+    add("scenario=va_only pages=1 sides=vmapcache magazines=0 free_area_cache=0".into());
+    add("scenario=lookup_inside live=100000 writers=1 sides=vmapcache lookup_cache=0".into());
+    let lazy: &[u32] = if whole {
+        &[0, 64, 1024, 4096, 65_536]
+    } else {
+        &[0, 1024]
+    };
+    for pages in lazy {
+        add(format!(
+            "scenario=vmap pages=1 sides=vmapcache lazy_max_pages={pages}"
+        ));
+    }
+
+    // Distance to the limit.
+    for pages in pages {
+        add(format!("scenario=bare_map pages={pages}"));
+        add(format!("scenario=bare_page pages={pages}"));
+    }
+
+    // lib/test_vmalloc.c.
+    for test in [
+        "fix_size_alloc_test",
+        "full_fit_alloc_test",
+        "long_busy_list_alloc_test",
+        "random_size_alloc_test",
+        "fix_align_alloc_test",
+        "random_size_align_alloc_test",
+        "align_shift_alloc_test",
+        "vm_map_ram_test",
+        "no_block_alloc_test",
+    ] {
+        add(format!("scenario={test}"));
+    }
+    words.iter().map(|words| line(words, ms)).collect()
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One result: what the module says of one side in one setting, as bench.json keeps it.
+
+use crate::machine::Machine;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// A switch is on or off, or a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    Flag(bool),
+    Number(u64),
+}
+
+pub type Switches = BTreeMap<String, Setting>;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub scenario: String,
+    pub allocator: String,
+    pub threads: u32,
+    /// The largest, where sizes are random.
+    pub pages: u32,
+    #[serde(default = "one")]
+    pub pages_min: u32,
+    /// In pages, likewise.
+    pub align: u32,
+    #[serde(default = "one")]
+    pub align_min: u32,
+    pub writers: u32,
+    pub live: u32,
+    pub switches: Switches,
+    pub runs_ns: Vec<f64>,
+    pub median_ns: f64,
+    pub run_min_ns: f64,
+    pub run_max_ns: f64,
+    pub cpu_ns: f64,
+    pub p50_ns: Option<f64>,
+    pub p99_ns: Option<f64>,
+    pub p999_ns: Option<f64>,
+    pub max_ns: Option<f64>,
+    /// Cost of the clock, which the latencies are without.
+    pub clock_ns: Option<f64>,
+    pub ops: u64,
+    pub failures: u64,
+    pub flushes: Option<u64>,
+    /// Operations in which the flushes were counted.
+    pub flush_ops: Option<u64>,
+    pub flush_source: Option<String>,
+    pub held_max_ns: Option<f64>,
+    pub writer_ops: Option<u64>,
+    pub writer_cpu_ns: Option<f64>,
+    pub check: Option<String>,
+    #[serde(flatten)]
+    pub machine: Machine,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Record {
+    /// Reads a line of bench/result.
+    pub fn parse(line: &str, switches: &Switches, machine: &Machine) -> Result<Record, String> {
+        let words: BTreeMap<&str, &str> = line
+            .split_ascii_whitespace()
+            .filter_map(|word| word.split_once('='))
+            .collect();
+        let text = |key: &str| {
+            let word = words.get(key).copied();
+            word.ok_or_else(|| format!("bench/result has no {key}: {line}"))
+        };
+        fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
+            text.parse()
+                .map_err(|_| format!("bench/result: {key}={text}"))
+        }
+        macro_rules! need {
+            ($key:literal) => {
+                number($key, text($key)?)?
+            };
+        }
+        macro_rules! may {
+            ($key:literal) => {
+                words.get($key).map(|t| number($key, t)).transpose()?
+            };
+        }
+        let span = |key| -> Result<(u32, u32), String> {
+            let text = text(key)?;
+            let (low, high) = text.split_once('-').unwrap_or((text, text));
+            Ok((number(key, low)?, number(key, high)?))
+        };
+        let (pages_min, pages) = span("pages")?;
+        let (align_min, align) = span("align")?;
+        let runs = text("runs_ns")?.split(',').map(|t| number("runs_ns", t));
+        let allocator = text("allocator")?.to_string();
+        Ok(Record {
+            scenario: text("scenario")?.to_string(),
+            switches: match allocator.as_str() {
+                "vmapcache" => switches.clone(),
+                _ => Switches::new(),
+            },
+            allocator,
+            threads: need!("threads"),
+            pages,
+            pages_min,
+            align,
+            align_min,
+            writers: need!("writers"),
+            live: need!("live"),
+            runs_ns: runs.collect::<Result<_, _>>()?,
+            median_ns: need!("median_ns"),
+            run_min_ns: need!("run_min_ns"),
+            run_max_ns: need!("run_max_ns"),
+            cpu_ns: need!("cpu_ns"),
+            p50_ns: may!("p50_ns"),
+            p99_ns: may!("p99_ns"),
+            p999_ns: may!("p999_ns"),
+            max_ns: may!("max_ns"),
+            clock_ns: may!("clock_ns"),
+            ops: need!("ops"),
+            failures: need!("failures"),
+            flushes: may!("flushes"),
+            flush_ops: may!("flush_ops"),
+            flush_source: words.get("flush_source").map(|s| s.to_string()),
+            held_max_ns: may!("held_max_ns"),
+            writer_ops: may!("writer_ops"),
+            writer_cpu_ns: may!("writer_cpu_ns"),
+            check: words.get("check").map(|s| s.to_string()),
+            machine: machine.clone(),
+        })
+    }
+
+    /// Whether all switches were as the module has them by itself.
+    pub fn plain(&self) -> bool {
+        let plain = |(key, setting): (&String, &Setting)| {
+            key == "lazy_max_pages" || *setting == Setting::Flag(true)
+        };
+        self.switches.iter().all(plain)
+    }
+}
+
+pub fn save(path: &Path, records: &[Record]) -> Result<(), String> {
+    let say = |e: std::io::Error| format!("{}: {e}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(say)?;
+    }
+    let text = serde_json::to_string_pretty(records).map_err(|e| e.to_string())?;
+    // By rename: who reads it sees the old one or the new one.
+    let unfinished = path.with_extension("json.new");
+    fs::write(&unfinished, text + "\n").map_err(say)?;
+    fs::rename(&unfinished, path).map_err(say)
+}
+
+pub fn load(path: &Path) -> Result<Vec<Record>, String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+}

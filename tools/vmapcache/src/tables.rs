@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A table for each question.
+
+use crate::{
+    matrix::Extent,
+    record::{Record, Setting},
+};
+
+/// Columns, the first to the left, the others to the right.
+struct Table {
+    title: &'static str,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new(title: &'static str, heads: &[&str]) -> Table {
+        Table {
+            title,
+            rows: vec![heads.iter().map(|h| h.to_string()).collect()],
+        }
+    }
+
+    fn row(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    fn print(&self, note: &str) {
+        if self.rows.len() < 2 {
+            return;
+        }
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let cell = |row: &Vec<String>, i: usize| row.get(i).map_or(0, |c| c.chars().count());
+        let width = |i| self.rows.iter().map(|row| cell(row, i)).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        println!("\n{}", self.title);
+        for (n, row) in self.rows.iter().enumerate() {
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .enumerate()
+                .map(|(i, (c, w))| match i {
+                    0 => format!("{c:<w$}"),
+                    _ => format!("{c:>w$}"),
+                });
+            println!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+            if n == 0 {
+                println!(
+                    "  {}",
+                    "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1))
+                );
+            }
+        }
+        if !note.is_empty() {
+            println!("  {note}");
+        }
+    }
+}
+
+fn ns(value: f64) -> String {
+    match value {
+        v if v < 10.0 => format!("{v:.1}"),
+        v if v < 1e7 => format!("{v:.0}"),
+        v => format!("{:.1} ms", v / 1e6),
+    }
+}
+
+fn may(value: Option<f64>) -> String {
+    value.map_or("-".into(), ns)
+}
+
+fn ratio(a: f64, b: f64) -> String {
+    if b > 0.0 {
+        format!("{:.2}", a / b)
+    } else {
+        "-".into()
+    }
+}
+
+/// Per million operations, so that settings can be compared.
+fn flushes(record: &Record) -> String {
+    match (record.flushes, record.flush_ops) {
+        (Some(n), Some(ops)) if ops > 0 => format!("{:.0}", n as f64 * 1e6 / ops as f64),
+        _ => "-".into(),
+    }
+}
+
+fn failures(record: &Record) -> String {
+    match record.failures {
+        0 => "0".into(),
+        n => format!("{:.1} %", n as f64 * 100.0 / record.ops.max(1) as f64),
+    }
+}
+
+fn span(min: u32, max: u32) -> String {
+    if min == max {
+        max.to_string()
+    } else {
+        format!("{min}-{max}")
+    }
+}
+
+/// The setting in words, without what every row has.
+fn setting(record: &Record) -> String {
+    let mut text = record.scenario.clone();
+    if !record.scenario.ends_with("_test") && record.scenario != "info_read" {
+        text += &format!(" {}p", span(record.pages_min, record.pages));
+    }
+    if record.align > 1 {
+        text += &format!(", aligned {}p", span(record.align_min, record.align));
+    }
+    if record.threads > 1 {
+        text += &format!(", {} threads", record.threads);
+    }
+    if record.writers > 0 {
+        text += &format!(", {} writing", record.writers);
+    }
+    if record.live > 0 {
+        text += &format!(", {} live", record.live);
+    }
+    text
+}
+
+fn same(a: &Record, b: &Record) -> bool {
+    a.scenario == b.scenario
+        && (a.pages_min, a.pages, a.align_min, a.align)
+            == (b.pages_min, b.pages, b.align_min, b.align)
+        && (a.threads, a.writers, a.live) == (b.threads, b.writers, b.live)
+}
+
+/// The results that compare both allocators as they are: in-tree and ours.
+fn pairs(records: &[Record]) -> Vec<(&Record, &Record)> {
+    let plain = |r: &&Record| r.allocator == "vmapcache" && r.plain();
+    let by_default = |r: &&Record| !r.switches.contains_key("lazy_max_pages");
+    let partner = |ours| {
+        let in_tree = records
+            .iter()
+            .find(|r| r.allocator == "in-tree" && same(r, ours));
+        in_tree.map(|theirs| (theirs, ours))
+    };
+    records
+        .iter()
+        .filter(plain)
+        .filter(by_default)
+        .filter_map(partner)
+        .collect()
+}
+
+fn side<'a>(records: &'a [Record], allocator: &str, like: &Record) -> Option<&'a Record> {
+    records
+        .iter()
+        .find(|r| r.allocator == allocator && same(r, like))
+}
+
+/// The bare work at as many pages.
+fn bare<'a>(records: &'a [Record], scenario: &str, pages: u32) -> Option<&'a Record> {
+    records
+        .iter()
+        .find(|r| r.scenario == scenario && r.pages == pages)
+}
+
+const HEADS: [&str; 8] = [
+    "scenario",
+    "in-tree ns",
+    "vmapcache ns",
+    "ratio",
+    "flushes/M",
+    "ours",
+    "failures",
+    "ours",
+];
+
+fn compare(title: &'static str, note: &str, pairs: &[(&Record, &Record)]) {
+    let mut table = Table::new(title, &HEADS);
+    for (a, b) in pairs {
+        table.row(vec![
+            setting(a),
+            ns(a.median_ns),
+            ns(b.median_ns),
+            ratio(a.median_ns, b.median_ns),
+            flushes(a),
+            flushes(b),
+            failures(a),
+            failures(b),
+        ]);
+    }
+    table.print(note);
+}
+
+fn latencies(pairs: &[(&Record, &Record)]) {
+    let heads = [
+        "scenario",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "ours: p50",
+        "p99",
+        "p99.9",
+        "max",
+        "held",
+        "ours",
+    ];
+    let mut table = Table::new(
+        "How long does the unlucky one wait? (ns, the clock's cost taken off)",
+        &heads,
+    );
+    for (a, b) in pairs {
+        let of = |r: &Record| [r.p50_ns, r.p99_ns, r.p999_ns, r.max_ns].map(may);
+        let mut row = vec![setting(a)];
+        row.extend(of(a));
+        row.extend(of(b));
+        row.extend([may(a.held_max_ns), may(b.held_max_ns)]);
+        table.row(row);
+    }
+    let clock = pairs.iter().find_map(|(a, _)| a.clock_ns);
+    table.print(&format!(
+        "clock: {} ns; held: the longest time that a real-time thread had to wait for its CPU",
+        may(clock)
+    ));
+}
+
+fn scaling(pairs: &[(&Record, &Record)]) {
+    let heads = [
+        "scenario",
+        "in-tree ns",
+        "vmapcache ns",
+        "ratio",
+        "in-tree / 1 thread",
+        "ours / 1 thread",
+    ];
+    let mut table = Table::new("Does it scale with threads?", &heads);
+    for (a, b) in pairs.iter().filter(|(a, _)| a.live == 0 && a.writers == 0) {
+        let one = |r: &Record| {
+            let like = Record {
+                threads: 1,
+                ..r.clone()
+            };
+            let side = |(a, b): &(&Record, &Record)| {
+                let side = if r.allocator == "in-tree" { *a } else { *b };
+                same(side, &like).then_some(side.median_ns)
+            };
+            pairs.iter().find_map(side)
+        };
+        let (Some(one_a), Some(one_b)) = (one(a), one(b)) else {
+            continue;
+        };
+        let several = pairs.iter().any(|(c, _)| {
+            c.threads > 1
+                && same(
+                    &Record {
+                        threads: a.threads,
+                        ..(*c).clone()
+                    },
+                    a,
+                )
+        });
+        if several {
+            table.row(vec![
+                setting(a),
+                ns(a.median_ns),
+                ns(b.median_ns),
+                ratio(a.median_ns, b.median_ns),
+                ratio(a.median_ns, one_a),
+                ratio(b.median_ns, one_b),
+            ]);
+        }
+    }
+    table.print("with more threads than CPUs, an operation is charged with its share of the CPU");
+}
+
+fn growth(pairs: &[(&Record, &Record)]) {
+    let heads = [
+        "scenario",
+        "in-tree ns",
+        "vmapcache ns",
+        "ratio",
+        "in-tree / 0 live",
+        "ours / 0 live",
+    ];
+    let mut table = Table::new("What do areas cost that are there already?", &heads);
+    let allocs = |(a, _): &&(&Record, &Record)| a.scenario == "va_only" || a.scenario == "vmap";
+    for (a, b) in pairs.iter().filter(allocs).filter(|(a, _)| a.live > 0) {
+        let none = Record {
+            live: 0,
+            ..(*a).clone()
+        };
+        if let Some((base_a, base_b)) = pairs.iter().find(|(c, _)| same(c, &none)) {
+            table.row(vec![
+                setting(a),
+                ns(a.median_ns),
+                ns(b.median_ns),
+                ratio(a.median_ns, b.median_ns),
+                ratio(a.median_ns, base_a.median_ns),
+                ratio(b.median_ns, base_b.median_ns),
+            ]);
+        }
+    }
+    table.print("");
+}
+
+fn readers(pairs: &[(&Record, &Record)]) {
+    let heads = [
+        "scenario",
+        "in-tree: a read",
+        "ours",
+        "in-tree: a write, CPU ns",
+        "ours",
+        "ratio",
+    ];
+    let mut table = Table::new("What do readers of the area list cost the writers?", &heads);
+    for (a, b) in pairs.iter().filter(|(a, _)| a.scenario == "info_read") {
+        let (write_a, write_b) = (a.writer_cpu_ns, b.writer_cpu_ns);
+        table.row(vec![
+            setting(a),
+            ns(a.median_ns),
+            ns(b.median_ns),
+            may(write_a),
+            may(write_b),
+            write_a
+                .zip(write_b)
+                .map_or("-".into(), |(a, b)| ratio(a, b)),
+        ]);
+    }
+    table.print("/proc/vmallocinfo and /proc/vmapcacheinfo, read whole over and over");
+}
+
+fn ablation(records: &[Record]) {
+    let heads = [
+        "scenario",
+        "without",
+        "ns",
+        "with all",
+        "costs",
+        "flushes/M",
+    ];
+    let mut table = Table::new(
+        "What is each idea worth? (vmapcache, one switched off)",
+        &heads,
+    );
+    let ours = || records.iter().filter(|r| r.allocator == "vmapcache");
+    for r in ours().filter(|r| !r.plain() || r.switches.contains_key("lazy_max_pages")) {
+        let whole =
+            ours().find(|w| w.plain() && !w.switches.contains_key("lazy_max_pages") && same(w, r));
+        let off: Vec<String> = r
+            .switches
+            .iter()
+            .filter_map(|(name, setting)| match setting {
+                Setting::Flag(true) => None,
+                Setting::Flag(false) => Some(name.clone()),
+                Setting::Number(n) => Some(format!("{name}={n}")),
+            })
+            .collect();
+        table.row(vec![
+            setting(r),
+            off.join(", "),
+            ns(r.median_ns),
+            whole.map_or("-".into(), |w| ns(w.median_ns)),
+            whole.map_or("-".into(), |w| ratio(r.median_ns, w.median_ns)),
+            flushes(r),
+        ]);
+    }
+    table.print("");
+}
+
+fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
+    let heads = [
+        "scenario",
+        "bare ns",
+        "in-tree ns",
+        "/ bare",
+        "vmapcache ns",
+        "/ bare",
+    ];
+    let mut table = Table::new(
+        "How far from the limit? (page tables and pages without an allocator)",
+        &heads,
+    );
+    let alone = |(a, _): &&(&Record, &Record)| a.threads == 1 && a.live == 0;
+    for (a, b) in pairs.iter().filter(alone) {
+        let map = bare(records, "bare_map", a.pages).map(|r| r.median_ns);
+        let page = bare(records, "bare_page", a.pages).map(|r| r.median_ns);
+        let bare = match a.scenario.as_str() {
+            "vmap" => map,
+            "vmalloc" => map.zip(page).map(|(m, p)| m + p),
+            _ => None,
+        };
+        let Some(bare) = bare else { continue };
+        table.row(vec![
+            setting(a),
+            ns(bare),
+            ns(a.median_ns),
+            ratio(a.median_ns, bare),
+            ns(b.median_ns),
+            ratio(b.median_ns, bare),
+        ]);
+    }
+    table.print("");
+}
+
+fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
+    let mut table = Table::new(
+        "Against vm_map_ram()",
+        &["scenario", "vm_map_ram ns", "vmapcache ns", "ratio"],
+    );
+    for (a, b) in pairs.iter().filter(|(a, _)| a.scenario == "vmap") {
+        if let Some(r) = side(records, "vm_map_ram", a) {
+            table.row(vec![
+                setting(a),
+                ns(r.median_ns),
+                ns(b.median_ns),
+                ratio(r.median_ns, b.median_ns),
+            ]);
+        }
+    }
+    table.print("");
+}
+
+/// Prints all that there are records for.
+pub fn print(extent: Extent, records: &[Record]) {
+    let pairs = pairs(records);
+    let pick = |f: &dyn Fn(&Record) -> bool| -> Vec<(&Record, &Record)> {
+        pairs.iter().copied().filter(|(a, _)| f(a)).collect()
+    };
+    let note = "medians of the runs; flushes per million operations";
+    if extent == Extent::Demo {
+        compare("The same work, in one boot, in turns", note, &pairs);
+        return;
+    }
+    let test = |r: &Record| r.scenario.ends_with("_test");
+    let lookup = |r: &Record| r.scenario.starts_with("lookup_");
+    let other = |r: &Record| lookup(r) || test(r) || r.scenario == "info_read";
+    let fast = |r: &Record| {
+        !other(r) && r.live == 0 && (r.threads == 1 || r.scenario == "producer_consumer")
+    };
+    compare("How fast is the fast path?", note, &pick(&fast));
+    map_ram(records, &pairs);
+    latencies(&pick(&fast));
+    scaling(&pick(&|r| !other(r) && r.scenario != "producer_consumer"));
+    growth(&pairs);
+    compare(
+        "How fast is an address looked up?",
+        "a wrong answer counts as a failure",
+        &pick(&lookup),
+    );
+    readers(&pairs);
+    ablation(records);
+    limit(records, &pairs);
+    compare(
+        "The tests of lib/test_vmalloc.c",
+        "align_shift fails for large alignments by intention",
+        &pick(&test),
+    );
+}
