@@ -22,11 +22,9 @@ use super::{
     callers::CallerId,
     counters::{Totals, SIZES},
     mem::{Mode, NoMemory, Table},
+    seqcount::SeqCount,
     shards::FreeSpace,
-    sync::{
-        fence, AtomicU64, Class, Lock,
-        Ordering::{Acquire, Relaxed, Release},
-    },
+    sync::{AtomicU64, Class, Lock, Ordering::Relaxed},
 };
 
 /// Callers shown.
@@ -194,10 +192,8 @@ impl Info {
 
 /// The freshest record that a reader has gathered.
 pub struct Cache {
-    /// Stores begun and stores ended. Equal, and not 0: the record is whole.
-    began: AtomicU64,
-    ended: AtomicU64,
     words: Table<AtomicU64>,
+    stores: SeqCount,
     /// Whoever stores; holds the generations of the record.
     storing: Lock<Option<Generations>>,
 }
@@ -210,9 +206,8 @@ impl Cache {
     /// [`NoMemory`].
     pub fn new() -> Result<Self, NoMemory> {
         Ok(Self {
-            began: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
             words: Table::new(WORDS, Mode::Sleep, |_| AtomicU64::new(0))?,
+            stores: SeqCount::new(),
             storing: Lock::new(None, Class::Info)?,
         })
     }
@@ -220,15 +215,13 @@ impl Cache {
     /// The record, unless there is none or somebody is storing one right now. Any context; no lock
     /// is taken and nothing is written.
     pub fn load(&self) -> Option<Info> {
-        let ended = self.ended.load(Acquire);
-        if ended == 0 {
+        if self.stores.count() == 0 {
             return None;
         }
-        let mut words = self.words.iter();
-        let info = Info::from_words(|| words.next().map_or(0, |word| word.load(Relaxed)));
-        // Pairs with the fence in `store`: who reads a word of a later store also sees it begun.
-        fence(Acquire);
-        (self.began.load(Relaxed) == ended).then_some(info)
+        self.stores.read(|| {
+            let mut words = self.words.iter();
+            Info::from_words(|| words.next().map_or(0, |word| word.load(Relaxed)))
+        })
     }
 
     /// Keeps `info` if it is fresher than the record. Returns whether it was.
@@ -240,13 +233,11 @@ impl Cache {
         if stored.is_some_and(|old| !info.generations.fresher_than(old)) {
             return false;
         }
-        let number = self.began.load(Relaxed).wrapping_add(1);
-        self.began.store(number, Relaxed);
-        fence(Release);
-        for (word, value) in self.words.iter().zip(info.words()) {
-            word.store(value, Relaxed);
-        }
-        self.ended.store(number, Release);
+        self.stores.write(|| {
+            for (word, value) in self.words.iter().zip(info.words()) {
+                word.store(value, Relaxed);
+            }
+        });
         *stored = Some(info.generations);
         true
     }

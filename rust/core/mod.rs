@@ -32,6 +32,7 @@ pub mod info;
 pub mod magazine;
 pub mod mem;
 pub mod purge;
+pub mod seqcount;
 pub mod shards;
 pub mod sync;
 

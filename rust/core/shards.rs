@@ -18,11 +18,8 @@ use super::{
     info::Space,
     mem::{Mode, NoMemory, Table},
     purge::Range,
-    sync::{
-        fence, spin_loop, AtomicU32, AtomicU64, Class, Lock, LockGuard,
-        Ordering::{Acquire, Relaxed, Release},
-        Padded,
-    },
+    seqcount::SeqCount,
+    sync::{spin_loop, AtomicU32, AtomicU64, Class, Lock, LockGuard, Ordering::Relaxed, Padded},
 };
 
 /// Shards at most: the spanning search keeps a word for each on the stack.
@@ -42,10 +39,9 @@ struct Shard {
     start: u32,
     end: u32,
     /// What `space` looked like after the last change, for readers without the lock. Written under
-    /// it; whole where as many changes ended as began.
-    began: AtomicU64,
-    ended: AtomicU64,
+    /// it.
     shown: [AtomicU32; SHOWN],
+    changes: SeqCount,
 }
 
 /// What a shard shows of its extents.
@@ -64,9 +60,6 @@ const SHOWN: usize = 5 + SIZES;
 impl Shard {
     /// Shows what changed. Under the lock.
     fn show(&self, extents: &mut Extents) {
-        let number = self.began.load(Relaxed).wrapping_add(1);
-        self.began.store(number, Relaxed);
-        fence(Release);
         let words = [
             extents.free_pages(),
             extents.count(),
@@ -74,34 +67,34 @@ impl Shard {
             extents.head_run(self.start),
             extents.tail_run(self.end),
         ];
-        for (shown, word) in self.shown.iter().zip(words) {
-            shown.store(word, Relaxed);
-        }
-        while let Some((size, count)) = extents.next_change() {
-            if let Some(shown) = self.shown.get(words.len() + size) {
-                shown.store(count, Relaxed);
+        self.changes.write(|| {
+            for (shown, word) in self.shown.iter().zip(words) {
+                shown.store(word, Relaxed);
             }
-        }
-        self.ended.store(number, Release);
+            while let Some((size, count)) = extents.next_change() {
+                if let Some(shown) = self.shown.get(words.len() + size) {
+                    shown.store(count, Relaxed);
+                }
+            }
+        });
     }
 
     /// What was shown last. Takes no lock; repeats while somebody changes it.
     fn look(&self) -> Seen {
         loop {
-            let ended = self.ended.load(Acquire);
-            let mut words = self.shown.iter().map(|word| word.load(Relaxed));
-            let mut next = || words.next().unwrap_or_default();
-            let seen = Seen {
-                free: next(),
-                count: next(),
-                largest: next(),
-                head: next(),
-                tail: next(),
-                sizes: ::core::array::from_fn(|_| next()),
-            };
-            // Pairs with the fence in `show`.
-            fence(Acquire);
-            if self.began.load(Relaxed) == ended {
+            let seen = self.changes.read(|| {
+                let mut words = self.shown.iter().map(|word| word.load(Relaxed));
+                let mut next = || words.next().unwrap_or_default();
+                Seen {
+                    free: next(),
+                    count: next(),
+                    largest: next(),
+                    head: next(),
+                    tail: next(),
+                    sizes: ::core::array::from_fn(|_| next()),
+                }
+            });
+            if let Some(seen) = seen {
                 return seen;
             }
             spin_loop();
@@ -162,8 +155,7 @@ impl Shards {
             let shard = Shard {
                 start,
                 end,
-                began: AtomicU64::new(0),
-                ended: AtomicU64::new(0),
+                changes: SeqCount::new(),
                 shown: ::core::array::from_fn(|_| AtomicU32::new(0)),
                 space: Lock::new(Held { extents, pieces: 0 }, Class::Shard)?,
             };
@@ -367,7 +359,7 @@ impl Shards {
     pub fn generation(&self) -> u64 {
         self.shards
             .iter()
-            .fold(0, |sum, shard| sum.wrapping_add(shard.ended.load(Acquire)))
+            .fold(0, |sum, shard| sum.wrapping_add(shard.changes.count()))
     }
 
     /// What all free extents look like, from what each shard published last. No lock is taken.
