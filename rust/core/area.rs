@@ -61,6 +61,8 @@ const STATE: u64 = 0x3;
 const FREE: u64 = 0;
 const LIVE: u64 = 1;
 const DYING: u64 = 2;
+/// The range of a free descriptor is changing.
+const SHAPING: u64 = 1 << 2;
 const PIN: u64 = 1 << 8;
 const PINS: u64 = 0x00ff_ffff << 8;
 const VERSION_SHIFT: u32 = 32;
@@ -125,14 +127,16 @@ impl Descriptor {
     /// Gives the descriptor a range. Only for the holder of an area that is not Live.
     pub fn shape(&self, start: u32, pages: u32, class: u16) {
         // A life of its own, so that `range` finds out when it read parts of two.
-        self.state
-            .store(next_life(self.state.load(Relaxed)), Relaxed);
+        let state = next_life(self.state.load(Relaxed));
+        self.state.store(state | SHAPING, Relaxed);
         // Pairs with the acquire fences of the readers: who reads the new range also reads the
         // version that ended the old life.
         fence(Release);
         self.start.store(start, Relaxed);
         self.pages.store(pages, Relaxed);
         self.tag.store(u32::from(class), Relaxed);
+        // Whoever reads this life also reads its range.
+        self.state.store(state, Release);
     }
 
     /// First page and pages, all of one life, in whatever state; `None` if that is changing.
@@ -141,7 +145,8 @@ impl Descriptor {
         let range = (self.start(), self.pages());
         // As in `snapshot`.
         fence(Acquire);
-        (version_of(self.state.load(Relaxed)) == version_of(state)).then_some(range)
+        let whole = version_of(self.state.load(Relaxed)) == version_of(state);
+        (whole && state & SHAPING == 0).then_some(range)
     }
 
     /// Makes the area Live. Only for its holder.
