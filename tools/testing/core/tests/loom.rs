@@ -16,9 +16,18 @@ use core_tests::va::{
     index::Index,
     mem::Mode,
     purge::{Epochs, Stack},
-    sync::{fence, AtomicU32, Ordering::SeqCst},
+    seqcount::SeqCount,
+    sync::{
+        fence, AtomicBool, AtomicU32, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+    },
 };
-use loom::{cell::UnsafeCell, model::Builder, sync::Arc, thread};
+use loom::{
+    cell::UnsafeCell,
+    model::Builder,
+    sync::{Arc, Mutex},
+    thread,
+};
 
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
@@ -122,16 +131,39 @@ fn pin_against_free_against_reuse() {
     });
 }
 
+/// The last of two pins finishes the free, whichever that is.
 #[test]
 fn two_pins_against_free() {
     model(2, || {
         let area = OneArea::new();
-        let readers =
-            [area.clone(), area.clone()].map(|area| thread::spawn(move || area.look_and_pin()));
-        area.free_and_reuse();
-        readers.into_iter().for_each(|r| r.join().unwrap());
-        let left = area.descriptors.get(0).unwrap().snapshot();
-        assert!(left.is_none_or(|seen| seen.pins() == 0 && seen.start == 20));
+        let descriptor = area.descriptors.get(0).unwrap();
+        let (version, _) = descriptor.pin(10).unwrap();
+        assert_eq!(descriptor.pin(10).unwrap().0, version);
+        let unpin = move |area: &OneArea| {
+            assert_eq!(area.pte.read(), 111);
+            let descriptor = area.descriptors.get(0).unwrap();
+            let last = descriptor.unpin(version).unwrap();
+            if last {
+                area.pte.write(0);
+            }
+            last
+        };
+        let other = {
+            let area = area.clone();
+            thread::spawn(move || unpin(&area))
+        };
+        let killer = {
+            let area = area.clone();
+            thread::spawn(move || {
+                let killed = area.descriptors.get(0).unwrap().kill(10);
+                if killed == Kill::Dead {
+                    area.pte.write(0);
+                }
+                killed == Kill::Dead
+            })
+        };
+        let finished = [unpin(&area), other.join().unwrap(), killer.join().unwrap()];
+        assert_eq!(finished.into_iter().filter(|&f| f).count(), 1);
     });
 }
 
@@ -291,7 +323,7 @@ fn splice_against_push() {
 /// CPU finds in the page table right afterwards it may keep in its TLB for as long as it likes.
 fn flush(pte: &AtomicU32) -> u32 {
     fence(SeqCst);
-    pte.load(core_tests::va::sync::Ordering::Relaxed)
+    pte.load(Relaxed)
 }
 
 /// A batch is stamped after its PTE was cleared, while a flush is on its way. Where the batch counts
@@ -304,7 +336,7 @@ fn epoch_against_flush() {
             let world = world.clone();
             thread::spawn(move || {
                 let (epochs, pte) = &*world;
-                pte.store(0, core_tests::va::sync::Ordering::Relaxed);
+                pte.store(0, Relaxed);
                 epochs.stamp()
             })
         };
@@ -358,7 +390,7 @@ fn flush_against_flush() {
             })
         };
         let (epochs, pte) = &*world;
-        pte.store(0, core_tests::va::sync::Ordering::Relaxed);
+        pte.store(0, Relaxed);
         let stamp = epochs.stamp();
         let own = epochs.begin();
         let tlb = flush(pte);
@@ -367,5 +399,95 @@ fn flush_against_flush() {
         let (number, tlb) = other.join().unwrap();
         assert_ne!(number, own);
         assert!(number <= stamp || tlb == 0);
+    });
+}
+
+/// What a shard shows, and the cached record: a reader sees the words of one change.
+#[test]
+fn reader_against_writer() {
+    model(3, || {
+        let words = [AtomicU64::new(0), AtomicU64::new(0)];
+        let world = Arc::new((SeqCount::new(), words));
+        let writer = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let (changes, words) = &*world;
+                for value in 1..3 {
+                    changes.write(|| words.iter().for_each(|word| word.store(value, Relaxed)));
+                }
+            })
+        };
+        let (changes, words) = &*world;
+        let count = changes.count();
+        if let Some([first, second]) = changes.read(|| [0, 1].map(|i| words[i].load(Relaxed))) {
+            assert_eq!(first, second);
+            assert!(first >= count, "the past, after the present");
+        }
+        writer.join().unwrap();
+        assert!(changes.read(|| ()).is_some() && changes.count() == 2);
+    });
+}
+
+/// The per-CPU values of the module (rust/percpu.rs), in miniature: what needs the kernel there is
+/// replaced by what the kernel promises.
+struct PerCpuModel {
+    claimed: AtomicBool,
+    value: Owned,
+    /// Held while preemption is off: an RCU read-side critical section of this one CPU. A grace
+    /// period waits for it, and orders what was before it and what comes after.
+    cpu: Mutex<()>,
+}
+
+impl PerCpuModel {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            claimed: AtomicBool::new(false),
+            value: Owned::new(0),
+            cpu: Mutex::new(()),
+        })
+    }
+
+    fn with(&self, f: impl FnOnce(&Owned)) -> bool {
+        let stay = self.cpu.lock().unwrap();
+        if self.claimed.load(Acquire) {
+            return false;
+        }
+        f(&self.value);
+        drop(stay);
+        true
+    }
+
+    fn with_each(&self, f: impl FnOnce(&Owned)) {
+        self.claimed.store(true, Release);
+        drop(self.cpu.lock().unwrap());
+        f(&self.value);
+        self.claimed.store(false, Release);
+    }
+}
+
+/// A magazine goes from the CPU that filled it to a purge, which empties it, and back: an owner and a
+/// remote task never have the stock of a CPU at the same time, and each sees what the other did.
+#[test]
+fn magazine_hand_over() {
+    model(3, || {
+        let stock = PerCpuModel::new();
+        let owner = {
+            let stock = stock.clone();
+            thread::spawn(move || {
+                let mut pushed = 0;
+                for _ in 0..2 {
+                    pushed += u32::from(stock.with(|v| v.write(v.read() + 1)));
+                }
+                pushed
+            })
+        };
+        let mut spilled = 0;
+        stock.with_each(|v| {
+            spilled += v.read();
+            v.write(0);
+        });
+        let pushed = owner.join().unwrap();
+        stock.with_each(|v| spilled += v.read());
+        assert_eq!(pushed, spilled, "areas were lost");
     });
 }

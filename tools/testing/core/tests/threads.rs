@@ -287,18 +287,18 @@ fn stress(pages: u32, shards: u32, lazy_max: u32, operations: u32) {
 
 #[test]
 fn everything_at_once() {
-    stress(16_384, 3, 500, 60_000);
+    stress(16_384, 3, 500, 20_000);
 }
 
 #[test]
 fn everything_at_once_and_every_free_flushed() {
-    stress(16_384, 2, 0, 15_000);
+    stress(16_384, 2, 0, 6_000);
 }
 
 /// So small that requests fail all the time, or wait for each other's purge.
 #[test]
 fn everything_at_once_in_a_small_arena() {
-    stress(2_000, 4, 300, 40_000);
+    stress(2_000, 4, 300, 20_000);
 }
 
 /// Of all who free an area, one does.
@@ -306,7 +306,7 @@ fn everything_at_once_in_a_small_arena() {
 fn one_free_wins() {
     let world = World::new(4_096, 2, 100);
     let (round, freed) = (AtomicU64::new(0), AtomicU32::new(0));
-    const ROUNDS: u32 = 10_000;
+    const ROUNDS: u32 = 4_000;
     thread::scope(|scope| {
         let (world, round, freed) = (&world, &round, &freed);
         for cpu in 1..3 {
@@ -372,7 +372,7 @@ fn a_double_free_harms_nobody_else() {
             }
         });
         let mut lost = 0;
-        for _ in 0..100_000 {
+        for _ in 0..30_000 {
             let area = world.alloc(1, 1, Context::MaySleep).unwrap();
             assert_eq!(area.start, VICTIM);
             world.manager.publish(area, 1, Kind::Vmap);
@@ -450,9 +450,9 @@ fn producer_and_consumer() {
             }
         });
         run_on_cpu(0);
-        for i in 0..200_000u32 {
+        for i in 0..100_000u32 {
             let area = world.alloc(1, 1, Context::MaySleep).unwrap();
-            let span = spans.entry(i / 50_000).or_insert(0);
+            let span = spans.entry(i / 25_000).or_insert(0);
             *span = area.start.max(*span);
             let start = area.start;
             world.manager.publish(area, 1, Kind::Vmap);
