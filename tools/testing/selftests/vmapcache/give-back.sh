@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="fill a large part of memory, free it, unload, and find every page free again"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+# What the areas that were freed last still hold must come back as well.
+own
+kcase hold areas=3000 max_pages=32
+unload
+before=$(free_pages)
+own
+kcase hold areas=3000 max_pages=32
+held=$(noted pages)
+unload
+nothing_left
+after=$(free_pages)
+echo "free pages: $before before, $after after, of $held held"
+[ $((before - after)) -lt 200 ] || fail "$((before - after)) pages lost"

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the tests share. A test is a script that sources this file, prints what is
+# worth knowing, and ends with 0, or 4 for "skipped", or anything else.
+
+set -u
+debugfs=/sys/kernel/debug
+ours=$debugfs/vmapcache
+cases=$debugfs/vmapcache_test
+: "${TMP:?run me by ./run}" "${SLOWNESS:=1}"
+
+if [ "${1:-}" = --help ]; then
+	echo "This test will $DESCRIPTION."
+	exit
+fi
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+skip() {
+	echo "$*"
+	exit 4
+}
+
+# expect_log PATTERN: the test makes the kernel say this, it is not an accident
+expect_log() {
+	printf '%s\n' "$1" >>"$TMP/expected"
+}
+
+is_loaded() {
+	[ -d "/sys/module/$1" ]
+}
+
+# unload: both modules, as far as they are there
+unload() {
+	if is_loaded vmapcache_test; then
+		rmmod vmapcache_test || fail "rmmod vmapcache_test"
+	fi
+	if is_loaded vmapcache; then
+		rmmod vmapcache || fail "rmmod vmapcache"
+	fi
+}
+
+# load [PARAMETER=VALUE...]: vmapcache anew
+load() {
+	unload
+	insmod "$TMP/vmapcache.ko" "$@" || fail "insmod vmapcache.ko $*"
+}
+
+# need: vmapcache with its defaults, as some test before may have left it
+need() {
+	if ! is_loaded vmapcache || [ ! -e "$TMP/defaults" ]; then
+		load
+		: >"$TMP/defaults"
+	fi
+}
+
+# own [PARAMETER=VALUE...]: vmapcache anew, for this test alone
+own() {
+	rm -f "$TMP/defaults"
+	load "$@"
+}
+
+# arena_pages: of the arena that is loaded
+arena_pages() {
+	echo $(($(stat bytes_arena) / 4096))
+}
+
+# kcase CASE [KEY=VALUE...]: runs a case of the test module; its notes are in
+# $TMP/notes afterwards
+kcase() {
+	is_loaded vmapcache_test || insmod "$TMP/vmapcache_test.ko" ||
+		fail "insmod vmapcache_test.ko"
+	if ! echo "$*" 2>"$TMP/error" >$cases/run; then
+		echo "case $*: $(sed 's/.*: //' "$TMP/error")"
+		cat $cases/result
+		fail "$*"
+	fi
+	cat $cases/result >"$TMP/notes"
+}
+
+# value KEY FILE: the number behind KEY in lines of keys and values
+value() {
+	while read -r key found _; do
+		if [ "$key" = "$1" ]; then
+			echo "$found"
+			return 0
+		fi
+	done <"$2"
+	fail "no $1 in $2"
+}
+
+# stat KEY: of vmapcache's statistics
+stat() {
+	value "$1" $ours/stats
+}
+
+# balanced: every page of the arena is live, lazy or free
+balanced() {
+	sum=0
+	for key in live guard lazy free; do
+		sum=$((sum + $(stat bytes_$key)))
+	done
+	if [ "$sum" != "$(stat bytes_arena)" ]; then
+		grep ^bytes $ours/stats
+		fail "live + guard + lazy + free is $sum, the arena $(stat bytes_arena)"
+	fi
+}
+
+# empty: purges, and then no area is left
+empty() {
+	echo 1 >$ours/purge || fail "purge"
+	for key in areas bytes_live bytes_lazy; do
+		[ "$(stat $key)" = 0 ] || fail "$key is $(stat $key), not 0"
+	done
+	balanced
+}
+
+# noted KEY: of the notes of the last case
+noted() {
+	value "$1" "$TMP/notes"
+}
+
+# nothing_left: complains about what an unloaded vmapcache still has
+nothing_left() {
+	left=$(grep -l vmapcache /proc/modules /proc/vmallocinfo /proc/slabinfo /proc/*/comm 2>/dev/null)
+	[ -z "$left" ] || {
+		grep vmapcache /proc/modules /proc/vmallocinfo /proc/slabinfo
+		fail "after unloading, vmapcache is still named in" "$left"
+	}
+	for left in $ours $cases /proc/vmapcacheinfo /sys/module/vmapcache; do
+		[ ! -e "$left" ] || fail "after unloading, $left is there"
+	done
+}
+
+# free_pages: how many there are, those in the CPUs' own lists included, with what
+# caches held given back
+free_pages() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '$1 == "pages" && $2 == "free" { n += $3 } $1 == "count:" { n += $2 } END { print n }' \
+		/proc/zoneinfo
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the cases of vmapcache_test.ko share.
+ *
+ * A case is a function that gets a struct run: its arguments, and the place where
+ * it says what it found. It runs in the context of the task that wrote its name to
+ * debugfs, and leaves nothing behind, whatever it finds.
+ */
+#ifndef VMAPCACHE_TEST_H
+#define VMAPCACHE_TEST_H
+
+#include <linux/mm.h>
+#include <linux/prandom.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+/* One run of one case. */
+struct run {
+	const char *name;
+	char *args;		/* "key=value key=value", as written */
+	spinlock_t lock;	/* orders what threads say */
+	size_t len;		/* of what has been said */
+	unsigned int failures;
+};
+
+struct test_case {
+	const char *name;
+	void (*run)(struct run *run);
+};
+
+extern const struct test_case contents_cases[];
+
+/* arg() - the number that was written for @key, else @otherwise */
+u64 arg(struct run *run, const char *key, u64 otherwise);
+/* arg_is() - whether @key was written as @value */
+bool arg_is(struct run *run, const char *key, const char *value);
+
+/* note() - a line "key value" for whoever evaluates the run */
+__printf(2, 3) void note(struct run *run, const char *fmt, ...);
+__printf(4, 5) bool failed(struct run *run, const char *file, int line, const char *fmt, ...);
+
+/*
+ * expect() - says so and counts where @condition does not hold; true where it does
+ */
+#define expect(run, condition, fmt, ...)					\
+	(likely(condition) ? true :						\
+	 !failed(run, __FILE_NAME__, __LINE__, "expected " #condition ": " fmt, ##__VA_ARGS__))
+
+/* interrupted() - the writer wants to go; lets others run as well */
+bool interrupted(void);
+/* give_up() - makes it so for threads */
+void give_up(void);
+
+/*
+ * An allocator, so that the same case runs on either. Each member is a function
+ * of this module that calls the allocator directly.
+ */
+struct allocator {
+	const char *name;
+	void *(*get)(unsigned long size);
+	void *(*get_zeroed)(unsigned long size);
+	void *(*get_node)(unsigned long size, int node);
+	void *(*get_gfp)(unsigned long size, gfp_t gfp);
+	void *(*get_aligned)(unsigned long size, unsigned long align, gfp_t gfp);
+	void (*put)(const void *addr);
+	void (*put_atomic)(const void *addr);
+	void *(*map)(struct page **pages, unsigned int count);
+	void (*unmap)(const void *addr);
+	void *(*map_ram)(struct page **pages, unsigned int count);
+	void (*unmap_ram)(const void *addr, unsigned int count);
+	void (*unmap_aliases)(void);
+};
+
+extern const struct allocator allocator_ours, allocator_in_tree;
+
+/* allocator_of() - by allocator=, vmapcache where nothing is said */
+const struct allocator *allocator_of(struct run *run);
+
+/* readable() - whether a read of the byte at @addr does not fault */
+bool readable(const void *addr);
+
+/* sign() - gives each page of an area a signature of its own, made from @seed */
+void sign(void *addr, unsigned long pages, u64 seed);
+/* signed_by() - pages of the area up to the first that does not carry it */
+unsigned long signed_by(const void *addr, unsigned long pages, u64 seed);
+
+/* pages_alloc() - an array of @count pages to map, or NULL */
+struct page **pages_alloc(unsigned int count);
+void pages_free(struct page **pages, unsigned int count);
+
+/*
+ * run_threads() - runs @fn in @count threads, spread over the CPUs, each with its
+ * number and @data; returns when all have returned. False if they could not be had.
+ */
+bool run_threads(struct run *run, unsigned int count,
+		 void (*fn)(struct run *run, unsigned int thread, void *data), void *data);
+
+/* below() - a number below @limit */
+static inline u32 below(struct rnd_state *rnd, u32 limit)
+{
+	return ((u64)prandom_u32_state(rnd) * limit) >> 32;
+}
+
+#endif /* VMAPCACHE_TEST_H */
