@@ -21,7 +21,7 @@
 #define SAID_BYTES	SZ_64K
 
 static const struct test_case *const cases[] = {
-	contents_cases,
+	contents_cases, api_cases, pins_cases, walk_cases, space_cases,
 };
 
 static DEFINE_MUTEX(one_at_a_time);

@@ -28,7 +28,8 @@ struct test_case {
 	void (*run)(struct run *run);
 };
 
-extern const struct test_case contents_cases[];
+extern const struct test_case contents_cases[], api_cases[], pins_cases[], walk_cases[],
+	space_cases[];
 
 /* arg() - the number that was written for @key, else @otherwise */
 u64 arg(struct run *run, const char *key, u64 otherwise);

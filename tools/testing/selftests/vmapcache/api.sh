@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="ask for areas of every odd size, alignment, flag and node, as of the in-tree allocator"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+need
+for allocator in vmapcache in-tree; do
+	kcase sizes allocator=$allocator
+	kcase gfp_flags allocator=$allocator
+	kcase nodes allocator=$allocator
+	kcase free_null allocator=$allocator
+done
+kcase impossible
+# In-tree, no bytes are a WARN.
+kcase impossible allocator=in-tree zero=0
+kcase alignments
+kcase vmaps
+kcase vreallocs

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="free what is not there, not ours, not the start or freed already, and see it counted and without effect"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+need
+for kind in inner foreign double unaligned; do
+	eval "before_$kind=$(stat errors_${kind}_free)"
+done
+# Each kind is said once.
+kcase bad_frees
+for kind in inner foreign double unaligned; do
+	eval "counted_$kind=\$(($(stat errors_${kind}_free) - before_$kind))"
+done
+# shellcheck disable=SC2154
+counted=$((counted_inner + counted_foreign + counted_double + counted_unaligned))
+asked=$(($(noted inner) + $(noted foreign) + $(noted double)))
+# shellcheck disable=SC2154
+echo "inner $counted_inner, foreign $counted_foreign, double $counted_double," \
+	"unaligned $counted_unaligned of $asked"
+[ "$counted" = "$asked" ] || fail "$asked bad frees, $counted counted"
+[ "$counted_double" = "$(noted double)" ] || fail "$(noted double) double frees"

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="count the locks that CPUs share: at most 20 per 1,000 operations once stocks are full"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+need
+for pages in 1 4 64; do
+	# Stocks grow until they cover what is lazy while a purge waits for its turn.
+	for round in $(seq 8); do
+		locks=$(stat shared_locks)
+		kcase pairs count=25000 threads=2 pages=$pages
+		locks=$(($(stat shared_locks) - locks))
+		per1000=$((locks * 1000 / (2 * $(noted pairs))))
+		[ "$per1000" -gt 20 ] || break
+	done
+	echo "$pages pages, round $round: $per1000 shared locks per 1,000 operations, $(noted ns) ns per pair"
+	# A magazine of large areas holds few of them.
+	[ "$pages" = 64 ] || [ "$per1000" -le 20 ] ||
+		fail "more than 20 shared locks per 1,000 operations"
+done
+empty

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the functions of the API promise, on both allocators where both have them.
+ */
+#include <linux/delay.h>
+#include <linux/hrtimer.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include <vmapcache.h>
+
+#include "vmapcache_test.h"
+
+/* Sizes at the edges, and the last byte that each promises. */
+static void sizes(struct run *run)
+{
+	static const unsigned long sizes[] = {
+		1, 8, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 2 * PAGE_SIZE,
+		64 * PAGE_SIZE - 1, SZ_1M, SZ_2M, SZ_2M + 1, SZ_16M,
+	};
+	const struct allocator *a = allocator_of(run);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned long size = sizes[i];
+		u8 *p = a->get(size);
+
+		if (!expect(run, p, "%lu bytes", size))
+			continue;
+		expect(run, PAGE_ALIGNED(p), "%lu bytes", size);
+		p[0] = 1;
+		p[size - 1] = 2;
+		expect(run, !readable(p + PAGE_ALIGN(size)), "%lu bytes: no guard page", size);
+		expect(run, is_vmalloc_addr(p), "%lu bytes", size);
+		expect(run, vmalloc_to_page(p + size - 1), "%lu bytes", size);
+		a->put(p);
+	}
+}
+
+/* Requests that cannot be served: NULL, and nothing else happens. */
+static void impossible(struct run *run)
+{
+	static const unsigned long sizes[] = {
+		ULONG_MAX, ULONG_MAX - PAGE_SIZE + 1, ULONG_MAX - PAGE_SIZE, ULONG_MAX >> 1,
+		1UL << 63, 1UL << 48, 1UL << 45, 1UL << 44, (1UL << 44) - PAGE_SIZE,
+	};
+	const struct allocator *a = allocator_of(run);
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned int i;
+
+	/* In-tree, a size of 0 is a WARN: whoever runs this says if it is wanted. */
+	if (arg(run, "zero", 1))
+		expect(run, !a->get(0), "0 bytes");
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		expect(run, !a->get_gfp(sizes[i], GFP_KERNEL | __GFP_NOWARN), "%lx bytes",
+		       sizes[i]);
+		if (a->get_aligned)
+			expect(run, !a->get_aligned(PAGE_SIZE, sizes[i], GFP_KERNEL | __GFP_NOWARN),
+			       "a page at a multiple of %lx", sizes[i]);
+	}
+	expect(run, !a->map(&page, 0), "no pages");
+	expect(run, !a->map(&page, UINT_MAX), "%u pages", UINT_MAX);
+	expect(run, !a->map(&page, INT_MAX), "%u pages", INT_MAX);
+	__free_page(page);
+}
+
+/* Every power of two up to max=, and the first byte is there. */
+static void alignments(struct run *run)
+{
+	unsigned long max = arg(run, "max", SZ_1G), align;
+	unsigned int pages;
+
+	for (align = 1; align && align <= max; align *= 2) {
+		for (pages = 1; pages < 20; pages += 7) {
+			u8 *p = vmapcache_vmalloc_aligned(pages * PAGE_SIZE, align, GFP_KERNEL,
+							  NUMA_NO_NODE, NULL);
+
+			if (!expect(run, p, "%u pages at a multiple of %lx", pages, align))
+				continue;
+			expect(run, IS_ALIGNED((unsigned long)p, max(align, PAGE_SIZE)),
+			       "%lx off a multiple of %lx", (unsigned long)p & (align - 1), align);
+			p[0] = 1;
+			p[pages * PAGE_SIZE - 1] = 1;
+			vmapcache_vfree(p);
+		}
+	}
+}
+
+static void free_null(struct run *run)
+{
+	const struct allocator *a = allocator_of(run);
+
+	a->put(NULL);
+	a->put_atomic(NULL);
+	a->unmap(NULL);
+	if (a == &allocator_ours) {
+		vmapcache_vfree_sync(NULL);
+		vmapcache_unpin(0);
+		expect(run, !vmapcache_pin(NULL), "nothing at NULL");
+	}
+}
+
+/*
+ * Frees of what is not the start of a live area: no effect, but a counter each, which
+ * the notes tell how far to expect.
+ */
+static void bad_frees(struct run *run)
+{
+	void *foreign[] = {
+		(void *)1UL, (void *)PAGE_SIZE, (void *)ULONG_MAX, (void *)(1UL << 47),
+		(void *)PAGE_OFFSET, run, &foreign, bad_frees, vmalloc(PAGE_SIZE), NULL,
+	};
+	unsigned int i, rounds = arg(run, "rounds", 3), counted = 0;
+	u8 *area = vmapcache_vmalloc(8 * PAGE_SIZE);
+	u8 *other = vmapcache_vmalloc(PAGE_SIZE);
+
+	if (!expect(run, area && other, "no areas"))
+		return;
+	sign(area, 8, 7);
+	for (i = 0; i < rounds; i++) {
+		/* Inside, and not even at the start of a page. */
+		vmapcache_vfree(area + PAGE_SIZE);
+		vmapcache_vfree_atomic(area + 7 * PAGE_SIZE);
+		vmapcache_vunmap(area + 1);
+		vmapcache_vfree_sync(area + PAGE_SIZE - 1);
+		vmapcache_vm_unmap_ram(area + 2 * PAGE_SIZE, 1);
+	}
+	note(run, "inner %u", 5 * rounds);
+	for (i = 0; i < rounds; i++) {
+		unsigned int j;
+
+		for (j = 0; foreign[j]; j++, counted++) {
+			if (j & 1)
+				vmapcache_vfree(foreign[j]);
+			else
+				vmapcache_vfree_atomic(foreign[j]);
+			expect(run, !vmapcache_pin(foreign[j]), "address %u was pinned", j);
+		}
+		/* The guard page belongs to no area. */
+		vmapcache_vfree(area + 8 * PAGE_SIZE);
+		counted++;
+	}
+	note(run, "foreign %u", counted);
+	expect(run, signed_by(area, 8, 7) == 8, "the area was harmed");
+	expect(run, readable(vmalloc_noprof), "text");
+	*(u8 *)foreign[8] = 1;
+	vfree(foreign[8]);
+
+	vmapcache_vfree(area);
+	for (i = 0; i < rounds; i++) {
+		vmapcache_vfree(area);
+		vmapcache_vfree_atomic(area);
+		vmapcache_vfree_sync(area);
+	}
+	note(run, "double %u", 3 * rounds);
+	*other = 1;
+	vmapcache_vfree(other);
+}
+
+/* Flags mean what they mean in-tree: no sleep, zero, no warning. */
+static void gfp_flags(struct run *run)
+{
+	static const gfp_t flags[] = {
+		GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_USER, GFP_KERNEL_ACCOUNT,
+		GFP_KERNEL | __GFP_NORETRY, GFP_KERNEL | __GFP_RETRY_MAYFAIL,
+		GFP_KERNEL | __GFP_NOFAIL, GFP_KERNEL | __GFP_ZERO, GFP_KERNEL | __GFP_NOWARN,
+	};
+	static const gfp_t atomic_flags[] = { GFP_ATOMIC, GFP_NOWAIT, GFP_ATOMIC | __GFP_ZERO };
+	const struct allocator *a = allocator_of(run);
+	unsigned int i, pages, served = 0, asked = 0;
+	void *p;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		for (pages = 1; pages <= 64; pages *= 8) {
+			p = a->get_gfp(pages * PAGE_SIZE, flags[i]);
+			if (!expect(run, p, "%u pages with %x", pages, flags[i]))
+				continue;
+			if (flags[i] & __GFP_ZERO)
+				expect(run, !memchr_inv(p, 0, pages * PAGE_SIZE), "%u pages",
+				       pages);
+			sign(p, pages, i);
+			expect(run, signed_by(p, pages, i) == pages, "%u pages", pages);
+			a->put(p);
+		}
+	}
+	/* May fail, but not always; must not sleep, which debug kernels report. */
+	for (i = 0; i < 200; i++) {
+		gfp_t gfp = atomic_flags[i % ARRAY_SIZE(atomic_flags)];
+
+		pages = i % 8 + 1;
+		asked++;
+		preempt_disable();
+		p = a->get_gfp(pages * PAGE_SIZE, gfp);
+		preempt_enable();
+		if (!p)
+			continue;
+		served++;
+		if (gfp & __GFP_ZERO)
+			expect(run, !memchr_inv(p, 0, pages * PAGE_SIZE), "%u pages", pages);
+		sign(p, pages, i);
+		a->put(p);
+	}
+	expect(run, served > asked / 2, "%u of %u requests that must not wait", served, asked);
+}
+
+static void nodes(struct run *run)
+{
+	const struct allocator *a = allocator_of(run);
+	int node;
+
+	for_each_online_node(node) {
+		u8 *p = a->get_node(3 * PAGE_SIZE, node);
+
+		if (!expect(run, p, "node %d", node))
+			continue;
+		expect(run, page_to_nid(vmalloc_to_page(p)) == node, "node %d", node);
+		p[3 * PAGE_SIZE - 1] = 1;
+		a->put(p);
+	}
+	a->put(a->get_node(PAGE_SIZE, NUMA_NO_NODE));
+}
+
+/* Pages that are given away with the area go with it; protection is kept. */
+static void vmaps(struct run *run)
+{
+	struct page **pages = pages_alloc(5), *page;
+	unsigned int level, i;
+	pte_t *pte;
+	u8 *p;
+
+	if (!expect(run, pages, "no memory"))
+		return;
+	page = pages[4];
+	get_page(page);
+	p = vmapcache_vmap(pages, 5, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (expect(run, p, "5 pages")) {
+		p[5 * PAGE_SIZE - 1] = 9;
+		expect(run, ((u8 *)page_address(page))[PAGE_SIZE - 1] == 9, "another page");
+		vmapcache_vfree(p);
+		expect(run, page_count(page) == 1, "%d references", page_count(page));
+	} else {
+		pages_free(pages, 5);
+	}
+	put_page(page);
+
+	/* One page, many times: an area of any size costs no memory. */
+	pages = kvcalloc(512, sizeof(*pages), GFP_KERNEL);
+	page = alloc_page(GFP_KERNEL);
+	for (i = 0; pages && i < 512; i++)
+		pages[i] = page;
+	if (expect(run, pages && page, "no memory")) {
+		p = vmapcache_vmap(pages, 512, VM_MAP, PAGE_KERNEL_RO);
+		if (expect(run, p, "512 pages")) {
+			pte = lookup_address((unsigned long)p + 511 * PAGE_SIZE, &level);
+			expect(run, pte && pte_present(*pte) && !pte_write(*pte), "not read-only");
+			expect(run, pte && pte_pfn(*pte) == page_to_pfn(page), "another page");
+			expect(run, pte && !pte_exec(*pte), "executable");
+			vmapcache_vunmap(p);
+		}
+		expect(run, page_count(page) == 1, "%d references", page_count(page));
+	}
+	if (page)
+		__free_page(page);
+	kvfree(pages);
+}
+
+static void vreallocs(struct run *run)
+{
+	u8 *p = vmapcache_vrealloc(NULL, 3 * PAGE_SIZE, GFP_KERNEL), *q;
+
+	if (!expect(run, p, "3 pages"))
+		return;
+	sign(p, 3, 1);
+	q = vmapcache_vrealloc(p, 40 * PAGE_SIZE, GFP_KERNEL);
+	if (!expect(run, q, "40 pages"))
+		q = p;
+	expect(run, signed_by(q, 3, 1) == 3, "contents lost when it grew");
+	p = vmapcache_vrealloc(q, 2 * PAGE_SIZE, GFP_KERNEL);
+	if (!expect(run, p, "2 pages"))
+		p = q;
+	expect(run, signed_by(p, 2, 1) == 2, "contents lost when it shrank");
+	expect(run, !vmapcache_vrealloc(p, 0, GFP_KERNEL), "0 bytes");
+	expect(run, !vmapcache_pin(p), "not freed by a size of 0");
+}
+
+/* ---- frees from where sleeping is not allowed ---- */
+
+struct atomic_free {
+	struct irq_work work;
+	struct tasklet_struct tasklet;
+	struct hrtimer timer;
+	void *addr;
+	bool hard;
+	bool done;
+};
+
+static void note_context(struct atomic_free *free)
+{
+	free->hard = in_hardirq();
+	/* Pairs with the waiter's acquire. */
+	smp_store_release(&free->done, true);
+}
+
+static void free_in_irq_work(struct irq_work *work)
+{
+	struct atomic_free *free = container_of(work, struct atomic_free, work);
+
+	vmapcache_vfree_atomic(free->addr);
+	note_context(free);
+}
+
+static void free_in_tasklet(struct tasklet_struct *tasklet)
+{
+	struct atomic_free *free = from_tasklet(free, tasklet, tasklet);
+
+	/* vfree() itself knows that it is in an interrupt. */
+	vmapcache_vfree(free->addr);
+	note_context(free);
+}
+
+static void free_in_ipi(void *data)
+{
+	struct atomic_free *free = data;
+
+	vmapcache_vfree(free->addr);
+	note_context(free);
+}
+
+static enum hrtimer_restart free_in_timer(struct hrtimer *timer)
+{
+	struct atomic_free *free = container_of(timer, struct atomic_free, timer);
+
+	vmapcache_vfree_atomic(free->addr);
+	note_context(free);
+	return HRTIMER_NORESTART;
+}
+
+/*
+ * rounds=50: areas freed in an irq_work, a tasklet, another CPU's IPI, a timer, and
+ * with interrupts off; each is gone when it returns, as far as others see, and
+ * unmapped soon.
+ */
+static void atomic_frees(struct run *run)
+{
+	struct atomic_free *free = kzalloc(sizeof(*free), GFP_KERNEL);
+	unsigned int i, rounds = arg(run, "rounds", 50), tries;
+	unsigned long flags;
+
+	if (!expect(run, free, "no memory"))
+		return;
+	init_irq_work(&free->work, free_in_irq_work);
+	tasklet_setup(&free->tasklet, free_in_tasklet);
+	hrtimer_setup(&free->timer, free_in_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+
+	for (i = 0; i < rounds && !interrupted(); i++) {
+		unsigned int how = i % 6, pages = i % 5 + 1;
+		u64 pin = 0;
+
+		free->done = false;
+		free->addr = vmapcache_vmalloc(pages * PAGE_SIZE);
+		if (!expect(run, free->addr, "round %u", i))
+			break;
+		if (i % 7 == 0)
+			pin = vmapcache_pin(free->addr);
+		switch (how) {
+		case 0:
+			irq_work_queue(&free->work);
+			break;
+		case 1:
+			tasklet_schedule(&free->tasklet);
+			break;
+		case 2:
+			smp_call_function_single(cpumask_last(cpu_online_mask), free_in_ipi, free,
+						 1);
+			break;
+		case 3:
+			hrtimer_start(&free->timer, 0, HRTIMER_MODE_REL_HARD);
+			break;
+		case 4:
+			local_irq_save(flags);
+			vmapcache_vfree(free->addr);
+			local_irq_restore(flags);
+			free->done = true;
+			break;
+		case 5:
+			local_bh_disable();
+			vmapcache_vfree(free->addr);
+			local_bh_enable();
+			free->done = true;
+			break;
+		}
+		/* Pairs with the release in note_context(). */
+		for (tries = 0; !smp_load_acquire(&free->done) && tries < 2000; tries++)
+			usleep_range(500, 1000);
+		if (!expect(run, free->done, "context %u was never reached", how))
+			break;
+		if (how == 0 || how == 2 || how == 3)
+			expect(run, free->hard, "context %u is no hard interrupt", how);
+		expect(run, !vmapcache_pin(free->addr), "context %u: still live", how);
+		if (pin) {
+			expect(run, readable(free->addr), "context %u: gone, but pinned", how);
+			preempt_disable();
+			vmapcache_unpin(pin);
+			preempt_enable();
+		}
+		for (tries = 0; tries < 200; tries++) {
+			vmapcache_vm_unmap_aliases();
+			if (!readable(free->addr))
+				break;
+			usleep_range(1000, 5000);
+		}
+		expect(run, tries < 200, "context %u: still mapped", how);
+	}
+	irq_work_sync(&free->work);
+	tasklet_kill(&free->tasklet);
+	hrtimer_cancel(&free->timer);
+	kfree(free);
+}
+
+/* A call that may sleep, where it must not: a debug kernel says so. */
+static void sleep_in_atomic(struct run *run)
+{
+	void *p = vmapcache_vmalloc(PAGE_SIZE);
+
+	note(run, "checked %d", IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP));
+	if (IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP)) {
+		preempt_disable();
+		vmapcache_vfree(p);
+		preempt_enable();
+	} else {
+		vmapcache_vfree(p);
+	}
+}
+
+const struct test_case api_cases[] = {
+	{ "sizes", sizes },
+	{ "impossible", impossible },
+	{ "alignments", alignments },
+	{ "free_null", free_null },
+	{ "bad_frees", bad_frees },
+	{ "gfp_flags", gfp_flags },
+	{ "nodes", nodes },
+	{ "vmaps", vmaps },
+	{ "vreallocs", vreallocs },
+	{ "atomic_frees", atomic_frees },
+	{ "sleep_in_atomic", sleep_in_atomic },
+	{}
+};

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="allocate on one CPU and free on another, and see addresses and memory stay where they are"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+own
+kcase producer_consumer rounds=100000
+grep -v failures "$TMP/notes"
+# What one purge limit holds may come on top of the first quarter's span, not more.
+limit=$(stat lazy_max_pages)
+[ "$(noted span_3)" -le $(($(noted span_0) + limit)) ] ||
+	fail "the span grew from $(noted span_0) to $(noted span_3) pages"
+[ "$(noted available_3)" -ge $(($(noted available_1) - 5000)) ] ||
+	fail "memory shrank from $(noted available_1) to $(noted available_3) pages"
+empty
