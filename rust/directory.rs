@@ -10,7 +10,7 @@
 //! - What a file's functions are given stays until the directory is removed, which waits for them.
 
 use crate::bindings;
-use core::{ffi::CStr, ptr::NonNull};
+use core::{ffi::CStr, marker::PhantomData, ptr::NonNull};
 use kernel::{
     ffi::{c_char, c_int},
     fmt,
@@ -23,6 +23,8 @@ use kernel::{
 
 /// Shows a file's text.
 pub(crate) type Show<T> = fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result;
+/// Hands out a file's text, which is there already.
+pub(crate) type Hand<T> = fn(&T, &mut Out<'_>) -> Result;
 /// Takes what is written to a file, all of one write.
 pub(crate) type Take<T> = fn(&T, &mut UserSliceReader) -> Result;
 
@@ -51,8 +53,30 @@ impl Drop for Entry {
 struct File<T> {
     functions: bindings::vc_file,
     data: Arc<T>,
-    show: Option<Show<T>>,
+    from: Source<T>,
     take: Option<Take<T>>,
+}
+
+/// Where a file's text comes from.
+enum Source<T> {
+    Nothing,
+    Show(Show<T>),
+    Hand(Hand<T>),
+}
+
+/// Where text goes that needs no formatting: a copy, and no more.
+pub(crate) struct Out<'a> {
+    m: *mut kernel::bindings::seq_file,
+    _m: PhantomData<&'a SeqFile>,
+}
+
+impl Out<'_> {
+    /// Adds to the text.
+    pub(crate) fn put(&mut self, text: &[u8]) {
+        // SAFETY: It is the `seq_file` of this task, borrowed as long as `self` is. If the buffer is
+        // too small the kernel notes that and asks again with a larger one.
+        unsafe { kernel::bindings::seq_write(self.m, text.as_ptr().cast(), text.len()) };
+    }
 }
 
 /// A directory whose files show and change a `T`. It is removed when this is dropped.
@@ -112,7 +136,16 @@ impl<T: Sync + Send + 'static> Directory<T> {
     ///
     /// `ENOMEM`.
     pub(crate) fn read(&mut self, name: &CStr, show: Show<T>) -> Result {
-        self.add(name, Some(show), None)
+        self.add(name, Source::Show(show), None)
+    }
+
+    /// Adds a file whose text is at hand. Mode 0400.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn hand(&mut self, name: &CStr, hand: Hand<T>) -> Result {
+        self.add(name, Source::Hand(hand), None)
     }
 
     /// Adds a file that takes something. Mode 0200.
@@ -121,7 +154,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
     ///
     /// `ENOMEM`.
     pub(crate) fn write(&mut self, name: &CStr, take: Take<T>) -> Result {
-        self.add(name, None, Some(take))
+        self.add(name, Source::Nothing, Some(take))
     }
 
     /// Adds a file that shows something and takes something. Mode 0600.
@@ -130,18 +163,18 @@ impl<T: Sync + Send + 'static> Directory<T> {
     ///
     /// `ENOMEM`.
     pub(crate) fn read_write(&mut self, name: &CStr, show: Show<T>, take: Take<T>) -> Result {
-        self.add(name, Some(show), Some(take))
+        self.add(name, Source::Show(show), Some(take))
     }
 
-    fn add(&mut self, name: &CStr, show: Option<Show<T>>, take: Option<Take<T>>) -> Result {
+    fn add(&mut self, name: &CStr, from: Source<T>, take: Option<Take<T>>) -> Result {
         let functions = bindings::vc_file {
-            show: show.map(|_| show_file::<T> as _),
+            show: (!matches!(from, Source::Nothing)).then_some(show_file::<T> as _),
             write: take.map(|_| write_file::<T> as _),
         };
         let file = File {
             functions,
             data: self.data.clone(),
-            show,
+            from,
             take,
         };
         let file = KBox::new(file, GFP_KERNEL)?;
@@ -175,11 +208,22 @@ unsafe extern "C" fn show_file<T>(
     // SAFETY: By the function's contract; it was made by `add`.
     let file = unsafe { &*file.cast::<File<T>>() };
     // SAFETY: By the function's contract. Both bindings mean the kernel's `struct seq_file`.
-    let m = unsafe { SeqFile::from_raw(m.cast()) };
-    if let Some(show) = file.show {
-        seq_print!(m, "{}", Shown(&*file.data, show));
-    }
-    0
+    let seq = unsafe { SeqFile::from_raw(m.cast()) };
+    let result = match file.from {
+        Source::Nothing => Ok(()),
+        Source::Show(show) => {
+            seq_print!(seq, "{}", Shown(&*file.data, show));
+            Ok(())
+        }
+        Source::Hand(hand) => hand(
+            &file.data,
+            &mut Out {
+                m: m.cast(),
+                _m: PhantomData,
+            },
+        ),
+    };
+    result.map_or_else(|e| e.to_errno(), |()| 0)
 }
 
 /// # Safety

@@ -9,7 +9,7 @@
 use crate::{
     api::Allocator,
     bindings,
-    directory::Directory,
+    directory::{Directory, Out},
     va::{counters::Totals, info::Generations, info::Info},
 };
 use core::fmt::Write;
@@ -21,7 +21,7 @@ use kernel::{
     sync::{Arc, SpinLock},
 };
 
-/// A text, and what it tells of.
+/// A text, whole with its last line, and what it tells of.
 struct Kept {
     generations: Generations,
     text: KVec<u8>,
@@ -32,7 +32,7 @@ struct Kept {
 pub(crate) struct Readers {
     allocator: Arc<Allocator>,
     #[pin]
-    kept: SpinLock<Option<Arc<Kept>>>,
+    kept: SpinLock<Option<Kept>>,
 }
 
 impl Readers {
@@ -57,15 +57,15 @@ impl Readers {
     }
 
     /// Keeps a text, unless a fresher one is there.
-    fn keep(&self, new: Arc<Kept>) {
+    fn keep(&self, new: Kept) {
         let mut kept = self.kept.lock();
-        let old = match &*kept {
-            Some(old) if !new.generations.fresher_than(old.generations) => return,
+        let unused = match &*kept {
+            Some(old) if !new.generations.fresher_than(old.generations) => Some(new),
             _ => kept.replace(new),
         };
-        drop(kept);
         // Freed outside of the lock.
-        drop(old);
+        drop(kept);
+        drop(unused);
     }
 }
 
@@ -75,42 +75,35 @@ impl Readers {
 ///
 /// `ENOMEM`.
 pub(crate) fn add(directory: &mut Directory<Readers>) -> Result {
-    directory.read(c"info", info)?;
+    directory.hand(c"info", info)?;
     directory.read(c"callers", callers)
 }
 
-fn info(readers: &Readers, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn info(readers: &Readers, out: &mut Out<'_>) -> Result {
     let manager = readers.allocator.manager();
-    let kept = readers.kept.lock().clone();
-    if let Some(kept) = kept.filter(|kept| manager.is_current(kept.generations)) {
-        f.write_str(as_str(&kept.text))?;
-        return f.write_str("cached yes\n");
+    if let Some(kept) = &*readers.kept.lock() {
+        if manager.is_current(kept.generations) {
+            out.put(&kept.text);
+            return Ok(());
+        }
     }
     let (info, cached) = manager.info();
-    match render(&readers.allocator, &info) {
-        Ok(kept) => {
-            f.write_str(as_str(&kept.text))?;
-            readers.keep(kept);
-        }
-        // No memory to keep it; it can be told all the same.
-        Err(_) => describe(&readers.allocator, &info, f)?,
+    let mut text = Text(KVec::new());
+    describe(&readers.allocator, &info, &mut text).map_err(|_| ENOMEM)?;
+    out.put(&text.0);
+    out.put(if cached { CACHED } else { NOT_CACHED });
+    // What later readers get, if there is memory to keep it.
+    if text.0.extend_from_slice(CACHED, GFP_KERNEL).is_ok() {
+        readers.keep(Kept {
+            generations: info.generations,
+            text: text.0,
+        });
     }
-    f.write_str(if cached {
-        "cached yes\n"
-    } else {
-        "cached no\n"
-    })
+    Ok(())
 }
 
-fn render(allocator: &Allocator, info: &Info) -> Result<Arc<Kept>> {
-    let mut text = Text(KVec::new());
-    describe(allocator, info, &mut text).map_err(|_| ENOMEM)?;
-    let kept = Kept {
-        generations: info.generations,
-        text: text.0,
-    };
-    Ok(Arc::new(kept, GFP_KERNEL)?)
-}
+const CACHED: &[u8] = b"cached yes\n";
+const NOT_CACHED: &[u8] = b"cached no\n";
 
 /// Text that grows.
 struct Text(KVec<u8>);
