@@ -17,10 +17,11 @@ ROOT = HERE.parent.parent.parent
 
 
 def build_env(target, mutant):
-    """The environment of one cargo run."""
+    """The environment of one cargo run. What is built for loom lies apart."""
     env = dict(os.environ, CARGO_TARGET_DIR=str(target), RUST_BACKTRACE="0")
     if mutant.get("loom"):
-        env["RUSTFLAGS"] = "--cfg loom " + env.get("RUSTFLAGS", "")
+        env["CARGO_TARGET_DIR"] = str(target / "loom")
+        env["RUSTFLAGS"] = (env.get("RUSTFLAGS", "") + " --cfg loom").strip()
     return env
 
 
@@ -44,7 +45,7 @@ def bite(mutant, target, timeout):
         shutil.copytree(ROOT / "rust" / "core", tree / "rust" / "core")
         crate = tree / "tools" / "testing" / "core"
         shutil.copytree(HERE, crate, ignore=shutil.ignore_patterns("target", "fuzz"))
-        path = tree / "rust" / "core" / mutant["file"]
+        path = tree / mutant["file"]
         text = path.read_text()
         if text.count(mutant["old"]) != 1:
             return f"does not apply: {text.count(mutant['old'])} places in {mutant['file']}"
@@ -66,7 +67,7 @@ def main():
     parser.add_argument("word", nargs="?", default="", help="only mutants whose name holds this")
     parser.add_argument("--timeout", type=int, default=120, help="seconds for one test")
     args = parser.parse_args()
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")) / "bite"
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")).absolute()
     mutants = tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]
     mutants = [m for m in mutants if args.word in m["name"]]
     missed = 0

@@ -10,5 +10,7 @@ pub mod choice;
 #[cfg(not(loom))]
 pub mod env;
 pub mod first_fit;
+pub mod flushes;
 #[cfg(not(loom))]
 pub mod model;
+pub mod pair;

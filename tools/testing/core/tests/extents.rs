@@ -6,119 +6,12 @@
 
 use core_tests::{
     choice::{Choice, Rng},
-    first_fit::FirstFit,
+    pair::{Mix, Pair, MIXES},
     va::{
         extents::{Extents, FreeError},
         mem::Mode,
     },
 };
-
-/// The extents, with the nodes they need, and the oracle beside them.
-struct Pair {
-    extents: Extents,
-    oracle: FirstFit,
-    /// What is taken, as start and pages.
-    live: Vec<(u32, u32)>,
-}
-
-impl Pair {
-    fn new(start: u32, pages: u32) -> Self {
-        let extents = Extents::new(start, pages, Mode::Sleep).unwrap();
-        Self {
-            extents,
-            oracle: FirstFit::new(start, pages),
-            live: Vec::new(),
-        }
-    }
-
-    fn reserve(&mut self) {
-        while !self.extents.covers(self.live.len() as u32) {
-            let chunk = Extents::prepare(Mode::Sleep).unwrap();
-            assert!(self.extents.donate(chunk).is_none());
-        }
-    }
-
-    #[track_caller]
-    fn alloc(&mut self, pages: u32, align: u32) -> Option<u32> {
-        self.reserve();
-        let got = self.extents.alloc(pages, align, &mut 0);
-        assert_eq!(
-            got,
-            self.oracle.alloc(pages, align),
-            "alloc({pages}, {align})"
-        );
-        if let Some(start) = got {
-            self.live.push((start, pages));
-        }
-        got
-    }
-
-    #[track_caller]
-    fn free(&mut self, start: u32) {
-        let i = self.live.iter().position(|l| l.0 == start).unwrap();
-        self.free_nth(i);
-    }
-
-    #[track_caller]
-    fn free_nth(&mut self, i: usize) {
-        let (start, pages) = self.live.swap_remove(i);
-        self.extents.free(start, pages).unwrap();
-        self.oracle.free(start, pages);
-    }
-
-    #[track_caller]
-    fn check(&self) {
-        self.extents.validate().unwrap();
-        assert!(self.extents.iter_from(0).eq(self.oracle.iter()));
-        assert_eq!(self.extents.largest(), self.oracle.largest());
-        assert_eq!(self.extents.free_pages(), self.oracle.free_pages());
-        assert_eq!(self.extents.count() as usize, self.oracle.iter().count());
-    }
-}
-
-/// One kind of load.
-struct Mix {
-    pages: u32,
-    longest: u32,
-    /// Alignments are powers of two up to this exponent.
-    exp: u32,
-    /// Of 100 requests, how many want an alignment.
-    aligned: u32,
-    /// Areas that live at a time, about.
-    live: usize,
-}
-
-const MIXES: [Mix; 4] = [
-    Mix {
-        pages: 3_000,
-        longest: 8,
-        exp: 4,
-        aligned: 30,
-        live: 400,
-    },
-    Mix {
-        pages: 20_000,
-        longest: 64,
-        exp: 9,
-        aligned: 50,
-        live: 500,
-    },
-    Mix {
-        pages: 1 << 20,
-        longest: 3_000,
-        exp: 20,
-        aligned: 40,
-        live: 600,
-    },
-    // A shard of 1 TiB, so that the capped maxima matter.
-    Mix {
-        pages: 1 << 28,
-        longest: 200_000,
-        exp: 23,
-        aligned: 40,
-        live: 700,
-    },
-];
 
 #[derive(Clone, Copy, PartialEq)]
 enum CacheUse {
@@ -145,73 +38,12 @@ fn differential(seed: u64, mix: &Mix, operations: u32, cache: CacheUse) {
         } else {
             40
         };
-        match rng.below(100) {
-            n if n < more => {
-                let align = if rng.below(100) < mix.aligned {
-                    rng.below(mix.exp + 1)
-                } else {
-                    0
-                };
-                // Mostly short ones.
-                let longest = 1 + rng.below(mix.longest);
-                pair.alloc(1 + rng.below(longest), 1 << align);
-            }
-            n if n < 97 && !pair.live.is_empty() => {
-                let i = rng.below(pair.live.len() as u32) as usize;
-                pair.free_nth(i);
-            }
-            97 => take_somewhere(&mut pair, &mut rng, mix),
-            98 => free_what_is_free(&mut pair, &mut rng),
-            _ => {
-                let start = rng.below(mix.pages);
-                assert_eq!(pair.extents.head_run(start), pair.oracle.head_run(start));
-                assert_eq!(pair.extents.tail_run(start), pair.oracle.tail_run(start));
-                let rest = pair.oracle.iter().filter(|e| e.0 + e.1 > start);
-                assert!(pair.extents.iter_from(start).eq(rest));
-            }
-        }
+        pair.step(&mut rng, mix, more);
         if op % 500 == 0 {
             pair.check();
         }
     }
-    while !pair.live.is_empty() {
-        pair.free_nth(0);
-    }
-    pair.check();
-    assert_eq!(pair.extents.count(), 1);
-}
-
-fn take_somewhere(pair: &mut Pair, rng: &mut Rng, mix: &Mix) {
-    let (start, pages) = (rng.below(mix.pages), 1 + rng.below(mix.longest));
-    pair.reserve();
-    let got = pair.extents.take_at(start, pages);
-    assert_eq!(got, pair.oracle.take_at(start, pages));
-    if got {
-        pair.live.push((start, pages));
-    }
-}
-
-fn free_what_is_free(pair: &mut Pair, rng: &mut Rng) {
-    let Some(&(start, pages)) = pair.live.first() else {
-        return;
-    };
-    let Some((free, length)) = pair.oracle.iter().nth(rng.below(3) as usize) else {
-        return;
-    };
-    let wrong = [
-        (free, 1),
-        (free + length - 1, 1),
-        (free, length),
-        (start, free.saturating_sub(start) + 1),
-    ];
-    for (start, pages) in wrong {
-        if pair.oracle.is_free(start, pages) != Some(false) {
-            assert_eq!(pair.extents.free(start, pages), Err(FreeError::Overlap));
-        }
-    }
-    // And once more after it is given back.
-    pair.free(start);
-    assert_eq!(pair.extents.free(start, pages), Err(FreeError::Overlap));
+    pair.finish();
 }
 
 /// 16 seeds, 1,152,000 operations, a third of them each with the cache on, off, and switched.

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a flush plan must do.
+
+use crate::va::{
+    purge::{Plan, Planner, RUNS_MAX},
+    GUARD,
+};
+
+/// Plans a flush of these areas, start and pages, and sees that it is one.
+pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
+    let mut planner = Planner::new();
+    for &(start, pages) in areas {
+        planner.add(start, pages);
+    }
+    let plan = planner.plan(ceiling);
+    let wanted = |&&(_, pages): &&(u32, u32)| pages > 0;
+    match &plan {
+        Plan::None => assert_eq!(areas.iter().filter(wanted).count(), 0),
+        Plan::Full => {}
+        Plan::Runs(runs, count) => {
+            let runs = &runs[..*count];
+            assert!(!runs.is_empty() && runs.len() <= RUNS_MAX);
+            let ends: Vec<_> = runs
+                .iter()
+                .map(|r| r.start.saturating_add(r.pages))
+                .collect();
+            assert!(runs.iter().all(|r| r.pages > 0));
+            assert!(runs
+                .iter()
+                .skip(1)
+                .zip(&ends)
+                .all(|(r, &end)| r.start > end));
+            for &(start, pages) in areas.iter().filter(wanted) {
+                let end = start.saturating_add(pages);
+                let held = runs
+                    .iter()
+                    .zip(&ends)
+                    .any(|(r, &e)| r.start <= start && end <= e);
+                assert!(held, "{start} is not flushed by {runs:?}");
+            }
+            // No page is flushed for nothing, but for guard pages.
+            let flushed: u64 = runs.iter().map(|r| u64::from(r.pages)).sum();
+            let asked: u64 = areas.iter().map(|a| u64::from(a.1 + GUARD)).sum();
+            assert!(flushed <= asked);
+        }
+    }
+    plan
+}
