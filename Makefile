@@ -35,6 +35,23 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this fo
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" --modules "$$VM_COMMAND"
 
+demo: tool ## the main job: the A/B comparison in short, in the VM, as a table
+	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --modules "$(tool) demo"
+
+bench: tool ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes)
+	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
+		--memory "$(VM_MEM)" --timeout 7200 --modules "$(tool) bench $(if $(QUICK),--quick)"
+
+tool = tools/vmapcache/target/release/vmapcache
+tool:
+	@scripts/sandbox cargo build --release --quiet --manifest-path tools/vmapcache/Cargo.toml
+
+samples: ## the consumers in samples/, in C and in Rust, built for the stock kernel
+	@built=$$(scripts/modules stock $(KERNEL_SERIES)) && ls $$built/samples/*.ko
+
+rust-analyzer: ## rust-project.json for editors
+	@scripts/sandbox scripts/rust-analyzer
+
 check: ## all tests, from a bare machine: check-core, check-stock, check-debug
 	@scripts/check core stock
 
@@ -56,4 +73,4 @@ clean: ## removes what was built here (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm check check-core check-stock check-debug clean help
+.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug clean help
