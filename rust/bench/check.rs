@@ -77,7 +77,7 @@ impl<S: Side> Drop for Keep<'_, S> {
 
 /// The signature of a page of an area.
 fn signature(area: usize, page: usize) -> u64 {
-    let mixed = (area as u64) << 32 | page as u64;
+    let mixed = ((area as u64) << 32) | page as u64;
     // Room for the number of a word within the page.
     mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !0xff
 }
@@ -175,7 +175,7 @@ pub(super) fn check<S: Side, C: Scenario<S>>(spec: &Spec, side: &S) -> Result<Ve
                 unsafe { at.add(word).read_volatile() == signature(area, page) + i as u64 }
             });
         let under = keep.areas.get(area).and_then(|kept| kept.pages.as_ref());
-        here && under.map_or(true, |p| p.first_word(page) == Some(signature(area, page)))
+        here && under.is_none_or(|p| p.first_word(page) == Some(signature(area, page)))
     });
     Ok(if right { good } else { Verdict::Content })
 }

@@ -102,6 +102,9 @@ pub(super) fn team<F: Fn(u32) + Sync>(count: u32, stop: &Atomic<bool>, work: &F)
         index: u32,
     }
 
+    /// # Safety
+    ///
+    /// `data` is a `Job<F>` that outlives the call.
     unsafe extern "C" fn enter<F: Fn(u32) + Sync>(data: *mut c_void) {
         // SAFETY: `team` passes a `Job<F>` that lives until this thread has ended, shared only
         // by reference; `F: Sync` makes that sound from another thread.

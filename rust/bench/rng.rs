@@ -9,7 +9,7 @@ pub(crate) struct Rng(u64);
 impl Rng {
     /// A sequence of its own for each thread of a seed.
     pub(crate) fn new(seed: u32, thread: u32) -> Rng {
-        Rng(u64::from(seed) << 32 | u64::from(thread))
+        Rng((u64::from(seed) << 32) | u64::from(thread))
     }
 
     pub(crate) fn next(&mut self) -> u64 {

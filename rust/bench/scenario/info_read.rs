@@ -39,7 +39,7 @@ impl ListFile {
     fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         let (at, length) = (buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: The file is open, the buffer has the length that is told, this may sleep.
-        let n = unsafe { bindings::vc_bench_read(self.0.as_ptr(), at, length as _) };
+        let n = unsafe { bindings::vc_bench_read(self.0.as_ptr(), at, length) };
         usize::try_from(n).map_err(|_| EIO)
     }
 }

@@ -57,8 +57,7 @@ impl Side for Bare {
 pub(in crate::bench) fn map(window: Held, pages: &Pages) -> bool {
     // SAFETY: The window is ours, has room for so many pages, and nothing is mapped there.
     unsafe {
-        bindings::vc_bench_bare_map(window.addr as _, pages.count() as _, pages.as_ptr().cast())
-            == 0
+        bindings::vc_bench_bare_map(window.addr, pages.count() as usize, pages.as_ptr().cast()) == 0
     }
 }
 
@@ -66,7 +65,7 @@ pub(in crate::bench) fn map(window: Held, pages: &Pages) -> bool {
 #[inline]
 pub(in crate::bench) fn unmap(window: Held) {
     // SAFETY: The window is ours.
-    unsafe { bindings::vc_unmap(window.addr as _, window.pages as _) }
+    unsafe { bindings::vc_unmap(window.addr, window.pages as usize) }
 }
 
 /// Allocates as many pages as `pages` has room for, and frees them.
@@ -74,5 +73,5 @@ pub(in crate::bench) fn unmap(window: Held) {
 pub(in crate::bench) fn pages(room: &mut [usize]) -> bool {
     // SAFETY: The array may be written, and is as long as is told; a pointer has the size of a
     // `usize`.
-    unsafe { bindings::vc_bench_bare_pages(room.len() as _, room.as_mut_ptr().cast()) }
+    unsafe { bindings::vc_bench_bare_pages(room.len(), room.as_mut_ptr().cast()) }
 }

@@ -15,13 +15,10 @@ impl Side for InTree {
     fn va_alloc(&self, pages: u32, align: u32) -> Option<Held> {
         let mut addr = 0;
         // SAFETY: `addr` may be written.
-        let area = unsafe { bindings::vc_bench_va_alloc(pages as _, align as _, &mut addr) };
+        let area =
+            unsafe { bindings::vc_bench_va_alloc(pages as usize, align as usize, &mut addr) };
         let token = area as usize;
-        (token != 0).then_some(Held {
-            addr: addr as usize,
-            pages,
-            token,
-        })
+        (token != 0).then_some(Held { addr, pages, token })
     }
 
     #[inline]
@@ -33,46 +30,48 @@ impl Side for InTree {
     #[inline]
     fn vmap(&self, pages: &Pages) -> Option<Held> {
         // SAFETY: An array of so many pages, which outlives the mapping.
-        let addr = unsafe { bindings::vc_bench_vmap(pages.as_ptr().cast(), pages.count() as _) };
+        let addr =
+            unsafe { bindings::vc_bench_vmap(pages.as_ptr().cast(), pages.count() as usize) };
         Held::at(addr, pages.count())
     }
 
     #[inline]
     fn vunmap(&self, area: Held) {
         // SAFETY: Mapped by `vmap`, not unmapped before.
-        unsafe { bindings::vc_bench_vunmap(area.addr as _) }
+        unsafe { bindings::vc_bench_vunmap(area.addr) }
     }
 
     #[inline]
     fn map_ram(&self, pages: &Pages) -> Option<Held> {
         // SAFETY: As in `vmap`.
-        let addr = unsafe { bindings::vc_bench_map_ram(pages.as_ptr().cast(), pages.count() as _) };
+        let addr =
+            unsafe { bindings::vc_bench_map_ram(pages.as_ptr().cast(), pages.count() as usize) };
         Held::at(addr, pages.count())
     }
 
     #[inline]
     fn unmap_ram(&self, area: Held) {
         // SAFETY: Mapped by `map_ram` with as many pages, not unmapped before.
-        unsafe { bindings::vc_bench_unmap_ram(area.addr as _, area.pages as _) }
+        unsafe { bindings::vc_bench_unmap_ram(area.addr, area.pages as usize) }
     }
 
     #[inline]
     fn vmalloc(&self, ask: Ask) -> Option<Held> {
         // SAFETY: Task context; the flags may forbid to sleep, never demand atomic context.
-        let addr = unsafe { bindings::vc_bench_vmalloc(ask.pages as _, ask.align as _, ask.gfp) };
+        let addr = unsafe { bindings::vc_bench_vmalloc(ask.pages as usize, ask.align, ask.gfp) };
         Held::at(addr, ask.pages)
     }
 
     #[inline]
     fn vfree(&self, area: Held) {
         // SAFETY: Allocated by `vmalloc`, not freed before.
-        unsafe { bindings::vc_bench_vfree(area.addr as _) }
+        unsafe { bindings::vc_bench_vfree(area.addr) }
     }
 
     #[inline]
     fn find(&self, addr: usize) -> bool {
         // SAFETY: Any address may be asked for.
-        unsafe { bindings::vc_bench_find(addr as _) }
+        unsafe { bindings::vc_bench_find(addr) }
     }
 
     fn list_path(&self) -> Option<&'static CStr> {

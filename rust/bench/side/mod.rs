@@ -25,8 +25,7 @@ pub(crate) struct Held {
 impl Held {
     /// An area of `pages` at an address as C returns it; `None` for 0.
     #[inline]
-    pub(crate) fn at(addr: kernel::ffi::c_ulong, pages: u32) -> Option<Held> {
-        let addr = addr as usize;
+    pub(crate) fn at(addr: usize, pages: u32) -> Option<Held> {
         (addr != 0).then_some(Held {
             addr,
             pages,

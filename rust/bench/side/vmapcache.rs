@@ -71,33 +71,33 @@ impl Side for Vmapcache {
     fn vmap(&self, pages: &Pages) -> Option<Held> {
         let (array, count) = (pages.as_ptr().cast(), pages.count());
         // SAFETY: An array of so many pages, which outlives the mapping.
-        let addr = unsafe { bindings::vc_bench_own_vmap(array, count as _) };
+        let addr = unsafe { bindings::vc_bench_own_vmap(array, count as usize) };
         Held::at(addr, count)
     }
 
     #[inline]
     fn vunmap(&self, area: Held) {
         // SAFETY: Mapped by `vmap`, not unmapped before.
-        unsafe { bindings::vc_bench_own_vunmap(area.addr as _) }
+        unsafe { bindings::vc_bench_own_vunmap(area.addr) }
     }
 
     #[inline]
     fn map_ram(&self, pages: &Pages) -> Option<Held> {
         let (array, count) = (pages.as_ptr().cast(), pages.count());
         // SAFETY: As in `vmap`.
-        let addr = unsafe { bindings::vc_bench_own_map_ram(array, count as _) };
+        let addr = unsafe { bindings::vc_bench_own_map_ram(array, count as usize) };
         Held::at(addr, count)
     }
 
     #[inline]
     fn unmap_ram(&self, area: Held) {
         // SAFETY: Mapped by `map_ram` with as many pages, not unmapped before.
-        unsafe { bindings::vc_bench_own_unmap_ram(area.addr as _, area.pages as _) }
+        unsafe { bindings::vc_bench_own_unmap_ram(area.addr, area.pages as usize) }
     }
 
     #[inline]
     fn vmalloc(&self, ask: Ask) -> Option<Held> {
-        let (pages, align) = (ask.pages as _, ask.align as _);
+        let (pages, align) = (ask.pages as usize, ask.align);
         // SAFETY: Task context; the flags may forbid to sleep, never demand atomic context.
         let addr = unsafe { bindings::vc_bench_own_vmalloc(pages, align, ask.gfp) };
         Held::at(addr, ask.pages)
@@ -106,7 +106,7 @@ impl Side for Vmapcache {
     #[inline]
     fn vfree(&self, area: Held) {
         // SAFETY: Allocated by `vmalloc`, not freed before.
-        unsafe { bindings::vc_bench_own_vfree(area.addr as _) }
+        unsafe { bindings::vc_bench_own_vfree(area.addr) }
     }
 
     #[inline]

@@ -65,6 +65,12 @@ fn ns(value: f64) -> String {
     }
 }
 
+/// The median, marked where the runs do not agree.
+fn median(record: &Record) -> String {
+    let calm = record.run_max_ns <= 1.5 * record.run_min_ns;
+    ns(record.median_ns) + if calm { "" } else { "~" }
+}
+
 fn may(value: Option<f64>) -> String {
     value.map_or("-".into(), ns)
 }
@@ -175,8 +181,8 @@ fn compare(title: &'static str, note: &str, pairs: &[(&Record, &Record)]) {
     for (a, b) in pairs {
         table.row(vec![
             setting(a),
-            ns(a.median_ns),
-            ns(b.median_ns),
+            median(a),
+            median(b),
             ratio(a.median_ns, b.median_ns),
             flushes(a),
             flushes(b),
@@ -258,8 +264,8 @@ fn scaling(pairs: &[(&Record, &Record)]) {
         if several {
             table.row(vec![
                 setting(a),
-                ns(a.median_ns),
-                ns(b.median_ns),
+                median(a),
+                median(b),
                 ratio(a.median_ns, b.median_ns),
                 ratio(a.median_ns, one_a),
                 ratio(b.median_ns, one_b),
@@ -288,8 +294,8 @@ fn growth(pairs: &[(&Record, &Record)]) {
         if let Some((base_a, base_b)) = pairs.iter().find(|(c, _)| same(c, &none)) {
             table.row(vec![
                 setting(a),
-                ns(a.median_ns),
-                ns(b.median_ns),
+                median(a),
+                median(b),
                 ratio(a.median_ns, b.median_ns),
                 ratio(a.median_ns, base_a.median_ns),
                 ratio(b.median_ns, base_b.median_ns),
@@ -313,8 +319,8 @@ fn readers(pairs: &[(&Record, &Record)]) {
         let (write_a, write_b) = (a.writer_cpu_ns, b.writer_cpu_ns);
         table.row(vec![
             setting(a),
-            ns(a.median_ns),
-            ns(b.median_ns),
+            median(a),
+            median(b),
             may(write_a),
             may(write_b),
             write_a
@@ -354,7 +360,7 @@ fn ablation(records: &[Record]) {
         table.row(vec![
             setting(r),
             off.join(", "),
-            ns(r.median_ns),
+            median(r),
             whole.map_or("-".into(), |w| ns(w.median_ns)),
             whole.map_or("-".into(), |w| ratio(r.median_ns, w.median_ns)),
             flushes(r),
@@ -389,9 +395,9 @@ fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
         table.row(vec![
             setting(a),
             ns(bare),
-            ns(a.median_ns),
+            median(a),
             ratio(a.median_ns, bare),
-            ns(b.median_ns),
+            median(b),
             ratio(b.median_ns, bare),
         ]);
     }
@@ -407,8 +413,8 @@ fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
         if let Some(r) = side(records, "vm_map_ram", a) {
             table.row(vec![
                 setting(a),
-                ns(r.median_ns),
-                ns(b.median_ns),
+                median(r),
+                median(b),
                 ratio(r.median_ns, b.median_ns),
             ]);
         }
@@ -419,12 +425,20 @@ fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
 /// Prints all that there are records for.
 pub fn print(extent: Extent, records: &[Record]) {
     let pairs = pairs(records);
+    let shaky = records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);
+    print_all(extent, records, &pairs);
+    if shaky {
+        println!("\n~ the slowest run took more than half again as long as the fastest: this machine had other work");
+    }
+}
+
+fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
     let pick = |f: &dyn Fn(&Record) -> bool| -> Vec<(&Record, &Record)> {
         pairs.iter().copied().filter(|(a, _)| f(a)).collect()
     };
     let note = "medians of the runs; flushes per million operations";
     if extent == Extent::Demo {
-        compare("The same work, in one boot, in turns", note, &pairs);
+        compare("The same work, in one boot, in turns", note, pairs);
         return;
     }
     let test = |r: &Record| r.scenario.ends_with("_test");
@@ -434,18 +448,18 @@ pub fn print(extent: Extent, records: &[Record]) {
         !other(r) && r.live == 0 && (r.threads == 1 || r.scenario == "producer_consumer")
     };
     compare("How fast is the fast path?", note, &pick(&fast));
-    map_ram(records, &pairs);
+    map_ram(records, pairs);
     latencies(&pick(&fast));
     scaling(&pick(&|r| !other(r) && r.scenario != "producer_consumer"));
-    growth(&pairs);
+    growth(pairs);
     compare(
         "How fast is an address looked up?",
         "a wrong answer counts as a failure",
         &pick(&lookup),
     );
-    readers(&pairs);
+    readers(pairs);
     ablation(records);
-    limit(records, &pairs);
+    limit(records, pairs);
     compare(
         "The tests of lib/test_vmalloc.c",
         "align_shift fails for large alignments by intention",

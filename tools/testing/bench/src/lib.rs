@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The laboratory's own tests, on the host: what it measures with is itself measured.
+//!
+//! The files are the module's, included as they are.
+
+// Not all that the module calls is called from a test.
+#![allow(dead_code)]
+
+#[path = "../../../../rust/bench/catalog.rs"]
+mod catalog;
+#[path = "../../../../rust/bench/histogram.rs"]
+mod histogram;
+#[path = "../../../../rust/bench/line.rs"]
+mod line;
+#[path = "../../../../rust/bench/measure.rs"]
+mod measure;
+#[path = "../../../../rust/bench/report.rs"]
+mod report;
+#[path = "../../../../rust/bench/rng.rs"]
+mod rng;
+#[path = "../../../../rust/bench/statistics.rs"]
+mod statistics;
+
+#[cfg(test)]
+mod tests {
+    mod histograms;
+    mod lines;
+    mod loops;
+    mod reports;
+}
