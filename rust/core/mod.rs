@@ -1253,7 +1253,7 @@ impl<E: Env> Manager<E> {
     pub fn is_gone(&self, ticket: Ticket) -> bool {
         self.descriptors
             .get(ticket.id)
-            .map_or(true, |d| d.version() != ticket.version)
+            .is_none_or(|d| d.version() != ticket.version)
     }
 
     /// Visits areas in ascending order from `page` on, without a lock, until `visit` says false.
