@@ -144,3 +144,34 @@ free_pages() {
 	awk '$1 == "pages" && $2 == "free" { n += $3 } $1 == "count:" { n += $2 } END { print n }' \
 		/proc/zoneinfo
 }
+
+# keeper [KEY=VALUE...]: has the case `keep` hold areas until keeper_ends, and waits
+# until they are there
+keeper() {
+	is_loaded vmapcache_test || insmod "$TMP/vmapcache_test.ko" ||
+		fail "insmod vmapcache_test.ko"
+	echo "keep $*" >$cases/run 2>/dev/null &
+	keeper=$!
+	# A test that fails leaves the module free.
+	trap keeper_ends EXIT
+	last=none
+	tries=0
+	# At rest it is when nothing has changed for a while.
+	while [ "$(stat frees)$(stat allocations)" != "$last" ] || [ "$(stat areas)" = 0 ]; do
+		last=$(stat frees)$(stat allocations)
+		tries=$((tries + 1))
+		[ $tries -lt $((100 * SLOWNESS)) ] || fail "nothing is kept"
+		sleep 0.3
+	done
+}
+
+keeper_ends() {
+	trap - EXIT
+	kill "$keeper" 2>/dev/null
+	wait "$keeper" 2>/dev/null
+}
+
+# stat_mode FILE: its permissions
+stat_mode() {
+	command stat -c %a "$1"
+}

@@ -21,7 +21,7 @@
 #define SAID_BYTES	SZ_64K
 
 static const struct test_case *const cases[] = {
-	contents_cases, api_cases, pins_cases, walk_cases, space_cases,
+	contents_cases, api_cases, pins_cases, walk_cases, space_cases, readers_cases,
 };
 
 static DEFINE_MUTEX(one_at_a_time);
@@ -169,6 +169,13 @@ static int result_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(result);
 
+/* What a read costs that shows nothing. */
+static int empty_show(struct seq_file *seq, void *unused)
+{
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(empty);
+
 static int cases_show(struct seq_file *seq, void *unused)
 {
 	const struct test_case *at;
@@ -190,6 +197,7 @@ static int __init vmapcache_test_init(void)
 	dir = debugfs_create_dir("vmapcache_test", NULL);
 	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
 	debugfs_create_file("result", 0400, dir, NULL, &result_fops);
+	debugfs_create_file("empty", 0400, dir, NULL, &empty_fops);
 	debugfs_create_file("cases", 0400, dir, NULL, &cases_fops);
 	return 0;
 }
