@@ -18,9 +18,10 @@ use core_tests::va::{
     purge::{Epochs, Stack},
     seqcount::SeqCount,
     sync::{
-        fence, AtomicBool, AtomicU32, AtomicU64,
+        fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64,
         Ordering::{Acquire, Relaxed, Release, SeqCst},
     },
+    Config, Context, Env, Freed, Manager, Purge, Request,
 };
 use loom::{
     cell::UnsafeCell,
@@ -489,5 +490,100 @@ fn magazine_hand_over() {
         let pushed = owner.join().unwrap();
         stock.with_each(|v| spilled += v.read());
         assert_eq!(pushed, spilled, "areas were lost");
+    });
+}
+
+/// PTEs of an arena, and a flush that looks at them as a TLB would.
+struct Ptes([Owned; 4]);
+
+impl Env for Ptes {
+    fn flush(&self, _start: u32, _end: u32) {
+        fence(SeqCst);
+    }
+    fn kick_purge(&self) {}
+    fn kick_deferred(&self) {}
+    fn resched(&self) {}
+    fn may_sleep(&self) -> bool {
+        true
+    }
+}
+
+/// An arena of 4 pages: room for two areas of one page.
+fn small_manager() -> Arc<Manager<Ptes>> {
+    let config = Config {
+        pages: 4,
+        cpus: 2,
+        shards: 1,
+        lazy_max_pages: u32::MAX,
+        flush_ceiling: 0,
+    };
+    let ptes = Ptes([0; 4].map(Owned::new));
+    Arc::new(Manager::new(config, ptes).unwrap())
+}
+
+fn take_one(manager: &Manager<Ptes>) -> Option<u32> {
+    let request = Request {
+        pages: 1,
+        align: 1,
+        context: Context::MaySleep,
+        caller: 1,
+    };
+    let area = manager.alloc(&request).ok()?;
+    let start = area.start;
+    let pte = &manager.env().0[start as usize];
+    assert_eq!(pte.read(), 0, "handed out while it is mapped");
+    pte.write(1);
+    manager.publish(area, 0, Kind::Vmap);
+    Some(start)
+}
+
+fn give_back(manager: &Manager<Ptes>, start: u32) {
+    let Ok(Freed::Now(dying)) = manager.begin_free(start) else {
+        panic!("{start} is not Live");
+    };
+    manager.env().0[start as usize].write(0);
+    manager.finish_free(dying);
+}
+
+/// Everything is lazy, and somebody purges. Who needs an area waits for that, and gets one.
+#[test]
+fn waiter_against_purger() {
+    model(1, || {
+        run_on_cpu(0);
+        let manager = small_manager();
+        let taken = [(); 2].map(|()| take_one(&manager).unwrap());
+        assert!(take_one(&manager).is_none());
+        taken.map(|start| give_back(&manager, start));
+        let purger = {
+            let manager = manager.clone();
+            thread::spawn(move || {
+                run_on_cpu(1);
+                manager.purge(Purge::Full);
+            })
+        };
+        assert!(take_one(&manager).is_some(), "failed while another purged");
+        purger.join().unwrap();
+    });
+}
+
+/// One CPU frees an area, another purges and allocates it: in between the area went through a lazy
+/// magazine, a batch, the depot and a clean magazine, and whatever was done to its PTE came along.
+#[test]
+fn hand_over_between_cpus() {
+    model(1, || {
+        run_on_cpu(0);
+        let manager = small_manager();
+        let taken = [(); 2].map(|()| take_one(&manager).unwrap());
+        let other = {
+            let manager = manager.clone();
+            thread::spawn(move || {
+                run_on_cpu(1);
+                manager.purge(Purge::Full);
+                take_one(&manager).is_some()
+            })
+        };
+        give_back(&manager, taken[0]);
+        let got = other.join().unwrap();
+        assert_eq!(take_one(&manager).is_some(), !got);
     });
 }
