@@ -22,6 +22,7 @@
 
 static const struct test_case *const cases[] = {
 	contents_cases, api_cases, pins_cases, walk_cases, space_cases, readers_cases,
+	flushes_cases, pressure_cases,
 };
 
 static DEFINE_MUTEX(one_at_a_time);
@@ -126,18 +127,19 @@ static const struct test_case *find_case(const char *name)
 static ssize_t run_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
 {
 	const struct test_case *found;
-	char *line __free(kfree) = NULL;
-	char *args;
+	char *line, *args;
 
 	if (count > PAGE_SIZE)
 		return -EINVAL;
 	line = memdup_user_nul(from, count);
 	if (IS_ERR(line))
-		return PTR_ERR(no_free_ptr(line));
+		return PTR_ERR(line);
 	args = strim(line);
 	found = find_case(strsep(&args, " "));
-	if (!found)
+	if (!found) {
+		kfree(line);
 		return -ENOENT;
+	}
 
 	guard(mutex)(&one_at_a_time);
 	last.name = found->name;
@@ -147,6 +149,7 @@ static ssize_t run_write(struct file *file, const char __user *from, size_t coun
 	given_up = false;
 	found->run(&last);
 	last.args = NULL;
+	kfree(line);
 	if (last.failures)
 		return -EPROTO;
 	return fatal_signal_pending(current) ? -EINTR : count;

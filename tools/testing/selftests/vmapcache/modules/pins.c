@@ -37,11 +37,11 @@ static void pins(struct run *run)
 
 	vmapcache_vfree(p);
 	expect(run, !vmapcache_pin(p), "pinned after its free");
-	expect(run, mapped_after_flush(p), "gone with 2 pins held");
-	expect(run, signed_by(p, 4, 3) == 4, "changed with 2 pins held");
+	expect(run, mapped_after_flush(p), "gone while held twice");
+	expect(run, signed_by(p, 4, 3) == 4, "changed while held twice");
 	vmapcache_unpin(start);
-	expect(run, mapped_after_flush(p), "gone with 1 pin held");
-	expect(run, signed_by(p, 4, 3) == 4, "changed with 1 pin held");
+	expect(run, mapped_after_flush(p), "gone while held once");
+	expect(run, signed_by(p, 4, 3) == 4, "changed while held once");
 	vmapcache_unpin(inner);
 	expect(run, !mapped_after_flush(p), "mapped after the last unpin");
 }

@@ -255,7 +255,7 @@ static void pairs(struct run *run)
 	unsigned int threads = arg(run, "threads", 2);
 
 	run_threads(run, threads, pair_thread, &pairs);
-	note(run, "pairs %u", pairs.count * threads);
+	note(run, "count %u", pairs.count * threads);
 	note(run, "ns %lld", div_u64(atomic64_read(&pairs.ns), pairs.count * threads));
 }
 

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="put the kernel under memory pressure and see stocks and lazy areas given back"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+own
+kcase pairs count=10000 pages=1
+kcase pairs count=2000 pages=16
+full=$(($(stat bytes_stock) + $(stat bytes_lazy)))
+[ "$full" -gt 0 ] || fail "no stock"
+# What memory pressure makes the kernel do.
+for _ in 1 2 3 4 5 6 7 8; do
+	echo 2 >/proc/sys/vm/drop_caches
+done
+left=$(($(stat bytes_stock) + $(stat bytes_lazy)))
+echo "$full bytes of addresses in stock or lazy, $left after the shrinker"
+[ "$left" -le $((full / 10)) ] || fail "the shrinker left $left of $full bytes"
+# While others allocate.
+echo 2 >/proc/sys/vm/drop_caches &
+kcase contents areas=200
+wait
+empty
