@@ -64,6 +64,14 @@ check-stock: ## the kselftests on the stock kernel in the VM (KERNEL_SERIES=7.2 
 check-debug: ## the kselftests on the debug kernel in the VM
 	@scripts/check debug
 
+MINUTES = 5
+SEED = 1
+torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 SEED=1)
+	@scripts/vm --kernel "$(if $(filter file,$(origin VM_KERNEL)),debug,$(VM_KERNEL))" \
+		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout $$(($(MINUTES) * 120 + 600)) --modules \
+		"LIMIT=$$(($(MINUTES) * 60 + 300)) MINUTES=$(MINUTES) SEED=$(SEED) \
+		tools/testing/selftests/vmapcache/run torture"
+
 clean: ## removes what was built here (the cache stays)
 	@rm -rf build
 	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
@@ -73,4 +81,4 @@ clean: ## removes what was built here (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug clean help
+.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug torture clean help

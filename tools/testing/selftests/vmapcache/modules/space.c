@@ -293,11 +293,28 @@ out:
 	mirror_free(&mirror);
 }
 
+/* An area that nobody frees: for the end of the module. */
+static void leak(struct run *run)
+{
+	static struct page *page;
+	void *p;
+
+	page = alloc_page(GFP_KERNEL);
+	if (!expect(run, page, "no memory"))
+		return;
+	p = vmapcache_vmalloc(3 * PAGE_SIZE);
+	expect(run, p, "no area");
+	p = vmapcache_vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	expect(run, p && vmapcache_pin(p), "no area, or no pin");
+	__free_page(page);
+}
+
 const struct test_case space_cases[] = {
 	{ "whole_arena", whole_arena },
 	{ "fill", fill },
 	{ "producer_consumer", producer_consumer },
 	{ "pairs", pairs },
 	{ "holes", holes },
+	{ "leak", leak },
 	{}
 };

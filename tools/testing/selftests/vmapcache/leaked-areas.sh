@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="leak areas and find them reported with their size, and reclaimed, when the module goes"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+own
+kcase contents areas=20
+# Consumers hold the module.
+rmmod vmapcache 2>/dev/null && fail "unloaded under its consumer"
+before=$(free_pages)
+kcase leak
+rmmod vmapcache_test || fail "rmmod vmapcache_test"
+expect_log 'vmapcache: leaked area of 12288 bytes'
+expect_log 'vmapcache: leaked area of 4096 bytes.* 1 pin'
+rmmod vmapcache || fail "rmmod vmapcache"
+nothing_left
+echo "free pages: $before before the leak, $(free_pages) after"
+
+# An open file keeps debugfs readers safe: nothing is taken away under them.
+own
+exec 3<$ours/stats
+if rmmod vmapcache 2>/dev/null; then
+	cat <&3 >/dev/null
+	exec 3<&-
+else
+	exec 3<&-
+	rmmod vmapcache || fail "rmmod vmapcache, with nobody left"
+fi
+nothing_left

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="do everything at once: all calls, sizes, CPUs and interrupts, under readers, switches and memory pressure"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+# SECONDS_EACH at a time, MINUTES in all: each part begins with a balanced arena, and
+# with a seed of its own.
+seconds=${SECONDS_EACH:-10}
+parts=$((${MINUTES:-0} * 60 / seconds))
+[ "$parts" -ge 1 ] || parts=1
+seed=${SEED:-1}
+
+# disturb: readers, purges, switches, memory pressure, CPUs that come and go
+disturb() {
+	while [ ! -e "$TMP/enough" ]; do
+		cat $ours/info $ours/callers $ours/stats /proc/vmapcacheinfo >/dev/null
+		echo 1 >$ours/purge
+		for switch in free_area_cache magazines lookup_cache info_cache; do
+			echo 0 >$ours/switches/$switch
+			head -n 3 /proc/vmapcacheinfo >/dev/null
+			echo 1 >$ours/switches/$switch
+		done
+		echo 2 >/proc/sys/vm/drop_caches
+		for limit in 0 100 16384; do
+			echo $limit >$ours/lazy_max_pages
+			cat $ours/info >/dev/null
+		done
+		for online in /sys/devices/system/cpu/cpu[1-9]*/online; do
+			[ -w "$online" ] || continue
+			echo 0 >"$online"
+			sleep 0.2
+			echo 1 >"$online"
+		done
+	done
+}
+
+own
+is_loaded vmapcache_test || insmod "$TMP/vmapcache_test.ko" || fail "insmod vmapcache_test.ko"
+rm -f "$TMP/enough"
+disturb &
+disturber=$!
+while [ "$parts" -gt 0 ]; do
+	echo "seed $seed"
+	kcase torture seconds="$seconds" seed="$seed"
+	grep -v failures "$TMP/notes"
+	# No progress is a failure, too.
+	[ "$(noted operations)" -ge 1000 ] || fail "hardly anything was done"
+	seed=$((seed + 1))
+	parts=$((parts - 1))
+done
+: >"$TMP/enough"
+wait $disturber
+empty
