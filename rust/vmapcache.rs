@@ -20,8 +20,8 @@ mod mapping;
 mod once_box;
 #[allow(unreachable_pub)]
 mod percpu;
-mod procfs;
 mod preempt;
+mod procfs;
 mod symbols;
 // The host crate shares these files; to it they are public.
 #[allow(unreachable_pub)]

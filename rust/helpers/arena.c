@@ -46,7 +46,10 @@ struct vm_struct *vc_arena_reserve(unsigned long bytes, unsigned long *base)
 			return NULL;
 		if (IS_ALIGNED((unsigned long)area->addr, align)) {
 			*base = (unsigned long)area->addr;
-			return area;
+			if (!vc_tables_init(*base, bytes / PAGE_SIZE))
+				return area;
+			free_vm_area(area);
+			return NULL;
 		}
 		/* Behind this one: freed lazily, it still bars its place. */
 		start = ALIGN((unsigned long)area->addr + bytes + PAGE_SIZE, align);
@@ -65,6 +68,7 @@ struct vm_struct *vc_arena_reserve(unsigned long bytes, unsigned long *base)
 void vc_arena_release(struct vm_struct *area)
 {
 	free_vm_area(area);
+	vc_tables_exit();
 }
 
 /**

@@ -368,7 +368,7 @@ void vc_bench_own_vfree(unsigned long addr)
 /* The same pages again and again, as one driver would map them: nothing but page tables. */
 int vc_bench_bare_map(unsigned long addr, unsigned long nr, struct page **pages)
 {
-	return vc_map(addr, nr, pages, pgprot_val(PAGE_KERNEL));
+	return vc_kernel_map(addr, nr, pages, pgprot_val(PAGE_KERNEL));
 }
 
 /**

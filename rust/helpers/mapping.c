@@ -8,6 +8,7 @@
 #include <linux/gfp.h>
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -15,11 +16,7 @@
 #include "helpers.h"
 #include "symbols.h"
 
-/*
- * Pages mapped between two chances to reschedule, and asked of the bulk allocator
- * at once, which works with preemption off.
- */
-#define MAP_CHUNK	4096UL
+/* Pages asked of the bulk allocator at once: it works with preemption off. */
 #define BULK_CHUNK	100UL
 
 /* The flags of a request that say how to reclaim; mm/internal.h's GFP_RECLAIM_MASK. */
@@ -49,34 +46,174 @@ static void scope_leave(unsigned int scope)
 		memalloc_flags_restore(scope);
 }
 
-static int map_chunk(unsigned long addr, unsigned long nr, struct page **pages,
-		     pgprot_t prot, gfp_t gfp)
+static int kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
+		      pgprot_t prot, gfp_t gfp)
 {
+	unsigned int scope = scope_enter(gfp);
+	int err;
+
 #ifdef VMAPCACHE_MAP_TAKES_GFP
-	return static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
-							PAGE_SHIFT, gfp & RECLAIM_FLAGS);
+	err = static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
+						       PAGE_SHIFT, gfp & RECLAIM_FLAGS);
 #else
-	return static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
-							PAGE_SHIFT);
+	err = static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
+						       PAGE_SHIFT);
 #endif
+	scope_leave(scope);
+	return err;
+}
+
+static void kernel_unmap(unsigned long addr, unsigned long nr)
+{
+	static_call(vc_vunmap_range_noflush)(addr, addr + nr * PAGE_SIZE);
+}
+
+/*
+ * The arena's page tables, one pointer for each window that a table covers.
+ *
+ * The kernel's functions walk down from the top for each call, which costs ten times
+ * what setting one PTE does. But a table, once made, stays until the arena goes:
+ * the kernel takes tables of the vmalloc range away only to put a huge page in
+ * their place, for whom the range belongs to. So the first mapping in a window is
+ * the kernel's, which makes what is missing and tells other page tables of it; after
+ * that the table is known, and its PTEs are written here.
+ *
+ * Two tasks never write one PTE: an area is one task's while it is mapped and while
+ * it is unmapped.
+ */
+#if defined(CONFIG_X86_64) && !defined(CONFIG_KMSAN)
+
+static pte_t **tables;
+static unsigned long first_window;
+
+/**
+ * vc_tables_init() - get ready for mapping in a range where nothing is mapped
+ * @base: its start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vc_tables_init(unsigned long base, unsigned long nr)
+{
+	unsigned long last_window = (base + nr * PAGE_SIZE - 1) >> PMD_SHIFT;
+
+	first_window = base >> PMD_SHIFT;
+	tables = kvcalloc(last_window - first_window + 1, sizeof(*tables), GFP_KERNEL);
+	return tables ? 0 : -ENOMEM;
+}
+
+/**
+ * vc_tables_exit() - undo vc_tables_init(), when nothing is mapped any more
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_tables_exit(void)
+{
+	kvfree(tables);
+}
+
+static pte_t *known_table(unsigned long addr)
+{
+	return READ_ONCE(tables[(addr >> PMD_SHIFT) - first_window]);
+}
+
+static noinline int map_first(unsigned long addr, unsigned long nr, struct page **pages,
+			      pgprot_t prot, gfp_t gfp)
+{
+	int err = kernel_map(addr, nr, pages, prot, gfp);
+	unsigned int level;
+	pte_t *pte;
+
+	if (!err) {
+		pte = lookup_address(addr & PMD_MASK, &level);
+		if (pte && level == PG_LEVEL_4K)
+			WRITE_ONCE(tables[(addr >> PMD_SHIFT) - first_window], pte);
+	}
+	return err;
+}
+
+static int map_window(unsigned long addr, unsigned long nr, struct page **pages,
+		      pgprot_t prot, gfp_t gfp)
+{
+	pte_t *pte = known_table(addr);
+	unsigned long i;
+
+	if (unlikely(!pte))
+		return map_first(addr, nr, pages, prot, gfp);
+
+	pte += pte_index(addr);
+	for (i = 0; i < nr; i++, pte++) {
+		if (WARN_ON_ONCE(!pages[i] || !pte_none(ptep_get(pte))))
+			return -EINVAL;
+		set_pte(pte, mk_pte(pages[i], prot));
+	}
+	return 0;
+}
+
+static void unmap_window(unsigned long addr, unsigned long nr)
+{
+	pte_t *pte = known_table(addr);
+
+	if (unlikely(!pte)) {
+		kernel_unmap(addr, nr);
+		return;
+	}
+	for (pte += pte_index(addr); nr; nr--, pte++)
+		set_pte(pte, __pte(0));
+}
+
+#else
+
+int vc_tables_init(unsigned long base, unsigned long nr)
+{
+	return 0;
+}
+
+void vc_tables_exit(void)
+{
+}
+
+static int map_window(unsigned long addr, unsigned long nr, struct page **pages,
+		      pgprot_t prot, gfp_t gfp)
+{
+	return kernel_map(addr, nr, pages, prot, gfp);
+}
+
+static void unmap_window(unsigned long addr, unsigned long nr)
+{
+	kernel_unmap(addr, nr);
+}
+
+#endif
+
+/* Pages from @addr on that lie in its window, of @nr. */
+static unsigned long in_window(unsigned long addr, unsigned long nr)
+{
+	return min(nr, PTRS_PER_PTE - pte_index(addr));
 }
 
 static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
 		     pgprot_t prot, gfp_t gfp)
 {
-	unsigned int scope = scope_enter(gfp);
-	unsigned long done, step;
-	int err = 0;
+	unsigned long end = addr + nr * PAGE_SIZE, at = addr;
 
-	for (done = 0; done < nr && !err; done += step) {
-		step = min(nr - done, MAP_CHUNK);
-		err = map_chunk(addr + done * PAGE_SIZE, step, pages + done, prot, gfp);
-		if (unlikely(nr > MAP_CHUNK) && gfpflags_allow_blocking(gfp))
+	for (;;) {
+		unsigned long step = in_window(at, nr);
+		int err = map_window(at, step, pages, prot, gfp);
+
+		if (unlikely(err))
+			return err;
+		nr -= step;
+		if (likely(!nr))
+			break;
+		at += step * PAGE_SIZE;
+		pages += step;
+		if (gfpflags_allow_blocking(gfp))
 			cond_resched();
 	}
-	scope_leave(scope);
-	flush_cache_vmap(addr, addr + nr * PAGE_SIZE);
-	return err;
+	flush_cache_vmap(addr, end);
+	return 0;
 }
 
 /**
@@ -87,12 +224,42 @@ static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
  * @prot: value of a pgprot_t
  *
  * Context: Task context, may sleep.
- * Return: 0 or -ENOMEM; after an error some pages may be mapped.
+ * Return: 0 or an error, after which some pages may be mapped.
  */
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot)
 {
 	return map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), GFP_KERNEL);
+}
+
+/**
+ * vc_kernel_map() - map pages by the kernel's functions alone, anywhere
+ * @addr: start
+ * @nr: pages
+ * @pages: the pages
+ * @prot: value of a pgprot_t
+ *
+ * The yardstick of the laboratory.
+ *
+ * Context: Task context, may sleep.
+ * Return: 0 or an error.
+ */
+int vc_kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
+		  unsigned long prot)
+{
+	return kernel_map(addr, nr, pages, __pgprot(prot), GFP_KERNEL);
+}
+
+/**
+ * vc_kernel_unmap() - clear PTEs by the kernel's functions alone
+ * @addr: start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_kernel_unmap(unsigned long addr, unsigned long nr)
+{
+	kernel_unmap(addr, nr);
 }
 
 /**
@@ -105,7 +272,16 @@ int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 void vc_unmap(unsigned long addr, unsigned long nr)
 {
 	flush_cache_vunmap(addr, addr + nr * PAGE_SIZE);
-	static_call(vc_vunmap_range_noflush)(addr, addr + nr * PAGE_SIZE);
+	for (;;) {
+		unsigned long step = in_window(addr, nr);
+
+		unmap_window(addr, step);
+		nr -= step;
+		if (likely(!nr))
+			break;
+		addr += step * PAGE_SIZE;
+		cond_resched();
+	}
 }
 
 /**

@@ -271,7 +271,7 @@ void vmapcache_vunmap(const void *addr)
 {
 	might_sleep();
 	if (addr)
-		vc_rs_free((unsigned long)addr, must_defer(), _RET_IP_);
+		vc_rs_free((unsigned long)addr, false, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vunmap);
 

@@ -65,7 +65,7 @@ pub(in crate::bench) fn map(window: Held, pages: &Pages) -> bool {
 #[inline]
 pub(in crate::bench) fn unmap(window: Held) {
     // SAFETY: The window is ours.
-    unsafe { bindings::vc_unmap(window.addr, window.pages as usize) }
+    unsafe { bindings::vc_kernel_unmap(window.addr, window.pages as usize) }
 }
 
 /// Allocates as many pages as `pages` has room for, and frees them.
