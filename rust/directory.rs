@@ -118,7 +118,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
             .as_ref()
             .map_or(core::ptr::null_mut(), |entry| entry.dentry);
         // SAFETY: The name is a string; the parent is null, or alive by the reference to it.
-        let dentry = unsafe { bindings::vc_directory(name.as_ptr().cast(), at) };
+        let dentry = unsafe { bindings::vc_directory(name.as_char_ptr().cast(), at) };
         let entry = Entry {
             dentry,
             _parent: parent,
@@ -168,8 +168,9 @@ impl<T: Sync + Send + 'static> Directory<T> {
 
     fn add(&mut self, name: &CStr, from: Source<T>, take: Option<Take<T>>) -> Result {
         let functions = bindings::vc_file {
-            show: (!matches!(from, Source::Nothing)).then_some(show_file::<T> as _),
-            write: take.map(|_| write_file::<T> as _),
+            show: (!matches!(from, Source::Nothing))
+                .then_some(show_file::<T> as unsafe extern "C" fn(_, _) -> _),
+            write: take.map(|_| write_file::<T> as unsafe extern "C" fn(_, _, _) -> _),
         };
         let file = File {
             functions,
@@ -183,7 +184,11 @@ impl<T: Sync + Send + 'static> Directory<T> {
         // SAFETY: The name is a string. The record stays where it is, in its box, until the
         // entry, which is dropped first, is removed.
         unsafe {
-            bindings::vc_directory_file(name.as_ptr().cast(), self.entry.dentry, functions.as_ptr())
+            bindings::vc_directory_file(
+                name.as_char_ptr().cast(),
+                self.entry.dentry,
+                functions.as_ptr(),
+            )
         };
         Ok(())
     }

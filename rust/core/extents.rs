@@ -264,6 +264,7 @@ impl Extents {
     }
 
     /// Nodes that are not in use.
+    #[cfg(not(MODULE))]
     pub fn spare(&self) -> u32 {
         self.nodes.saturating_sub(self.count)
     }
@@ -430,6 +431,7 @@ impl Extents {
     /// `from` counts.
     ///
     /// O(log n) for the first; so a long walk can let go of the lock between any two extents.
+    #[cfg(not(MODULE))]
     pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let (floor, next) = self.around(from);
         let holds = self.at(floor).is_some_and(|n| n.end > from);

@@ -64,11 +64,6 @@ impl Epochs {
     pub fn is_clean(&self, stamp: u64) -> bool {
         self.done.load(Acquire) > stamp
     }
-
-    /// Flushes begun so far.
-    pub fn count(&self) -> u64 {
-        self.began.load(Relaxed)
-    }
 }
 
 /// A list of areas, linked by their descriptors, to which anybody may push at any time and which is
@@ -197,11 +192,6 @@ impl Planner {
             len: 0,
             full: false,
         }
-    }
-
-    /// There is more than is worth looking at.
-    pub fn add_many(&mut self) {
-        self.full = true;
     }
 
     /// Whether adding more still matters.

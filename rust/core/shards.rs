@@ -171,11 +171,6 @@ impl Shards {
         })
     }
 
-    /// Number of shards.
-    pub fn count(&self) -> u32 {
-        self.shards.len() as u32
-    }
-
     fn lock<'a>(&self, shard: &'a Shard) -> LockGuard<'a, Held> {
         self.locks.fetch_add(1, Relaxed);
         shard.space.lock()

@@ -7,7 +7,7 @@
 use core_tests::{
     choice::{Choice, Rng},
     flushes::check_plan,
-    va::purge::{Plan, Planner, AREAS_MAX, RUNS_MAX},
+    va::purge::{Plan, AREAS_MAX, RUNS_MAX},
 };
 use proptest::prelude::*;
 
@@ -33,9 +33,6 @@ fn too_much_is_a_full_flush() {
         Plan::Runs(_, 1)
     ));
     assert_eq!(check_plan(&many, 1_000), Plan::Full);
-    let mut planner = Planner::new();
-    planner.add_many();
-    assert_eq!(planner.plan(u32::MAX), Plan::Full);
 }
 
 #[test]
