@@ -261,6 +261,15 @@ static void vmaps(struct run *run)
 			expect(run, pte && !pte_exec(*pte), "executable");
 			vmapcache_vunmap(p);
 		}
+		p = vmapcache_vmap(pages, 1, VM_MAP | VM_FLUSH_RESET_PERMS, PAGE_KERNEL);
+		expect(run, !p, "VM_FLUSH_RESET_PERMS, which is not for vmap()");
+		p = vmapcache_vm_map_ram(pages, 3, NUMA_NO_NODE);
+		if (expect(run, p, "3 pages")) {
+			vmapcache_vm_unmap_ram(p, 2);
+			expect(run, readable(p + 2 * PAGE_SIZE), "2 of 3 pages were unmapped");
+			vmapcache_vm_unmap_ram(p, 3);
+			expect(run, !readable(p), "still mapped");
+		}
 		expect(run, page_count(page) == 1, "%d references", page_count(page));
 	}
 	if (page)
