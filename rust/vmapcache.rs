@@ -4,6 +4,7 @@
 //!
 //! The crate root: parameters, and the order in which things are brought up and torn down.
 
+use core::borrow::Borrow;
 use kernel::prelude::*;
 
 mod api;
@@ -63,7 +64,9 @@ struct Vmapcache {
 impl kernel::Module for Vmapcache {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         symbols::resolve()?;
-        let arena = Arena::reserve(module_parameters::arena_mb.value())?;
+        // The value itself since 7.3, a reference to it before.
+        let mib = *Borrow::<u64>::borrow(&module_parameters::arena_mb.value());
+        let arena = Arena::reserve(mib)?;
         let mib = arena.mib();
         let allocator = Arc::new(Allocator::new(arena)?, GFP_KERNEL)?;
         let events = Events::start(Published::new(allocator.clone()))?;
