@@ -42,9 +42,11 @@ def bite(mutant, target, timeout):
     """Returns how the test took the mistake: "found", or what is wrong."""
     with tempfile.TemporaryDirectory(prefix="bite-") as folder:
         tree = pathlib.Path(folder)
-        shutil.copytree(ROOT / "rust" / "core", tree / "rust" / "core")
+        # Copied with the time of now: for cargo all trees are one, and only what is newer is built.
+        shutil.copytree(ROOT / "rust" / "core", tree / "rust" / "core", copy_function=shutil.copy)
         crate = tree / "tools" / "testing" / "core"
-        shutil.copytree(HERE, crate, ignore=shutil.ignore_patterns("target", "fuzz"))
+        shutil.copytree(HERE, crate, copy_function=shutil.copy,
+                        ignore=shutil.ignore_patterns("target", "fuzz", "bench"))
         path = tree / mutant["file"]
         text = path.read_text()
         if text.count(mutant["old"]) != 1:
@@ -68,6 +70,8 @@ def main():
     parser.add_argument("--timeout", type=int, default=120, help="seconds for one test")
     args = parser.parse_args()
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")).absolute()
+    # What is built of a mistake must never be taken for the real thing.
+    target /= "bite"
     mutants = tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]
     mutants = [m for m in mutants if args.word in m["name"]]
     missed = 0

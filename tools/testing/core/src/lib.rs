@@ -2,6 +2,13 @@
 
 //! rust/core, built on the host: the same files as in the module, behind `std` or loom; and what the
 //! tests, the fuzz targets and the benchmarks share.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `cargo test --release` | extents against a linear first fit, the manager against a model, many threads at once |
+//! | `RUSTFLAGS='--cfg loom' cargo test --release --test loom` | what CPUs do at the same time, in every order |
+//! | `./bite.py [WORD]` | one deliberate mistake after the other, each of which a test must notice |
+//! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations and on the flush planner |
 
 #[path = "../../../../rust/core/mod.rs"]
 pub mod va;
