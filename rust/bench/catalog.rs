@@ -25,6 +25,8 @@ pub(crate) enum Scenario {
     AlignShift,
     VmMapRam,
     NoBlock,
+    Vrealloc,
+    Purge,
     BareMap,
     BarePage,
 }
@@ -149,7 +151,7 @@ const LIMIT: Entry = Entry {
 };
 
 /// Every scenario, in the order in which they are documented.
-pub(crate) const CATALOG: [Entry; 19] = [
+pub(crate) const CATALOG: [Entry; 21] = [
     Entry {
         scenario: Scenario::VaOnly,
         name: "va_only",
@@ -247,6 +249,19 @@ pub(crate) const CATALOG: [Entry; 19] = [
         sides: BOTH,
         max_pages: 65_536,
         ..TEST
+    },
+    Entry {
+        scenario: Scenario::Vrealloc,
+        name: "vrealloc_test",
+        sides: BOTH,
+        ..TEST
+    },
+    Entry {
+        scenario: Scenario::Purge,
+        name: "purge",
+        sides: BOTH,
+        live: None,
+        ..ALLOC
     },
     Entry {
         scenario: Scenario::BareMap,

@@ -17,7 +17,8 @@ use super::{
         lookup::Lookup,
         map::{Vmalloc, Vmap},
         producer_consumer::ProducerConsumer,
-        test_vmalloc::{self as test, Test, VmMapRam},
+        purge::Purge,
+        test_vmalloc::{self as test, Test, VmMapRam, Vrealloc},
         va_only::VaOnly,
     },
     side::{bare::Bare, fake::Fake, in_tree::InTree, map_ram::MapRam, vmapcache::Vmapcache, Side},
@@ -75,6 +76,8 @@ fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
         Name::AlignShift => Bound::<S, Test<{ test::ALIGN_SHIFT }>>::ready(spec, side),
         Name::NoBlock => Bound::<S, Test<{ test::NO_BLOCK }>>::ready(spec, side),
         Name::VmMapRam => Bound::<S, VmMapRam>::ready(spec, side),
+        Name::Vrealloc => Bound::<S, Vrealloc>::ready(spec, side),
+        Name::Purge => Bound::<S, Purge>::ready(spec, side),
         // The catalog gives these to the bare side only.
         Name::BareMap | Name::BarePage => Err(EINVAL),
     }
@@ -175,7 +178,7 @@ impl Runner {
     /// Warms up, and finds out how many operations fill a run.
     fn warm_up(&mut self, spec: &Spec, stop: &Atomic<bool>) -> Result {
         let target = u64::from(spec.ms) * 1_000_000;
-        self.ops = spec.ops.map_or(64, u64::from);
+        self.ops = spec.ops.unwrap_or(self.trial.batch()).into();
         loop {
             let sums = pass(&*self.trial, self.plain(), stop)?;
             if spec.ops.is_some() {
@@ -232,7 +235,7 @@ impl Runner {
     /// is left.
     fn count_flushes(&mut self, ops: u64, stop: &Atomic<bool>) -> Result {
         let probe = FlushCount::start().ok();
-        let before = self.trial.counters().flushes;
+        let before = self.trial.counters();
         let sums = pass(
             &*self.trial,
             Pass {
@@ -241,14 +244,16 @@ impl Runner {
             },
             stop,
         )?;
-        let after = self.trial.counters().flushes;
+        let after = self.trial.counters();
         let probed = probe.map(FlushCount::stop);
-        let own = before.zip(after).map(|(b, a)| a.saturating_sub(b));
+        let own = before.flushes.zip(after.flushes);
+        let own = own.map(|(before, after)| after.saturating_sub(before));
         let report = |flushes, source| FlushReport {
             flushes,
             ops: sums.ops,
             source,
             probe: probed.map_or(0, |p| p.own),
+            inside: own.map(|_| after.inside.since(before.inside)),
         };
         self.flushes = match (own, probed) {
             (Some(own), _) => Some(report(own, "stats")),

@@ -32,6 +32,29 @@ pub(crate) struct FlushReport {
     pub(crate) source: &'static str,
     /// The other counter, where there are two.
     pub(crate) probe: u64,
+    /// Of the same pass.
+    pub(crate) inside: Option<Inside>,
+}
+
+/// What vmapcache counts of its own way of working.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Inside {
+    /// Locks taken that other CPUs take as well.
+    pub(crate) shared_locks: u64,
+    /// Searches for free space, and extents looked at in them.
+    pub(crate) searches: u64,
+    pub(crate) visited: u64,
+}
+
+impl Inside {
+    /// What came since `before`.
+    pub(crate) fn since(self, before: Inside) -> Inside {
+        Inside {
+            shared_locks: self.shared_locks.saturating_sub(before.shared_locks),
+            searches: self.searches.saturating_sub(before.searches),
+            visited: self.visited.saturating_sub(before.visited),
+        }
+    }
 }
 
 /// All about one side.
@@ -111,6 +134,13 @@ pub(crate) fn write(f: &mut dyn Write, spec: &Spec, r: &Report<'_>) -> fmt::Resu
             " flushes={} flush_ops={} flush_source={} flush_probe={}",
             flush.flushes, flush.ops, flush.source, flush.probe
         )?;
+        if let Some(inside) = flush.inside {
+            write!(
+                f,
+                " shared_locks={} searches={} visited={}",
+                inside.shared_locks, inside.searches, inside.visited
+            )?;
+        }
     }
     if let Some(held) = r.held {
         write!(f, " held_max_ns={held}")?;

@@ -76,6 +76,9 @@ pub(super) trait Trial: Send + Sync {
     /// `ENOMEM`, `EINTR`. What is wrong with areas is no error but the answer.
     fn check(&self) -> Result<check::Verdict>;
 
+    /// Operations between two looks around.
+    fn batch(&self) -> u32;
+
     fn counters(&self) -> Counters;
 
     fn set_switches(&self, switches: &Switches) -> Result<Switches>;
@@ -153,14 +156,6 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         Ok(KBox::new(bound, GFP_KERNEL)?)
     }
 
-    /// Operations between two looks around: a millisecond or less.
-    fn batch(&self) -> u32 {
-        2_048u32
-            .checked_div(self.spec.pages.max)
-            .unwrap_or(1)
-            .clamp(1, 64)
-    }
-
     /// What one thread does in a pass.
     fn work(
         &self,
@@ -176,6 +171,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
             thread,
             stop: ground.stop,
         };
+        let batch = C::batch(&self.spec);
         let mut step = self.scenario.worker(at)?;
         let mut latencies = match pass.latency {
             Some(_) => Some(Histogram::new(KVec::from_elem(0u32, BUCKETS, GFP_KERNEL)?)),
@@ -185,9 +181,9 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         let cpu = ground::cpu_time();
         let done = match (&mut latencies, pass.latency) {
             (Some(latencies), Some(clock)) => {
-                measure::sampled(ground, &mut step, pass.ops, self.batch(), clock, latencies)
+                measure::sampled(ground, &mut step, pass.ops, batch, clock, latencies)
             }
-            _ => measure::timed(ground, &mut step, pass.ops, self.batch()),
+            _ => measure::timed(ground, &mut step, pass.ops, batch),
         };
         meeting.leave();
         let cpu_ns = ground::cpu_time().saturating_sub(cpu);
@@ -322,7 +318,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
         let busy = Atomic::new(threads + writers);
         let ground = Ground { stop };
 
-        ground::team(threads + writers + watches, stop, &|i| {
+        let ended = ground::team(threads + writers + watches, stop, &|i| {
             if i >= threads + writers {
                 let held = ground::watch(&watched);
                 with(&tally, |t| t.sums.held = t.sums.held.max(held));
@@ -348,13 +344,19 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
             if busy.fetch_sub(1, Relaxed) == 1 {
                 watched.store(true, Relaxed);
             }
-        })?;
+        });
+        self.scenario.after(&self.side);
+        ended?;
         let tally = tally.lock().take().ok_or(EINVAL)?;
         tally.finish(cpus)
     }
 
     fn check(&self) -> Result<check::Verdict> {
         check::check::<S, C>(&self.spec, &self.side)
+    }
+
+    fn batch(&self) -> u32 {
+        C::batch(&self.spec)
     }
 
     fn counters(&self) -> Counters {

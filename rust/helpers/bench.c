@@ -322,6 +322,17 @@ unsigned long vc_bench_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp)
 	return (unsigned long)vmalloc(nr * PAGE_SIZE);
 }
 
+unsigned long vc_bench_vrealloc(unsigned long addr, unsigned long bytes)
+{
+	return (unsigned long)vrealloc((void *)addr, bytes, GFP_KERNEL);
+}
+
+/* All that waits to be purged is purged and flushed when this returns. */
+void vc_bench_purge(void)
+{
+	vm_unmap_aliases();
+}
+
 void vc_bench_vfree(unsigned long addr)
 {
 	vfree((void *)addr);
@@ -358,6 +369,11 @@ unsigned long vc_bench_own_vmalloc(unsigned long nr, unsigned long align, gfp_t 
 	if (gfp != GFP_KERNEL)
 		return (unsigned long)vmapcache_vmalloc_gfp(nr * PAGE_SIZE, gfp);
 	return (unsigned long)vmapcache_vmalloc(nr * PAGE_SIZE);
+}
+
+unsigned long vc_bench_own_vrealloc(unsigned long addr, unsigned long bytes)
+{
+	return (unsigned long)vmapcache_vrealloc((void *)addr, bytes, GFP_KERNEL);
 }
 
 void vc_bench_own_vfree(unsigned long addr)

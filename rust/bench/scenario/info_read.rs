@@ -59,6 +59,10 @@ pub(in crate::bench) struct InfoRead {
 impl<S: Side> Scenario<S> for InfoRead {
     const STUFF: Stuff = Stuff::Nothing;
 
+    fn batch(_spec: &Spec) -> u32 {
+        1
+    }
+
     fn prepare(spec: &Spec, side: &S, _live: &mut KVVec<Held>) -> Result<Self> {
         let path = side.list_path().ok_or(ENODEV)?;
         let mut files = KVec::new();

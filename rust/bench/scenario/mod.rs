@@ -7,6 +7,7 @@ pub(super) mod info_read;
 pub(super) mod lookup;
 pub(super) mod map;
 pub(super) mod producer_consumer;
+pub(super) mod purge;
 pub(super) mod test_vmalloc;
 pub(super) mod va_only;
 
@@ -53,6 +54,13 @@ pub(super) trait Scenario<S: Side>: Send + Sync + Sized {
         0
     }
 
+    /// Operations between two looks around: a millisecond or less of them, where they are no
+    /// longer than that.
+    fn batch(spec: &Spec) -> u32 {
+        let fit = 2_048u32.checked_div(spec.pages.max).unwrap_or(1);
+        fit.clamp(1, 64)
+    }
+
     /// What all threads share, made before the first run. The extra ones of `live` come mixed
     /// among the others; a scenario that wants them takes every fifth out.
     ///
@@ -68,6 +76,12 @@ pub(super) trait Scenario<S: Side>: Send + Sync + Sized {
     ///
     /// `ENOMEM`.
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a>;
+
+    /// After all threads of a pass have ended: frees what a pass that was cut short left between
+    /// them.
+    fn after(&self, side: &S) {
+        let _ = side;
+    }
 }
 
 /// Sizes and alignments, drawn before the clock starts.

@@ -53,38 +53,6 @@ fn wait(slot: &Slot, full: bool, stop: &Atomic<bool>) -> Option<usize> {
     }
 }
 
-impl ProducerConsumer {
-    fn drain<S: Side>(slots: &[Slot], side: &S) {
-        for slot in slots {
-            let addr = slot.addr.load(Acquire);
-            if addr > FAILED {
-                let token = slot.token.load(Relaxed);
-                side.va_free(Held {
-                    addr,
-                    pages: 0,
-                    token,
-                });
-            }
-            slot.addr.store(0, Relaxed);
-        }
-    }
-}
-
-/// The consumer's end; frees what is still in the ring when the run was cut short.
-struct Ring<'a, S: Side> {
-    slots: &'a [Slot],
-    side: &'a S,
-    consumer: bool,
-}
-
-impl<S: Side> Drop for Ring<'_, S> {
-    fn drop(&mut self) {
-        if self.consumer {
-            ProducerConsumer::drain(self.slots, self.side);
-        }
-    }
-}
-
 impl<S: Side> Scenario<S> for ProducerConsumer {
     const STUFF: Stuff = Stuff::Addresses;
 
@@ -106,22 +74,18 @@ impl<S: Side> Scenario<S> for ProducerConsumer {
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a> {
         let first = at.thread as usize / 2 * RING;
         let slots = self.slots.get(first..first + RING).ok_or(EINVAL)?;
-        let ring = Ring {
-            slots,
-            side: at.side,
-            consumer: at.thread % 2 == 1,
-        };
+        let consumer = at.thread % 2 == 1;
         let mut shapes = Shapes::new(at.spec, at.thread)?;
         let mut i = 0;
         Ok(move || {
-            let Some(slot) = ring.slots.get(i & (RING - 1)) else {
+            let Some(slot) = slots.get(i & (RING - 1)) else {
                 return false;
             };
             i += 1;
-            let Some(addr) = wait(slot, ring.consumer, at.stop) else {
+            let Some(addr) = wait(slot, consumer, at.stop) else {
                 return true;
             };
-            if ring.consumer {
+            if consumer {
                 let token = slot.token.load(Relaxed);
                 slot.addr.store(0, Release);
                 if addr > FAILED {
@@ -139,5 +103,20 @@ impl<S: Side> Scenario<S> for ProducerConsumer {
             slot.addr.store(area.map_or(FAILED, |a| a.addr), Release);
             area.is_some()
         })
+    }
+
+    fn after(&self, side: &S) {
+        for slot in &self.slots {
+            let addr = slot.addr.load(Acquire);
+            if addr > FAILED {
+                let token = slot.token.load(Relaxed);
+                side.va_free(Held {
+                    addr,
+                    pages: 0,
+                    token,
+                });
+            }
+            slot.addr.store(0, Relaxed);
+        }
     }
 }

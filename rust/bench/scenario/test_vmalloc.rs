@@ -4,8 +4,7 @@
 //!
 //! An operation is one round of a test's loop. What a test allocates before its loop is
 //! allocated before the clock starts. Left out: `pcpu_alloc_test` and the two `kvfree_rcu`
-//! tests, which do not reach an allocator that is not the in-tree one, and `vrealloc_test`,
-//! which has no namesake here.
+//! tests, which reach the in-tree allocator only.
 
 use super::{At, Hoard, Scenario, Stuff};
 use crate::bench::{
@@ -19,6 +18,7 @@ use kernel::{
     bindings::{GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, __GFP_NOWARN, __GFP_ZERO},
     page::PAGE_SIZE,
     prelude::*,
+    sync::atomic::{Atomic, Relaxed},
 };
 
 pub(in crate::bench) const FIX_SIZE: u8 = 0;
@@ -40,7 +40,7 @@ pub(in crate::bench) struct Test<const WHICH: u8>;
 
 impl<const WHICH: u8> Test<WHICH> {
     /// What the test holds while its loop runs.
-    fn hold<S: Side>(hoard: &mut Hoard<'_, S>, side: &S) -> Result {
+    fn hold<S: Side>(hoard: &mut Hoard<'_, S>, side: &S, stop: &Atomic<bool>) -> Result {
         match WHICH {
             LONG_BUSY_LIST => {
                 for _ in 0..BUSY {
@@ -53,6 +53,10 @@ impl<const WHICH: u8> Test<WHICH> {
                 let count =
                     (u32::BITS - ground::cpus().leading_zeros()) * ((32 << 20) / PAGE_SIZE as u32);
                 for _ in 0..count {
+                    // Half a second of allocating must not outlast a signal.
+                    if stop.load(Relaxed) {
+                        return Err(EINTR);
+                    }
                     hoard.add(side.vmalloc(Ask::plain(1)))?;
                     junk.add(side.vmalloc(Ask::plain(1)))?;
                 }
@@ -105,7 +109,7 @@ impl<S: Side, const WHICH: u8> Scenario<S> for Test<WHICH> {
 
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a> {
         let mut hoard = Hoard::new(at.side, S::vfree);
-        Self::hold(&mut hoard, at.side)?;
+        Self::hold(&mut hoard, at.side, at.stop)?;
         let mut rng = Rng::new(at.spec.seed, at.thread);
         let mut round = 0u32;
         Ok(move || {
@@ -156,6 +160,34 @@ impl<S: Side> Scenario<S> for VmMapRam {
             area.touch();
             at.side.unmap_ram(area);
             true
+        })
+    }
+}
+
+/// `vrealloc_test`: from one page to four, back, to half a page, to a page.
+pub(in crate::bench) struct Vrealloc;
+
+impl<S: Side> Scenario<S> for Vrealloc {
+    const STUFF: Stuff = Stuff::Nothing;
+
+    fn prepare(_spec: &Spec, _side: &S, _live: &mut KVVec<Held>) -> Result<Self> {
+        Ok(Vrealloc)
+    }
+
+    fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a> {
+        const SIZES: [usize; 4] = [4 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE / 2, PAGE_SIZE];
+        Ok(move || {
+            let Some(mut area) = at.side.vmalloc(Ask::plain(1)) else {
+                return false;
+            };
+            area.touch();
+            let kept = SIZES.iter().all(|size| {
+                let moved = at.side.vrealloc(area, *size);
+                area = moved.unwrap_or(area);
+                moved.is_some() && area.touched()
+            });
+            at.side.vfree(area);
+            kept
         })
     }
 }

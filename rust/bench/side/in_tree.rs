@@ -63,6 +63,18 @@ impl Side for InTree {
     }
 
     #[inline]
+    fn vrealloc(&self, area: Held, bytes: usize) -> Option<Held> {
+        // SAFETY: Allocated by `vmalloc`, not freed before, and from now on what this returns.
+        let addr = unsafe { bindings::vc_bench_vrealloc(area.addr, bytes) };
+        Held::at(addr, area.pages)
+    }
+
+    fn purge(&self) {
+        // SAFETY: May sleep here.
+        unsafe { bindings::vc_bench_purge() }
+    }
+
+    #[inline]
     fn vfree(&self, area: Held) {
         // SAFETY: Allocated by `vmalloc`, not freed before.
         unsafe { bindings::vc_bench_vfree(area.addr) }

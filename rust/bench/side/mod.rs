@@ -8,7 +8,7 @@ pub(super) mod in_tree;
 pub(super) mod map_ram;
 pub(super) mod vmapcache;
 
-use super::line::Switches;
+use super::{line::Switches, report::Inside};
 use kernel::{bindings, page::Page, prelude::*};
 
 /// An area that a side handed out.
@@ -35,6 +35,13 @@ impl Held {
 }
 
 impl Held {
+    /// Whether the byte is there that `touch` wrote.
+    #[inline]
+    pub(crate) fn touched(self) -> bool {
+        // SAFETY: As for `touch`.
+        unsafe { (self.addr as *const u8).read_volatile() == 1 }
+    }
+
     /// Writes a byte, as lib/test_vmalloc.c does with what it got.
     #[inline]
     pub(crate) fn touch(self) {
@@ -117,6 +124,7 @@ impl Pages {
 pub(crate) struct Counters {
     /// TLB flushes that the side itself counted.
     pub(crate) flushes: Option<u64>,
+    pub(crate) inside: Inside,
 }
 
 /// An allocator. The catalog says which side is asked for what: a method that a side does not
@@ -157,9 +165,18 @@ pub(crate) trait Side: Send + Sync {
         None
     }
 
+    /// A vmalloc'ed area of another size, with what was in it; the old one stays on failure.
+    fn vrealloc(&self, area: Held, bytes: usize) -> Option<Held> {
+        let _ = (area, bytes);
+        None
+    }
+
     fn vfree(&self, area: Held) {
         let _ = area;
     }
+
+    /// Purges and flushes all that was freed; done when it returns.
+    fn purge(&self) {}
 
     /// Whether an address lies in a live area.
     fn find(&self, addr: usize) -> bool {

@@ -5,9 +5,9 @@
 use super::{Ask, Counters, Held, Pages, Side};
 use crate::{
     api::{Allocator, Switch},
-    bench::line::Switches,
+    bench::{line::Switches, report::Inside},
     bindings,
-    va::{area::Kind, Context, Freed, Request},
+    va::{area::Kind, Context, Freed, Purge, Request},
 };
 use kernel::{prelude::*, sync::Arc};
 
@@ -104,6 +104,17 @@ impl Side for Vmapcache {
     }
 
     #[inline]
+    fn vrealloc(&self, area: Held, bytes: usize) -> Option<Held> {
+        // SAFETY: Allocated by `vmalloc`, not freed before, and from now on what this returns.
+        let addr = unsafe { bindings::vc_bench_own_vrealloc(area.addr, bytes) };
+        Held::at(addr, area.pages)
+    }
+
+    fn purge(&self) {
+        self.allocator.manager().purge(Purge::Full);
+    }
+
+    #[inline]
     fn vfree(&self, area: Held) {
         // SAFETY: Allocated by `vmalloc`, not freed before.
         unsafe { bindings::vc_bench_own_vfree(area.addr) }
@@ -123,6 +134,11 @@ impl Side for Vmapcache {
         let stats = self.allocator.manager().stats();
         Counters {
             flushes: Some(stats.flushes_full.wrapping_add(stats.flushes_range)),
+            inside: Inside {
+                shared_locks: stats.shared_locks,
+                searches: stats.searches,
+                visited: stats.visited,
+            },
         }
     }
 

@@ -138,6 +138,9 @@ pub fn lines(extent: Extent) -> Vec<Line> {
         ));
     }
 
+    // Purging.
+    add("scenario=purge runs=3 latency=0".into());
+
     // Ablation: each idea off, where it should matter; what it is compared with stands above.
     for off in ["free_area_cache", "magazines"] {
         add(format!("scenario=va_only pages=1 sides=vmapcache {off}=0"));
@@ -175,6 +178,7 @@ pub fn lines(extent: Extent) -> Vec<Line> {
         "align_shift_alloc_test",
         "vm_map_ram_test",
         "no_block_alloc_test",
+        "vrealloc_test",
     ] {
         // Filling the address space takes longer than measuring in it.
         match test {

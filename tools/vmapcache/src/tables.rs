@@ -331,6 +331,14 @@ fn readers(pairs: &[(&Record, &Record)]) {
     table.print("/proc/vmallocinfo and /proc/vmapcacheinfo, read whole over and over");
 }
 
+/// So many `of` others, times `scale`.
+fn share(what: Option<u64>, of: Option<u64>, scale: f64) -> String {
+    match what.zip(of) {
+        Some((what, of)) if of > 0 => format!("{:.1}", what as f64 * scale / of as f64),
+        _ => "-".into(),
+    }
+}
+
 fn ablation(records: &[Record]) {
     let heads = [
         "scenario",
@@ -339,6 +347,8 @@ fn ablation(records: &[Record]) {
         "with all",
         "costs",
         "flushes/M",
+        "locks/1000",
+        "visited",
     ];
     let mut table = Table::new(
         "What is each idea worth? (vmapcache, one switched off)",
@@ -364,9 +374,11 @@ fn ablation(records: &[Record]) {
             whole.map_or("-".into(), |w| ns(w.median_ns)),
             whole.map_or("-".into(), |w| ratio(r.median_ns, w.median_ns)),
             flushes(r),
+            share(r.shared_locks, r.flush_ops, 1e3),
+            share(r.visited, r.searches, 1.0),
         ]);
     }
-    table.print("");
+    table.print("locks: those that other CPUs take as well; visited: extents looked at in a search for free space");
 }
 
 fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {

@@ -55,6 +55,7 @@ fn what_was_measured_beside() {
         ops: 100,
         source: "kprobe",
         probe: 0,
+        inside: None,
     };
     let text = shown(
         "scenario=lookup_start writers=1",
