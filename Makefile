@@ -52,7 +52,7 @@ samples: ## the consumers in samples/, in C and in Rust, built for the stock ker
 rust-analyzer: ## rust-project.json for editors
 	@scripts/sandbox scripts/rust-analyzer
 
-check: ## all tests, from a bare machine: check-core, check-stock, check-debug
+check: ## the tests that need no debug kernel, from a bare machine: check-core, check-stock
 	@scripts/check core stock
 
 check-core: ## what needs no VM: formatting, lints, host tests, object code, the scripts
