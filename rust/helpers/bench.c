@@ -40,9 +40,10 @@ void vc_bench_resched(void)
 	cond_resched();
 }
 
+/* Lets whoever waits for this CPU have it. */
 void vc_bench_yield(void)
 {
-	yield();
+	schedule();
 }
 
 void vc_bench_preempt(bool on)
@@ -59,7 +60,7 @@ void vc_bench_preempt(bool on)
  */
 unsigned long long vc_bench_cpu_time(void)
 {
-	yield();
+	schedule();
 	return READ_ONCE(current->se.sum_exec_runtime);
 }
 
