@@ -27,6 +27,7 @@ pub(crate) enum Scenario {
     NoBlock,
     Vrealloc,
     Purge,
+    LazySearch,
     BareMap,
     BarePage,
 }
@@ -108,6 +109,8 @@ pub(crate) struct Entry {
     pub(crate) shapes: bool,
     /// `live=` where the line is silent; `None`: the key is not taken.
     pub(crate) live: Option<u32>,
+    /// `lazy=` where the line is silent; `None`: the key is not taken.
+    pub(crate) lazy: Option<u32>,
     /// `writers=` is taken: threads that allocate and free while the operation is timed.
     pub(crate) writers: bool,
     /// `threads=` where the line is silent.
@@ -124,6 +127,7 @@ const ALLOC: Entry = Entry {
     max_pages: 65_536,
     shapes: false,
     live: Some(0),
+    lazy: None,
     writers: false,
     threads: 1,
     pairs: false,
@@ -151,7 +155,7 @@ const LIMIT: Entry = Entry {
 };
 
 /// Every scenario, in the order in which they are documented.
-pub(crate) const CATALOG: [Entry; 21] = [
+pub(crate) const CATALOG: [Entry; 22] = [
     Entry {
         scenario: Scenario::VaOnly,
         name: "va_only",
@@ -261,6 +265,17 @@ pub(crate) const CATALOG: [Entry; 21] = [
         name: "purge",
         sides: BOTH,
         live: None,
+        lazy: Some(50_000),
+        ..ALLOC
+    },
+    Entry {
+        scenario: Scenario::LazySearch,
+        name: "lazy_search",
+        sides: VMAPCACHE,
+        default_sides: VMAPCACHE,
+        max_pages: 0,
+        live: None,
+        lazy: Some(1_000),
         ..ALLOC
     },
     Entry {

@@ -6,14 +6,15 @@
 use super::{
     catalog::{Scenario as Name, SideName},
     check::Verdict,
-    ground::{self, FlushCount, Ground},
+    ground::{self, FlushCount, Ground, Instructions},
     histogram::{Histogram, BUCKETS},
-    line::{Complaint, Spec, Switches, Why},
+    line::{Complaint, Spec, Why},
     measure,
     report::{self, FlushReport, Latency, Report},
     scenario::{
         bare::{BareMap, BarePage},
         info_read::InfoRead,
+        lazy_search::LazySearch,
         lookup::Lookup,
         map::{Vmalloc, Vmap},
         producer_consumer::ProducerConsumer,
@@ -78,6 +79,7 @@ fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
         Name::VmMapRam => Bound::<S, VmMapRam>::ready(spec, side),
         Name::Vrealloc => Bound::<S, Vrealloc>::ready(spec, side),
         Name::Purge => Bound::<S, Purge>::ready(spec, side),
+        Name::LazySearch => Bound::<S, LazySearch>::ready(spec, side),
         // The catalog gives these to the bare side only.
         Name::BareMap | Name::BarePage => Err(EINVAL),
     }
@@ -106,8 +108,6 @@ fn trial(spec: &Spec, name: SideName, allocator: &Arc<Allocator>) -> Result<KBox
 struct Runner {
     name: SideName,
     trial: KBox<dyn Trial>,
-    /// Switches to be set again at the end.
-    before: Option<Switches>,
     /// Operations of a thread in one run.
     ops: u64,
     runs: KVec<Picos>,
@@ -118,17 +118,9 @@ struct Runner {
     writer_ops: u64,
     latency: Option<Latency>,
     flushes: Option<FlushReport>,
+    instructions: Option<Picos>,
     held: Option<u64>,
     check: Option<Verdict>,
-}
-
-impl Drop for Runner {
-    fn drop(&mut self) {
-        if let Some(before) = self.before {
-            // They were set before, so they can be set.
-            let _ = self.trial.set_switches(&before);
-        }
-    }
 }
 
 /// Most operations of a thread in a run.
@@ -145,10 +137,9 @@ fn pass(trial: &dyn Trial, pass: Pass, stop: &Atomic<bool>) -> Result<Sums> {
 
 impl Runner {
     fn new(spec: &Spec, name: SideName, allocator: &Arc<Allocator>) -> Result<Runner> {
-        let mut runner = Runner {
+        Ok(Runner {
             name,
             trial: trial(spec, name, allocator)?,
-            before: None,
             ops: 0,
             runs: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
             cpu: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
@@ -158,13 +149,10 @@ impl Runner {
             writer_ops: 0,
             latency: None,
             flushes: None,
+            instructions: None,
             held: None,
             check: None,
-        };
-        if spec.switches.any() && name == SideName::Vmapcache {
-            runner.before = Some(runner.trial.set_switches(&spec.switches)?);
-        }
-        Ok(runner)
+        })
     }
 
     fn plain(&self) -> Pass {
@@ -172,6 +160,7 @@ impl Runner {
             ops: self.ops,
             latency: None,
             watch: false,
+            count: false,
         }
     }
 
@@ -263,6 +252,21 @@ impl Runner {
         Ok(())
     }
 
+    fn count_instructions(&mut self, stop: &Atomic<bool>) -> Result {
+        let sums = pass(
+            &*self.trial,
+            Pass {
+                count: true,
+                ..self.plain()
+            },
+            stop,
+        )?;
+        self.instructions = sums
+            .instructions
+            .map(|instructions| Picos::per_op(instructions, sums.ops));
+        Ok(())
+    }
+
     fn hold(&mut self, stop: &Atomic<bool>) -> Result {
         let sums = pass(
             &*self.trial,
@@ -290,6 +294,7 @@ impl Runner {
             writer_cpu: summary(&mut self.writer_cpu).median,
             latency: self.latency,
             flushes: self.flushes,
+            instructions: self.instructions,
             held: self.held,
             check: self.check.map(Verdict::name),
         };
@@ -308,6 +313,21 @@ fn settle() {
     fsleep(Delta::from_millis(3));
 }
 
+/// Pages of the arena that areas take before anything is measured.
+fn space(spec: &Spec) -> u64 {
+    let pages = if spec.scenario.needs_live() {
+        spec.pages.max
+    } else {
+        1
+    };
+    let live = u64::from(spec.live) * (u64::from(pages) + 1);
+    match spec.scenario {
+        // A quarter of the arena may be lazy; the pieces between take as much again as `lazy=`.
+        Name::LazySearch => spec.lazy_pages() * 4,
+        _ => live,
+    }
+}
+
 /// Measures, and writes the result.
 ///
 /// # Errors
@@ -324,6 +344,15 @@ pub(super) fn run(
     let cpus = ground::cpus();
     if spec.threads.saturating_add(spec.writers) > cpus.saturating_mul(2) {
         return complain("threads", Why::TooManyThreads(cpus));
+    }
+    if spec.sides().any(|side| side == SideName::Vmapcache) {
+        let pages = u64::from(allocator.manager().pages());
+        let needed = space(spec);
+        if needed > pages {
+            let mib = |pages: u64| pages.div_ceil(256);
+            let key = if spec.lazy != 0 { "lazy" } else { "live" };
+            return complain(key, Why::Arena(mib(pages), mib(needed)));
+        }
     }
     let sides = spec.sides().count() as u32;
     let extra = [spec.latency, spec.flushes, spec.hold, spec.check];
@@ -368,6 +397,13 @@ pub(super) fn run(
             settle();
             runner.count_flushes(ops, &stop)?;
             progress.step();
+        }
+    }
+    // A short pass, and none where the processor has no counter.
+    if Instructions::start().is_some() {
+        for runner in &mut runners {
+            settle();
+            runner.count_instructions(&stop)?;
         }
     }
     if spec.hold {

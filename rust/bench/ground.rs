@@ -6,7 +6,7 @@
 
 use super::measure;
 use crate::bindings;
-use core::ffi::c_void;
+use core::{ffi::c_void, ptr::NonNull};
 use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Relaxed},
@@ -189,6 +189,29 @@ impl FlushCount {
 impl Drop for FlushCount {
     fn drop(&mut self) {
         self.take();
+    }
+}
+
+/// Counts the instructions of the calling thread while this lives, those of the kernel.
+pub(super) struct Instructions(NonNull<bindings::perf_event>);
+
+impl Instructions {
+    /// `None` where the processor has no such counter to spare.
+    pub(super) fn start() -> Option<Instructions> {
+        // SAFETY: May sleep here; for the calling task.
+        NonNull::new(unsafe { bindings::vc_bench_instructions_start() }).map(Instructions)
+    }
+
+    pub(super) fn read(&self) -> u64 {
+        // SAFETY: Started, and not yet stopped.
+        unsafe { bindings::vc_bench_instructions_read(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for Instructions {
+    fn drop(&mut self) {
+        // SAFETY: Started by `start`, and stopped once.
+        unsafe { bindings::vc_bench_instructions_stop(self.0.as_ptr()) }
     }
 }
 

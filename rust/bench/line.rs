@@ -61,6 +61,8 @@ pub(crate) struct Spec {
     pub(crate) writers: u32,
     /// Areas of one page that live before the first run.
     pub(crate) live: u32,
+    /// Areas that are freed and not yet purged.
+    pub(crate) lazy: u32,
     /// Timed runs of each side.
     pub(crate) runs: u32,
     /// Operations of each thread in a run; `None`: as many as fit into `ms`.
@@ -77,6 +79,31 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
+    /// Sees to it that `lazy_search` searches, and that nothing is purged meanwhile.
+    fn search(&mut self) -> Result<(), Complaint<'static>> {
+        let complain = |word, why| Err(Complaint { word, why });
+        if self.threads != 1 {
+            return complain("threads", Why::Range(1, 1));
+        }
+        self.ops.get_or_insert(200);
+        if *self.switches.magazines.get_or_insert(false) {
+            return complain("magazines", Why::Needs("magazines=0"));
+        }
+        let least = u32::try_from(self.lazy_pages()).unwrap_or(u32::MAX);
+        let max = self.switches.lazy_max_pages.get_or_insert(u32::MAX);
+        if *max < least {
+            return complain("lazy_max_pages", Why::Range(least, u32::MAX));
+        }
+        Ok(())
+    }
+
+    /// Pages, those that guard included, that `lazy_search` leaves to be purged: of `lazy=` areas
+    /// of one page, and of an area of two for each operation of all its passes.
+    pub(crate) fn lazy_pages(&self) -> u64 {
+        let passes = u64::from(self.runs) + 5;
+        u64::from(self.lazy) * 2 + passes * u64::from(self.ops.unwrap_or(0)) * 3
+    }
+
     pub(crate) fn sides(&self) -> impl Iterator<Item = SideName> + '_ {
         self.sides.iter().flatten().copied()
     }
@@ -115,11 +142,15 @@ pub(crate) enum Why {
     NoRandom(&'static str),
     Odd(&'static str),
     NoSideWithSwitches,
+    /// Without this word nothing of what the scenario is for would happen.
+    Needs(&'static str),
     /// More threads than twice the CPUs, which are this many.
     TooManyThreads(u32),
     /// The side cannot do this at all on this kernel.
     Missing(&'static str),
     NoMemory(&'static str),
+    /// The arena is smaller than what was asked for: MiB that it has, and should have.
+    Arena(u64, u64),
 }
 
 impl fmt::Display for Complaint<'_> {
@@ -163,6 +194,11 @@ impl fmt::Display for Complaint<'_> {
             Why::NoSideWithSwitches => {
                 f.write_str("a switch of vmapcache, which sides= leaves out")
             }
+            Why::Needs(word) => write!(f, "this scenario needs {word}"),
+            Why::Arena(has, needed) => write!(
+                f,
+                "the arena has {has} MiB and this takes {needed}: load the module with arena_mb="
+            ),
             Why::TooManyThreads(cpus) => {
                 write!(
                     f,
@@ -178,6 +214,7 @@ impl fmt::Display for Complaint<'_> {
 /// Ends of what a key takes.
 const MAX_THREADS: u32 = 256;
 const MAX_LIVE: u32 = 4_000_000;
+const MAX_LAZY: u32 = 1_000_000;
 const MAX_RUNS: u32 = 64;
 const MAX_OPS: u32 = 100_000_000;
 const MAX_MS: u32 = 10_000;
@@ -234,6 +271,7 @@ struct Words<'a> {
     threads: Option<u32>,
     writers: Option<u32>,
     live: Option<u32>,
+    lazy: Option<u32>,
     runs: Option<u32>,
     ops: Option<u32>,
     ms: Option<u32>,
@@ -258,6 +296,7 @@ impl<'a> Words<'a> {
             "threads" => set(&mut self.threads, number(value, 1, MAX_THREADS)),
             "writers" => set(&mut self.writers, number(value, 0, MAX_THREADS)),
             "live" => set(&mut self.live, number(value, 0, MAX_LIVE)),
+            "lazy" => set(&mut self.lazy, number(value, 1, MAX_LAZY)),
             "runs" => set(&mut self.runs, number(value, 1, MAX_RUNS)),
             "ops" => set(&mut self.ops, number(value, 1, MAX_OPS)),
             "ms" => set(&mut self.ms, number(value, 1, MAX_MS)),
@@ -318,6 +357,9 @@ impl<'a> Words<'a> {
         if self.live.is_some() && entry.live.is_none() {
             return complain("live", Why::NotTaken(name));
         }
+        if self.lazy.is_some() && entry.lazy.is_none() {
+            return complain("lazy", Why::NotTaken(name));
+        }
         if self.writers.is_some() && !entry.writers {
             return complain("writers", Why::NotTaken(name));
         }
@@ -330,7 +372,7 @@ impl<'a> Words<'a> {
             return complain("threads", Why::Odd(name));
         }
 
-        Ok(Spec {
+        let mut spec = Spec {
             scenario: entry.scenario,
             sides,
             pages,
@@ -338,6 +380,7 @@ impl<'a> Words<'a> {
             threads,
             writers: self.writers.unwrap_or(0),
             live,
+            lazy: self.lazy.or(entry.lazy).unwrap_or(0),
             runs: self.runs.unwrap_or(5),
             ops: self.ops,
             ms: self.ms.unwrap_or(100),
@@ -347,7 +390,11 @@ impl<'a> Words<'a> {
             hold: self.hold.unwrap_or(true),
             check: self.check.unwrap_or(true),
             switches: self.switches,
-        })
+        };
+        if spec.scenario == Scenario::LazySearch {
+            spec.search()?;
+        }
+        Ok(spec)
     }
 }
 

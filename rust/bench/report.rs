@@ -71,6 +71,8 @@ pub(crate) struct Report<'a> {
     pub(crate) writer_cpu: Picos,
     pub(crate) latency: Option<Latency>,
     pub(crate) flushes: Option<FlushReport>,
+    /// Instructions of an operation, where they can be counted. The unit is a thousandth.
+    pub(crate) instructions: Option<Picos>,
     /// The longest time that a real-time thread had to wait, in ns.
     pub(crate) held: Option<u64>,
     pub(crate) check: Option<&'static str>,
@@ -103,6 +105,9 @@ pub(crate) fn write(f: &mut dyn Write, spec: &Spec, r: &Report<'_>) -> fmt::Resu
         " threads={} writers={} live={}",
         spec.threads, spec.writers, spec.live
     )?;
+    if spec.lazy != 0 {
+        write!(f, " lazy={}", spec.lazy)?;
+    }
     f.write_str(" runs_ns=")?;
     for (i, run) in r.runs.iter().enumerate() {
         write!(f, "{}{run}", if i == 0 { "" } else { "," })?;
@@ -141,6 +146,9 @@ pub(crate) fn write(f: &mut dyn Write, spec: &Spec, r: &Report<'_>) -> fmt::Resu
                 inside.shared_locks, inside.searches, inside.visited
             )?;
         }
+    }
+    if let Some(instructions) = r.instructions {
+        write!(f, " instructions={instructions}")?;
     }
     if let Some(held) = r.held {
         write!(f, " held_max_ns={held}")?;

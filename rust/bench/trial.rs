@@ -4,7 +4,7 @@
 
 use super::{
     check, ground,
-    ground::Ground,
+    ground::{Ground, Instructions},
     histogram::{Histogram, BUCKETS},
     line::{Spec, Switches},
     measure::{self, Done, Ground as _},
@@ -31,6 +31,8 @@ pub(super) struct Pass {
     pub(super) latency: Option<u64>,
     /// Have a watch on each CPU.
     pub(super) watch: bool,
+    /// Count instructions.
+    pub(super) count: bool,
 }
 
 /// What all threads of a pass did together.
@@ -45,6 +47,8 @@ pub(super) struct Sums {
     pub(super) cpu_per_op: Picos,
     pub(super) writer_ops: u64,
     pub(super) writer_cpu_per_op: Picos,
+    /// Instructions of all operations, if every thread could count them.
+    pub(super) instructions: Option<u64>,
     /// What a watch found, in ns.
     pub(super) held: u64,
     pub(super) latencies: Option<Histogram<KVec<u32>>>,
@@ -80,8 +84,6 @@ pub(super) trait Trial: Send + Sync {
     fn batch(&self) -> u32;
 
     fn counters(&self) -> Counters;
-
-    fn set_switches(&self, switches: &Switches) -> Result<Switches>;
 }
 
 /// The one implementation of [`Trial`].
@@ -89,13 +91,41 @@ pub(super) struct Bound<S: Side, C> {
     spec: Spec,
     /// Dropped before what it was made from.
     scenario: C,
-    side: S,
     live: KVVec<Held>,
+    switched: Switched<S>,
 }
 
 impl<S: Side, C> Drop for Bound<S, C> {
     fn drop(&mut self) {
-        free_live(&self.side, &self.live);
+        free_live(&self.switched.side, &self.live);
+    }
+}
+
+/// A side with the switches that a line sets for it, from before its first area to after its last.
+struct Switched<S: Side> {
+    side: S,
+    /// To be set again at the end.
+    before: Option<Switches>,
+}
+
+impl<S: Side> Switched<S> {
+    fn new(side: S, switches: &Switches) -> Self {
+        // Sides without switches are measured beside those that have them.
+        let before = switches
+            .any()
+            .then(|| side.set_switches(switches))
+            .flatten();
+        Switched { side, before }
+    }
+}
+
+impl<S: Side> Drop for Switched<S> {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            self.side.set_switches(before);
+            // What they let pile up is not the next one's.
+            self.side.purge();
+        }
     }
 }
 
@@ -139,19 +169,21 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         let lookups = spec.scenario.needs_live();
         let pages = if lookups { spec.pages.max } else { 1 };
         let count = spec.live.saturating_add(C::extra_live(spec));
-        let mut live = make_live(&side, count, pages)?;
-        let scenario = match C::prepare(spec, &side, &mut live) {
+        let switched = Switched::new(side, &spec.switches);
+        let side = &switched.side;
+        let mut live = make_live(side, count, pages)?;
+        let scenario = match C::prepare(spec, side, &mut live) {
             Ok(scenario) => scenario,
             Err(e) => {
-                free_live(&side, &live);
+                free_live(side, &live);
                 return Err(e);
             }
         };
         let bound = Bound {
             spec: *spec,
             scenario,
-            side,
             live,
+            switched,
         };
         Ok(KBox::new(bound, GFP_KERNEL)?)
     }
@@ -166,7 +198,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
     ) -> Result<Work> {
         let at = At {
             spec: &self.spec,
-            side: &self.side,
+            side: &self.switched.side,
             live: &self.live,
             thread,
             stop: ground.stop,
@@ -177,19 +209,25 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
             Some(_) => Some(Histogram::new(KVec::from_elem(0u32, BUCKETS, GFP_KERNEL)?)),
             None => None,
         };
+        let counter = pass.count.then(Instructions::start).flatten();
         meeting.meet(ground);
         let cpu = ground::cpu_time();
+        let before = counter.as_ref().map(Instructions::read);
         let done = match (&mut latencies, pass.latency) {
             (Some(latencies), Some(clock)) => {
                 measure::sampled(ground, &mut step, pass.ops, batch, clock, latencies)
             }
             _ => measure::timed(ground, &mut step, pass.ops, batch),
         };
+        let after = counter.as_ref().map(Instructions::read);
         meeting.leave();
         let cpu_ns = ground::cpu_time().saturating_sub(cpu);
         Ok(Work {
             done,
             cpu_ns,
+            instructions: after
+                .zip(before)
+                .map(|(after, before)| after.saturating_sub(before)),
             latencies,
         })
     }
@@ -207,8 +245,8 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         };
         while !meeting.over() && ground.pause() {
             for _ in 0..16 {
-                match self.side.va_alloc(pages, 1) {
-                    Some(area) => self.side.va_free(black_box(area)),
+                match self.switched.side.va_alloc(pages, 1) {
+                    Some(area) => self.switched.side.va_free(black_box(area)),
                     None => done.failures += 1,
                 }
                 done.ops += 1;
@@ -219,6 +257,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         Work {
             done,
             cpu_ns,
+            instructions: None,
             latencies: None,
         }
     }
@@ -228,6 +267,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
 struct Work {
     done: Done,
     cpu_ns: u64,
+    instructions: Option<u64>,
     latencies: Option<Histogram<KVec<u32>>>,
 }
 
@@ -263,6 +303,8 @@ impl Tally {
         self.sums.ops += work.done.ops;
         self.sums.failures += work.done.failures;
         self.sums.ns = self.sums.ns.max(work.done.ns());
+        let both = self.sums.instructions.zip(work.instructions);
+        self.sums.instructions = both.map(|(all, own)| all.saturating_add(own));
         match (&mut self.sums.latencies, work.latencies) {
             (Some(all), Some(own)) => all.merge(&own),
             (none, own) => *none = own,
@@ -304,6 +346,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
                 cpu_per_op: Picos(0),
                 writer_ops: 0,
                 writer_cpu_per_op: Picos(0),
+                instructions: Some(0),
                 held: 0,
                 latencies: None,
             },
@@ -345,14 +388,14 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
                 watched.store(true, Relaxed);
             }
         });
-        self.scenario.after(&self.side);
+        self.scenario.after(&self.switched.side);
         ended?;
         let tally = tally.lock().take().ok_or(EINVAL)?;
         tally.finish(cpus)
     }
 
     fn check(&self) -> Result<check::Verdict> {
-        check::check::<S, C>(&self.spec, &self.side)
+        check::check::<S, C>(&self.spec, &self.switched.side)
     }
 
     fn batch(&self) -> u32 {
@@ -360,11 +403,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
     }
 
     fn counters(&self) -> Counters {
-        self.side.counters()
-    }
-
-    fn set_switches(&self, switches: &Switches) -> Result<Switches> {
-        self.side.set_switches(switches)
+        self.switched.side.counters()
     }
 }
 

@@ -13,6 +13,7 @@
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/perf_event.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
@@ -171,6 +172,40 @@ void vc_bench_flushes_stop(unsigned long *own, unsigned long *other)
 	unregister_kprobe(&flush_probe);
 	*own = atomic_long_read(&flushes_own);
 	*other = atomic_long_read(&flushes_other);
+}
+
+/**
+ * vc_bench_instructions_start() - count the calling thread's instructions
+ *
+ * Context: Task context, may sleep.
+ * Return: the counter, or NULL where the processor has none to spare.
+ */
+struct perf_event *vc_bench_instructions_start(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.pinned = 1,
+		.exclude_user = 1,
+		.exclude_hv = 1,
+	};
+	struct perf_event *event;
+
+	event = perf_event_create_kernel_counter(&attr, -1, current, NULL, NULL);
+	return IS_ERR(event) ? NULL : event;
+}
+
+unsigned long long vc_bench_instructions_read(struct perf_event *event)
+{
+	u64 enabled, running;
+
+	return perf_event_read_value(event, &enabled, &running);
+}
+
+void vc_bench_instructions_stop(struct perf_event *event)
+{
+	perf_event_release_kernel(event);
 }
 
 /*

@@ -24,6 +24,7 @@
 struct dentry;
 struct file;
 struct page;
+struct perf_event;
 struct proc_dir_entry;
 struct seq_file;
 struct vm_struct;
@@ -239,6 +240,9 @@ int vc_bench_thread_wait(struct vc_bench_thread *t);
 void vc_bench_thread_end(struct vc_bench_thread *t);
 int vc_bench_flushes_start(void);
 void vc_bench_flushes_stop(unsigned long *own, unsigned long *other);
+struct perf_event *vc_bench_instructions_start(void);
+unsigned long long vc_bench_instructions_read(struct perf_event *event);
+void vc_bench_instructions_stop(struct perf_event *event);
 unsigned long long vc_bench_watch(const bool *stop);
 struct file *vc_bench_open(const char *path);
 void vc_bench_close(struct file *file);

@@ -4,6 +4,7 @@
 
 pub(super) mod bare;
 pub(super) mod info_read;
+pub(super) mod lazy_search;
 pub(super) mod lookup;
 pub(super) mod map;
 pub(super) mod producer_consumer;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `purge`: many areas are allocated, freed, and purged at once. What is asked is less how long
+//! `purge`: `lazy=` areas are allocated, freed, and purged at once. What is asked is less how long
 //! that takes than how long it keeps a CPU from everybody else: `held_max_ns`.
 
 use super::{At, Scenario, Stuff};
@@ -11,8 +11,6 @@ use crate::bench::{
     side::{Held, Side},
 };
 use kernel::prelude::*;
-
-const AREAS: usize = 50_000;
 
 pub(in crate::bench) struct Purge;
 
@@ -28,9 +26,10 @@ impl<S: Side> Scenario<S> for Purge {
     }
 
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a> {
-        let mut areas = KVVec::with_capacity(AREAS, GFP_KERNEL)?;
+        let count = at.spec.lazy as usize;
+        let mut areas = KVVec::with_capacity(count, GFP_KERNEL)?;
         Ok(move || {
-            for i in 0..AREAS {
+            for i in 0..count {
                 if i % 64 == 0 {
                     ground::resched();
                 }
@@ -42,7 +41,7 @@ impl<S: Side> Scenario<S> for Purge {
                     at.side.va_free(area);
                 }
             }
-            let all = areas.len() == AREAS;
+            let all = areas.len() == count;
             while let Some(area) = areas.pop() {
                 at.side.va_free(area);
                 if areas.len() % 64 == 0 {

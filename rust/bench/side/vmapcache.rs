@@ -142,19 +142,24 @@ impl Side for Vmapcache {
         }
     }
 
-    fn set_switches(&self, to: &Switches) -> Result<Switches> {
+    fn set_switches(&self, to: &Switches) -> Option<Switches> {
         let manager = self.allocator.manager();
         let lazy_max_pages = to.lazy_max_pages.map(|pages| {
             let before = manager.lazy_max();
             manager.set_lazy_max(pages);
             before
         });
-        Ok(Switches {
+        let before = Switches {
             free_area_cache: self.switch(Switch::FreeAreaCache, to.free_area_cache),
             magazines: self.switch(Switch::Magazines, to.magazines),
             lookup_cache: self.switch(Switch::LookupCache, to.lookup_cache),
             info_cache: self.switch(Switch::InfoCache, to.info_cache),
             lazy_max_pages,
-        })
+        };
+        if to.magazines == Some(false) {
+            // What they hold would be handed out all the same.
+            manager.purge(Purge::Drain);
+        }
+        Some(before)
     }
 }

@@ -101,6 +101,13 @@ fn what_is_wrong_is_named() {
         why("scenario=vmap sides=in-tree magazines=0"),
         Why::NoSideWithSwitches
     );
+    assert_eq!(why("scenario=vmap lazy=1"), Why::NotTaken("vmap"));
+    assert_eq!(why("scenario=purge lazy=0"), Why::Range(1, 1_000_000));
+    assert_eq!(why("scenario=lazy_search threads=2"), Why::Range(1, 1));
+    assert_eq!(
+        why("scenario=lazy_search magazines=1"),
+        Why::Needs("magazines=0")
+    );
     assert_eq!(
         why(&format!("scenario=vmap{}", " ".repeat(MAX_LINE))),
         Why::TooLong
@@ -114,6 +121,15 @@ fn what_is_wrong_is_named() {
         says("scenario=producer_consumer threads=1"),
         "threads: scenario=producer_consumer needs pairs: an even number"
     );
+}
+
+/// Ten passes of 100 operations leave three pages each, the lazy areas two.
+#[test]
+fn nothing_is_purged_in_a_search() {
+    let line = "scenario=lazy_search lazy=1000 ops=100 runs=5 lazy_max_pages=";
+    let spec = parse(format!("{line}5000").as_bytes()).expect(line);
+    assert_eq!((spec.lazy, spec.switches.magazines), (1_000, Some(false)));
+    assert_eq!(why(&format!("{line}4999")), Why::Range(5_000, u32::MAX));
 }
 
 /// One line, that a terminal can show, of any input.
@@ -146,7 +162,8 @@ fn bytes_of_any_kind() {
 
 #[test]
 fn words_of_any_kind() {
-    const KEYS: &str = "scenario sides pages align threads writers live runs ops ms seed latency \
+    const KEYS: &str =
+        "scenario sides pages align threads writers live lazy runs ops ms seed latency \
         flushes hold check free_area_cache magazines lookup_cache info_cache lazy_max_pages \
         page = scenario=";
     const VALUES: &str = "0 1 2 4 3 -1 1-4 4-1 1-1 64 4096 4294967295 4294967296 in-tree vmapcache \

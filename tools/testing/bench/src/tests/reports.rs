@@ -22,6 +22,7 @@ fn shown(line: &str, latency: Option<Latency>, flushes: Option<FlushReport>) -> 
         writer_cpu: Picos(70_000),
         latency,
         flushes,
+        instructions: Some(Picos(316_250)),
         held: None,
         check: Some("ok"),
     };
@@ -36,7 +37,7 @@ fn one_line_of_words() {
         shown("scenario=va_only pages=1-8 align=2", None, None),
         "scenario=va_only allocator=vmapcache pages=1-8 align=2 threads=1 writers=0 live=0 \
          runs_ns=1500.00,1250.00,2000.00 median_ns=1500.00 run_min_ns=1250.00 \
-         run_max_ns=2000.00 cpu_ns=1400.00 ops=300 failures=30 check=ok\n"
+         run_max_ns=2000.00 cpu_ns=1400.00 ops=300 failures=30 instructions=316.25 check=ok\n"
     );
 }
 
