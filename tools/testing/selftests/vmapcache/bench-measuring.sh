@@ -1,0 +1,115 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="measure allocators of known cost, failures and overlaps, and see them come out"
+# shellcheck disable=SC2034 # the runner reads it
+TIMEOUT=240
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+need
+bench=$ours/bench
+[ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
+
+# measure WORD...: the result, a word a line, in $TMP/ALLOCATOR
+measure() {
+	if ! echo "$*" >$bench/run; then
+		cat $bench/error
+		fail "$*"
+	fi
+	while read -r line; do
+		allocator=${line#*allocator=}
+		echo "$line" | tr ' =' '\n ' >"$TMP/${allocator%% *}"
+	done <$bench/result
+}
+
+# of ALLOCATOR KEY
+of() {
+	value "$2" "$TMP/$1"
+}
+
+# Twice the cost takes twice the time. The least of many short runs, since what else
+# this machine has to do can only add to it; and again if it spared none.
+tries=0
+while :; do
+	tries=$((tries + 1))
+	measure scenario=va_only sides=fake,fake2 runs=64 ops=40 latency=0 flushes=0 hold=0
+	once=$(of fake run_min_ns)
+	twice=$(of fake2 run_min_ns)
+	permille=$((${twice%.*} * 1000 / ${once%.*}))
+	echo "twice the cost takes $permille permille of the time (${once} ns, ${twice} ns)"
+	[ $permille -lt 1900 ] || [ $permille -gt 2100 ] || break
+	[ $tries -lt 8 ] || fail "not within 5 %"
+done
+
+# Every tenth call fails.
+measure scenario=va_only sides=fake_fail10 ops=1000 runs=5 flushes=0 hold=0
+[ "$(of fake_fail10 ops)" = 5000 ] || fail "$(of fake_fail10 ops) operations, not 5000"
+[ "$(of fake_fail10 failures)" = 500 ] || fail "$(of fake_fail10 failures) failures, not 500"
+
+# The content check sees areas that overlap, and nothing where all is well.
+for scenario in va_only vmap vmalloc; do
+	for pages in 1 4; do
+		measure scenario=$scenario pages=$pages ops=10 runs=1 flushes=0 hold=0 \
+			sides=in-tree,vmapcache,fake,fake_overlap
+		for allocator in in-tree vmapcache fake; do
+			# The fake's own memory is not what it was asked to map.
+			case $scenario-$allocator in
+				vmap-fake) expected=content ;;
+				*) expected=ok ;;
+			esac
+			check=$(of $allocator check)
+			[ "$check" = $expected ] || fail "$scenario, $allocator: check is $check"
+		done
+		check=$(of fake_overlap check)
+		[ "$check" = overlap ] || fail "$scenario: overlapping areas are called $check"
+	done
+done
+measure scenario=vmap sides=vm_map_ram ops=10 runs=1
+[ "$(of vm_map_ram check)" = ok ] || fail "vm_map_ram: check is $(of vm_map_ram check)"
+
+# Our own count of flushes is the probe's; each free is one where nothing is lazy.
+measure scenario=va_only sides=vmapcache ops=500 runs=1 lazy_max_pages=0
+[ "$(of vmapcache flushes)" = "$(of vmapcache flush_probe)" ] ||
+	fail "$(of vmapcache flushes) flushes counted, $(of vmapcache flush_probe) seen"
+[ "$(of vmapcache flushes)" -ge 500 ] || fail "$(of vmapcache flushes) flushes for 500 frees"
+
+# The in-tree allocator flushes once for each of these purges, however it is counted; somebody
+# else on this machine may flush meanwhile.
+tries=0
+while :; do
+	tries=$((tries + 1))
+	measure scenario=purge lazy=100 ops=40 runs=1 latency=0 hold=0
+	flushes="$(of in-tree flushes) $(of vmapcache flushes) $(of vmapcache flush_probe)"
+	[ "$flushes" != "40 40 40" ] || break
+	[ $tries -lt 8 ] || fail "flushes of 40 purges: $flushes"
+done
+
+# Searches among lazy areas: one look at an extent with the free-area cache, all of them without.
+for lazy in 100 2000; do
+	for cache in 1 0; do
+		measure scenario=lazy_search lazy=$lazy ops=100 free_area_cache=$cache
+		visited=$(of vmapcache visited)
+		[ "$(of vmapcache flushes)" = 0 ] || fail "purged while searching"
+		echo "$lazy lazy areas, cache $cache: $visited extents visited in 100 allocations"
+		if [ $cache = 1 ]; then
+			[ "$visited" -le 400 ] || fail "more than 4 for each with the cache"
+		else
+			[ "$visited" -ge $((lazy * 90)) ] || fail "without it no more than that"
+		fi
+	done
+done
+
+# Every scenario runs, and no allocator fails in it, but where that is the test.
+echo scenario=? 2>/dev/null >$bench/run
+sed 's/.*: //' $bench/error | tr ' ' '\n' >"$TMP/scenarios"
+[ "$(wc -l <"$TMP/scenarios")" -ge 20 ] || fail "scenarios: $(cat "$TMP/scenarios")"
+while read -r scenario; do
+	measure "scenario=$scenario" ops=5 runs=1
+	for allocator in in-tree vmapcache bare; do
+		grep -q "allocator=$allocator " $bench/result || continue
+		case $scenario in align_shift* | no_block*) continue ;; esac
+		[ "$(of $allocator failures)" = 0 ] || fail "$scenario: $allocator failed"
+	done
+done <"$TMP/scenarios"
+empty
+! grep vc_bench /proc/vmallocinfo || fail "in-tree areas are left"
