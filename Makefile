@@ -38,9 +38,12 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this fo
 demo: tool ## the main job: the A/B comparison in short, in the VM, as a table
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --modules "$(tool) demo"
 
-bench: tool ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes)
-	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
-		--memory "$(VM_MEM)" --timeout 7200 --modules "$(tool) bench $(if $(QUICK),--quick)"
+bench: tool ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes; INSTRUCTIONS=1: only adds what is counted in a second boot)
+	@$(if $(INSTRUCTIONS),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
+		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --modules \
+		"$(tool) bench $(if $(QUICK),--quick)")
+	@$(if $(QUICK),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
+		--memory "$(VM_MEM)" --instructions --modules "$(tool) bench --instructions")
 
 tool = tools/vmapcache/target/release/vmapcache
 tool:

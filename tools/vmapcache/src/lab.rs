@@ -2,11 +2,34 @@
 
 //! The laboratory in the module, through its files in debugfs.
 
-use crate::{machine::Machine, matrix::Line, progress::Bar, record::Record};
+use crate::{
+    machine::Machine,
+    matrix::{Line, SWITCHES},
+    progress::Bar,
+    record::{Record, Setting, Switches},
+};
 use std::{fmt, fs, io, path::PathBuf};
 
 pub fn folder() -> PathBuf {
     PathBuf::from("/sys/kernel/debug/vmapcache/bench")
+}
+
+/// The switches as they are when no line says otherwise.
+pub fn switches() -> Result<Switches, String> {
+    let top = folder().with_file_name("");
+    let read = |name: &str| -> Result<u64, String> {
+        let path = top.join(name);
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let number = text.trim().parse();
+        number.map_err(|_| format!("{}: {text}", path.display()))
+    };
+    let lazy = Setting::Number(read("lazy_max_pages")?);
+    let mut switches = Switches::from([("lazy_max_pages".to_string(), lazy)]);
+    for name in SWITCHES {
+        let on = read(&format!("switches/{name}"))? != 0;
+        switches.insert(name.into(), Setting::Flag(on));
+    }
+    Ok(switches)
 }
 
 /// Why there is no result.

@@ -16,6 +16,8 @@ pub struct Machine {
     pub commit: String,
     /// `kvm`, `emulation` or `metal`.
     pub virtualisation: String,
+    #[serde(default)]
+    pub kvm: bool,
 }
 
 fn field(file: &str, key: &str) -> Option<String> {
@@ -67,13 +69,15 @@ impl Machine {
             cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_mb: kilobytes / 1024,
             kernel: release.trim().to_string(),
-            // scripts/vm may know what the VM cannot see.
+            // scripts/vm says what cannot be seen from inside the VM.
             commit: std::env::var("VMAPCACHE_COMMIT")
                 .ok()
+                .filter(|commit| !commit.is_empty())
                 .or_else(commit)
                 .or_else(head)
                 .unwrap_or_default(),
             virtualisation: virtualisation().to_string(),
+            kvm: virtualisation() == "kvm",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 //! `vmapcache`: drives the laboratory in the module, and shows what the module counts.
 
+mod instructions;
 mod lab;
 mod machine;
 mod matrix;
@@ -32,6 +33,10 @@ enum Command {
         /// Each question in short, at most 3 minutes under emulation
         #[arg(long)]
         quick: bool,
+        /// Counts instructions, where the clock does that (scripts/vm --instructions), and adds
+        /// them to the data of an earlier run
+        #[arg(long, conflicts_with = "quick")]
+        instructions: bool,
         /// Where the data goes
         #[arg(long, default_value = "build/bench.json")]
         out: PathBuf,
@@ -83,11 +88,19 @@ enum Output {
     Json,
 }
 
-fn bench(extent: Extent, out: Option<PathBuf>, options: &module::Options) -> Result<bool, String> {
-    let _module = module::Loaded::take(options)?;
+fn bench(
+    extent: Extent,
+    out: Option<PathBuf>,
+    mut options: module::Options,
+) -> Result<bool, String> {
+    if extent == Extent::Whole {
+        // A million areas of a page each, with their guard pages, and room to search.
+        options.arena_mb.get_or_insert(16_384);
+    }
+    let _module = module::Loaded::take(&options)?;
     let machine = machine::Machine::here();
     println!("{machine}");
-    let (records, trouble) = lab::measure(&matrix::lines(extent), &machine)?;
+    let (records, trouble) = lab::measure(&matrix::lines(extent, &lab::switches()?), &machine)?;
     if let Some(out) = out {
         record::save(&out, &records)?;
         eprintln!("data in {}", out.display());
@@ -101,11 +114,19 @@ fn bench(extent: Extent, out: Option<PathBuf>, options: &module::Options) -> Res
 
 fn run(command: Command) -> Result<bool, String> {
     match command {
-        Command::Bench { quick, out, module } => {
+        Command::Bench {
+            instructions: true,
+            out,
+            module,
+            ..
+        } => instructions::count(&out, &module),
+        Command::Bench {
+            quick, out, module, ..
+        } => {
             let extent = if quick { Extent::Quick } else { Extent::Whole };
-            bench(extent, Some(out), &module)
+            bench(extent, Some(out), module)
         }
-        Command::Demo { module } => bench(Extent::Demo, None, &module),
+        Command::Demo { module } => bench(Extent::Demo, None, module),
         Command::Run { words, module } => {
             let _module = module::Loaded::take(&module)?;
             let result = lab::run(&words.join(" ")).map_err(|e| e.to_string())?;

@@ -10,12 +10,14 @@ pub enum Extent {
     Demo,
     Quick,
     Whole,
+    /// Where the clock counts instructions: short runs, one thread.
+    Instructions,
 }
 
 /// One line for bench/run.
 pub struct Line {
     pub words: String,
-    /// What the words say about switches.
+    /// All switches while it is measured.
     pub switches: Switches,
     /// Its share of the time.
     pub weight: usize,
@@ -24,11 +26,8 @@ pub struct Line {
 /// The switches of vmapcache, by the names of bench/run.
 pub const SWITCHES: [&str; 4] = ["free_area_cache", "magazines", "lookup_cache", "info_cache"];
 
-fn line(words: &str, ms: u32) -> Line {
-    let mut switches: Switches = SWITCHES
-        .iter()
-        .map(|name| (name.to_string(), Setting::Flag(true)))
-        .collect();
+fn line(words: &str, ms: u32, module: &Switches) -> Line {
+    let mut switches = module.clone();
     for (key, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
         if SWITCHES.contains(&key) {
             switches.insert(key.into(), Setting::Flag(value == "1"));
@@ -39,7 +38,7 @@ fn line(words: &str, ms: u32) -> Line {
     }
     let sides = match words.split_once("sides=") {
         Some((_, rest)) => 1 + rest.split(' ').next().map_or(0, |s| s.matches(',').count()),
-        None if words.contains("=bare_") => 1,
+        None if words.contains("=bare_") || words.contains("=lazy_search") => 1,
         None => 2,
     };
     // Areas that live beforehand have to be made and freed.
@@ -51,14 +50,39 @@ fn line(words: &str, ms: u32) -> Line {
     }
 }
 
-/// All lines, in the order of the questions.
-pub fn lines(extent: Extent) -> Vec<Line> {
+/// The settings of the matrix whose instructions are counted.
+fn counted() -> Vec<String> {
+    let mut words = Vec::new();
+    for pages in [1, 4, 64] {
+        words.push(format!("scenario=va_only pages={pages}"));
+        words.push(format!(
+            "scenario=vmap pages={pages} sides=in-tree,vmapcache,vm_map_ram"
+        ));
+        words.push(format!("scenario=vmalloc pages={pages}"));
+        words.push(format!("scenario=bare_map pages={pages}"));
+        words.push(format!("scenario=bare_page pages={pages}"));
+    }
+    for scenario in ["lookup_start", "lookup_inside", "lookup_miss"] {
+        words.push(format!("scenario={scenario} live=100000 writers=0"));
+    }
+    words.push("scenario=va_only pages=1 sides=vmapcache magazines=0".into());
+    words
+}
+
+/// All lines, in the order of the questions. `module` has the switches as they are where a line
+/// says nothing of them.
+pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
+    if extent == Extent::Instructions {
+        // The least of many short runs: what an interrupt adds is in some of them only.
+        let passes = "runs=64 latency=0 flushes=0 hold=0 check=0";
+        let words = counted().into_iter().map(|w| format!("{w} {passes}"));
+        return words.map(|words| line(&words, 1, module)).collect();
+    }
     let demo = extent == Extent::Demo;
     let whole = extent == Extent::Whole;
     let ms = match extent {
-        Extent::Demo => 60,
-        Extent::Quick => 60,
         Extent::Whole => 150,
+        _ => 60,
     };
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut words: Vec<String> = Vec::new();
@@ -92,7 +116,7 @@ pub fn lines(extent: Extent) -> Vec<Line> {
     if demo {
         add("scenario=lookup_start".into());
         add("scenario=lookup_miss".into());
-        return words.iter().map(|words| line(words, ms)).collect();
+        return words.iter().map(|words| line(words, ms, module)).collect();
     }
     add("scenario=va_only pages=1-256 align=1-256".into());
     add("scenario=producer_consumer".into());
@@ -124,7 +148,8 @@ pub fn lines(extent: Extent) -> Vec<Line> {
     let live: &[u32] = if whole { &[1_000, 100_000] } else { &[100_000] };
     for live in live {
         for scenario in ["lookup_start", "lookup_inside", "lookup_miss"] {
-            for writers in if whole { &[0, 1][..] } else { &[1][..] } {
+            let both = whole || scenario == "lookup_start";
+            for writers in if both { &[0, 1][..] } else { &[0][..] } {
                 add(format!("scenario={scenario} live={live} writers={writers}"));
             }
         }
@@ -133,13 +158,26 @@ pub fn lines(extent: Extent) -> Vec<Line> {
     // Readers beside writers. A read takes as long as many runs of the others.
     let live: &[u32] = if whole { &[1_000, 10_000] } else { &[1_000] };
     for live in live {
-        add(format!(
-            "scenario=info_read live={live} writers=1 latency=0 flushes=0 hold=0"
-        ));
+        add(format!("scenario=info_read live={live} writers=1"));
     }
 
     // Purging.
-    add("scenario=purge runs=3 latency=0".into());
+    add("scenario=purge ops=1".into());
+
+    // What the free-area cache cures. The slowest of these takes milliseconds for an allocation.
+    let lazy: &[u32] = if whole {
+        &[100, 1_000, 10_000, 100_000]
+    } else {
+        &[100, 1_000, 10_000]
+    };
+    for lazy in lazy {
+        for cache in [1, 0] {
+            add(format!(
+                "scenario=lazy_search lazy={lazy} ops=200 magazines=0 lazy_max_pages=1000000 \
+                 free_area_cache={cache} hold=0"
+            ));
+        }
+    }
 
     // Ablation: each idea off, where it should matter; what it is compared with stands above.
     for off in ["free_area_cache", "magazines"] {
@@ -149,7 +187,7 @@ pub fn lines(extent: Extent) -> Vec<Line> {
         ));
     }
     add("scenario=va_only pages=1 sides=vmapcache magazines=0 free_area_cache=0".into());
-    add("scenario=lookup_inside live=100000 writers=1 sides=vmapcache lookup_cache=0".into());
+    add("scenario=lookup_inside live=100000 writers=0 sides=vmapcache lookup_cache=0".into());
     let lazy: &[u32] = if whole {
         &[0, 64, 1024, 4096, 65_536]
     } else {
@@ -182,11 +220,9 @@ pub fn lines(extent: Extent) -> Vec<Line> {
     ] {
         // Filling the address space takes longer than measuring in it.
         match test {
-            "full_fit_alloc_test" if !whole => {
-                add(format!("scenario={test} ops=4000 latency=0 hold=0"))
-            }
+            "full_fit_alloc_test" if !whole => add(format!("scenario={test} ops=4000")),
             _ => add(format!("scenario={test}")),
         }
     }
-    words.iter().map(|words| line(words, ms)).collect()
+    words.iter().map(|words| line(words, ms, module)).collect()
 }

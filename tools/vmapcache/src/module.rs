@@ -10,9 +10,9 @@ pub struct Options {
     /// The module to be loaded, if it is not (default: $VMAPCACHE_KO)
     #[arg(long)]
     module: Option<PathBuf>,
-    /// Size of its arena, in MiB (default: the module's own)
+    /// Size of its arena, in MiB (default: for the whole matrix 16384, else the module's own)
     #[arg(long)]
-    arena_mb: Option<u64>,
+    pub arena_mb: Option<u64>,
 }
 
 /// The module is loaded; if that was done here, it goes again when this is dropped.

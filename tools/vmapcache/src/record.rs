@@ -31,6 +31,9 @@ pub struct Record {
     pub align_min: u32,
     pub writers: u32,
     pub live: u32,
+    /// Areas freed and not yet purged.
+    #[serde(default)]
+    pub lazy: u32,
     pub switches: Switches,
     pub runs_ns: Vec<f64>,
     pub median_ns: f64,
@@ -56,6 +59,11 @@ pub struct Record {
     pub writer_ops: Option<u64>,
     pub writer_cpu_ns: Option<f64>,
     pub check: Option<String>,
+    /// Instructions of an operation: see `instruction_source`.
+    pub instructions: Option<f64>,
+    /// `perf`: the processor's own counter, in a pass of its own. `icount`: the emulator, in
+    /// another boot, with one CPU.
+    pub instruction_source: Option<String>,
     #[serde(flatten)]
     pub machine: Machine,
 }
@@ -112,6 +120,7 @@ impl Record {
             align_min,
             writers: need!("writers"),
             live: need!("live"),
+            lazy: may!("lazy").unwrap_or(0),
             runs_ns: runs.collect::<Result<_, _>>()?,
             median_ns: need!("median_ns"),
             run_min_ns: need!("run_min_ns"),
@@ -134,16 +143,19 @@ impl Record {
             writer_ops: may!("writer_ops"),
             writer_cpu_ns: may!("writer_cpu_ns"),
             check: words.get("check").map(|s| s.to_string()),
+            instructions: may!("instructions"),
+            instruction_source: words.get("instructions").map(|_| "perf".to_string()),
             machine: machine.clone(),
         })
     }
 
-    /// Whether all switches were as the module has them by itself.
-    pub fn plain(&self) -> bool {
-        let plain = |(key, setting): (&String, &Setting)| {
-            key == "lazy_max_pages" || *setting == Setting::Flag(true)
-        };
-        self.switches.iter().all(plain)
+    /// Whether `other` is of the same work in the same setting, whoever does it.
+    pub fn same(&self, other: &Record) -> bool {
+        let shape = |r: &Record| (r.pages_min, r.pages, r.align_min, r.align);
+        let around = |r: &Record| (r.threads, r.writers, r.live, r.lazy);
+        self.scenario == other.scenario
+            && shape(self) == shape(other)
+            && around(self) == around(other)
     }
 }
 

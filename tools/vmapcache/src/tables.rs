@@ -4,7 +4,7 @@
 
 use crate::{
     matrix::Extent,
-    record::{Record, Setting},
+    record::{Record, Setting, Switches},
 };
 
 /// Columns, the first to the left, the others to the right.
@@ -127,35 +127,33 @@ fn setting(record: &Record) -> String {
     text
 }
 
-fn same(a: &Record, b: &Record) -> bool {
-    a.scenario == b.scenario
-        && (a.pages_min, a.pages, a.align_min, a.align)
-            == (b.pages_min, b.pages, b.align_min, b.align)
-        && (a.threads, a.writers, a.live) == (b.threads, b.writers, b.live)
-}
-
 /// The results that compare both allocators as they are: in-tree and ours.
 fn pairs(records: &[Record]) -> Vec<(&Record, &Record)> {
-    let plain = |r: &&Record| r.allocator == "vmapcache" && r.plain();
-    let by_default = |r: &&Record| !r.switches.contains_key("lazy_max_pages");
+    let own = own_switches(records);
     let partner = |ours| {
         let in_tree = records
             .iter()
-            .find(|r| r.allocator == "in-tree" && same(r, ours));
+            .find(|r| r.allocator == "in-tree" && r.same(ours));
         in_tree.map(|theirs| (theirs, ours))
     };
     records
         .iter()
-        .filter(plain)
-        .filter(by_default)
+        .filter(|r| r.allocator == "vmapcache" && Some(&r.switches) == own)
         .filter_map(partner)
         .collect()
+}
+
+/// The switches as the module has them by itself: those of the first result, since the matrix
+/// begins with the fast path.
+fn own_switches(records: &[Record]) -> Option<&Switches> {
+    let mut ours = records.iter().filter(|r| r.allocator == "vmapcache");
+    ours.next().map(|r| &r.switches)
 }
 
 fn side<'a>(records: &'a [Record], allocator: &str, like: &Record) -> Option<&'a Record> {
     records
         .iter()
-        .find(|r| r.allocator == allocator && same(r, like))
+        .find(|r| r.allocator == allocator && r.same(like))
 }
 
 /// The bare work at as many pages.
@@ -244,7 +242,7 @@ fn scaling(pairs: &[(&Record, &Record)]) {
             };
             let side = |(a, b): &(&Record, &Record)| {
                 let side = if r.allocator == "in-tree" { *a } else { *b };
-                same(side, &like).then_some(side.median_ns)
+                side.same(&like).then_some(side.median_ns)
             };
             pairs.iter().find_map(side)
         };
@@ -253,13 +251,10 @@ fn scaling(pairs: &[(&Record, &Record)]) {
         };
         let several = pairs.iter().any(|(c, _)| {
             c.threads > 1
-                && same(
-                    &Record {
-                        threads: a.threads,
-                        ..(*c).clone()
-                    },
-                    a,
-                )
+                && a.same(&Record {
+                    threads: a.threads,
+                    ..(*c).clone()
+                })
         });
         if several {
             table.row(vec![
@@ -291,7 +286,7 @@ fn growth(pairs: &[(&Record, &Record)]) {
             live: 0,
             ..(*a).clone()
         };
-        if let Some((base_a, base_b)) = pairs.iter().find(|(c, _)| same(c, &none)) {
+        if let Some((base_a, base_b)) = pairs.iter().find(|(c, _)| c.same(&none)) {
             table.row(vec![
                 setting(a),
                 median(a),
@@ -354,17 +349,24 @@ fn ablation(records: &[Record]) {
         "What is each idea worth? (vmapcache, one switched off)",
         &heads,
     );
-    let ours = || records.iter().filter(|r| r.allocator == "vmapcache");
-    for r in ours().filter(|r| !r.plain() || r.switches.contains_key("lazy_max_pages")) {
-        let whole =
-            ours().find(|w| w.plain() && !w.switches.contains_key("lazy_max_pages") && same(w, r));
-        let off: Vec<String> = r
+    let Some(own) = own_switches(records) else {
+        return;
+    };
+    let ours = || {
+        let ours = records.iter().filter(|r| r.allocator == "vmapcache");
+        ours.filter(|r| r.scenario != "lazy_search")
+    };
+    for r in ours().filter(|r| r.switches != *own) {
+        let whole = ours().find(|w| w.switches == *own && w.same(r));
+        let changed = r
             .switches
             .iter()
-            .filter_map(|(name, setting)| match setting {
-                Setting::Flag(true) => None,
-                Setting::Flag(false) => Some(name.clone()),
-                Setting::Number(n) => Some(format!("{name}={n}")),
+            .filter(|(name, setting)| own.get(*name) != Some(*setting));
+        let off: Vec<String> = changed
+            .map(|(name, setting)| match setting {
+                Setting::Flag(false) => name.clone(),
+                Setting::Flag(true) => format!("{name}=1"),
+                Setting::Number(n) => format!("{name}={n}"),
             })
             .collect();
         table.row(vec![
@@ -379,6 +381,89 @@ fn ablation(records: &[Record]) {
         ]);
     }
     table.print("locks: those that other CPUs take as well; visited: extents looked at in a search for free space");
+}
+
+/// Searches among areas that were freed and not yet purged.
+fn cure(records: &[Record]) {
+    let heads = [
+        "lazy areas",
+        "visited with",
+        "without",
+        "ns with",
+        "without",
+        "costs",
+    ];
+    let mut table = Table::new(
+        "What does the free-area cache cure? (extents visited for one allocation)",
+        &heads,
+    );
+    let searches = |on| {
+        let by = move |r: &&Record| r.switches.get("free_area_cache") == Some(&Setting::Flag(on));
+        let all = records.iter().filter(|r| r.scenario == "lazy_search");
+        all.filter(by)
+    };
+    for with in searches(true) {
+        let Some(without) = searches(false).find(|r| r.same(with)) else {
+            continue;
+        };
+        let visited = |r: &Record| share(r.visited, r.flush_ops, 1.0);
+        table.row(vec![
+            with.lazy.to_string(),
+            visited(with),
+            visited(without),
+            median(with),
+            median(without),
+            ratio(without.median_ns, with.median_ns),
+        ]);
+    }
+    table.print("areas freed and not yet purged, a hole that is too small behind each; magazines off, or nothing would be searched");
+}
+
+/// Instructions of an operation, where something counted them.
+pub fn instructions(records: &[Record]) {
+    let heads = [
+        "scenario",
+        "in-tree",
+        "vmapcache",
+        "ratio",
+        "vm_map_ram",
+        "bare",
+    ];
+    let mut table = Table::new("How many instructions does an operation take?", &heads);
+    let own = own_switches(records);
+    let all = || records.iter().filter(|r| r.instructions.is_some());
+    let off = |r: &Record| r.allocator == "vmapcache" && Some(&r.switches) != own;
+    let mut told: Vec<&Record> = Vec::new();
+    for r in all() {
+        if off(r) || told.iter().any(|t| t.same(r)) {
+            continue;
+        }
+        told.push(r);
+        let of = |name| all().find(|o| o.allocator == name && !off(o) && o.same(r));
+        let count = |name| of(name).and_then(|o| o.instructions);
+        let (theirs, ours) = (count("in-tree"), count("vmapcache"));
+        table.row(vec![
+            setting(r),
+            may(theirs),
+            may(ours),
+            theirs.zip(ours).map_or("-".into(), |(a, b)| ratio(a, b)),
+            may(count("vm_map_ram")),
+            may(count("bare")),
+        ]);
+    }
+    for r in all().filter(|r| off(r)) {
+        let mut text = setting(r);
+        let changed = r.switches.iter();
+        for (name, _) in changed.filter(|(name, s)| own.and_then(|o| o.get(*name)) != Some(*s)) {
+            text += &format!(", without {name}");
+        }
+        table.row(vec![text, "-".into(), may(r.instructions)]);
+    }
+    let source = all().find_map(|r| r.instruction_source.as_deref());
+    table.print(match source {
+        Some("icount") => "counted by the emulator, in a boot of its own with one CPU: the least of many short runs",
+        _ => "counted by the processor",
+    });
 }
 
 fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
@@ -471,10 +556,12 @@ fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
     );
     readers(pairs);
     ablation(records);
+    cure(records);
     limit(records, pairs);
     compare(
         "The tests of lib/test_vmalloc.c",
-        "align_shift fails for large alignments by intention",
+        "align_shift fails, by intention, for alignments that are larger than the space: the arena is the smaller one",
         &pick(&test),
     );
+    instructions(records);
 }
