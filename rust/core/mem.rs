@@ -84,7 +84,7 @@ mod imp {
 
 #[cfg(not(MODULE))]
 mod imp {
-    use super::{Mode, NoMemory};
+    use super::{super::sync::assert_may_allocate, Mode, NoMemory};
     use std::cell::Cell;
 
     std::thread_local! {
@@ -101,7 +101,8 @@ mod imp {
         FAIL_NTH.with(|f| f.get())
     }
 
-    fn charge() -> Result<(), NoMemory> {
+    fn charge(mode: Mode) -> Result<(), NoMemory> {
+        assert_may_allocate(mode);
         FAIL_NTH.with(|f| {
             let n = f.get();
             f.set(n.saturating_sub(1));
@@ -117,17 +118,17 @@ mod imp {
     pub type Box<T> = std::boxed::Box<T>;
 
     /// Moves `value` to the heap.
-    pub fn boxed<T>(value: T, _mode: Mode) -> Result<Box<T>, NoMemory> {
-        charge()?;
+    pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
+        charge(mode)?;
         Ok(Box::new(value))
     }
 
     /// An array on the heap.
     pub fn boxed_array<T, const N: usize>(
-        _mode: Mode,
+        mode: Mode,
         init: impl FnMut(usize) -> T,
     ) -> Result<Box<[T; N]>, NoMemory> {
-        charge()?;
+        charge(mode)?;
         Ok(Box::new(std::array::from_fn(init)))
     }
 
@@ -142,10 +143,10 @@ mod imp {
         /// [`NoMemory`], of the table or of `init`.
         pub fn try_new(
             len: usize,
-            _mode: Mode,
+            mode: Mode,
             init: impl FnMut(usize) -> Result<T, NoMemory>,
         ) -> Result<Self, NoMemory> {
-            charge()?;
+            charge(mode)?;
             (0..len).map(init).collect::<Result<Vec<_>, _>>().map(Self)
         }
     }

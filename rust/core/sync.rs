@@ -143,11 +143,74 @@ mod imp {
 
     pub use base::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+    #[cfg(loom)]
+    loom::thread_local! {
+        static HELD: std::cell::Cell<(u32, u32)> = std::cell::Cell::new((0, 0));
+    }
+    #[cfg(not(loom))]
+    std::thread_local! {
+        static HELD: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((0, 0)) };
+    }
+
+    /// Spinlocks and per-CPU values that this thread holds.
+    fn held() -> (u32, u32) {
+        HELD.with(|held| held.get())
+    }
+
+    /// Panics where the kernel could not sleep. Here and below, it is invariant 3 of the manager that
+    /// is checked.
+    #[track_caller]
+    pub fn assert_may_sleep() {
+        assert_eq!(held(), (0, 0), "sleeps with a spinlock or a CPU held");
+    }
+
+    /// Panics where the kernel must not be asked for memory.
+    #[track_caller]
+    pub fn assert_may_allocate(mode: mem::Mode) {
+        assert_eq!(held().0, 0, "allocates with a spinlock held");
+        if mode == mem::Mode::Sleep {
+            assert_may_sleep();
+        }
+    }
+
+    /// Counts one spinlock or one per-CPU value until dropped.
+    struct Held(u32, u32);
+
+    impl Held {
+        #[track_caller]
+        fn new(locks: u32, cpus: u32) -> Self {
+            let (l, c) = held();
+            assert_eq!(l, 0, "two spinlocks, or a CPU after a spinlock");
+            HELD.with(|held| held.set((l + locks, c + cpus)));
+            Self(locks, cpus)
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let (l, c) = held();
+            HELD.with(|held| held.set((l - self.0, c - self.1)));
+        }
+    }
+
     /// A lock around a value; the kernel's is a spinlock.
     pub struct Lock<T>(base::Mutex<T>);
 
     /// Holds a [`Lock`].
-    pub type LockGuard<'a, T> = base::MutexGuard<'a, T>;
+    pub struct LockGuard<'a, T>(base::MutexGuard<'a, T>, #[allow(dead_code)] Held);
+
+    impl<T> std::ops::Deref for LockGuard<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    impl<T> std::ops::DerefMut for LockGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.0
+        }
+    }
 
     impl<T> Lock<T> {
         /// Makes a lock around `value`.
@@ -156,13 +219,17 @@ mod imp {
         }
 
         /// Waits for the lock.
+        #[track_caller]
         pub fn lock(&self) -> LockGuard<'_, T> {
-            self.0.lock().unwrap()
+            let held = Held::new(1, 0);
+            LockGuard(self.0.lock().unwrap(), held)
         }
 
         /// Takes the lock if it is free.
+        #[track_caller]
         pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
-            self.0.try_lock().ok()
+            let held = Held::new(1, 0);
+            Some(LockGuard(self.0.try_lock().ok()?, held))
         }
     }
 
@@ -179,7 +246,9 @@ mod imp {
         }
 
         /// Waits for the mutex.
+        #[track_caller]
         pub fn lock(&self) -> MutexGuard<'_, T> {
+            assert_may_sleep();
             self.0.lock().unwrap()
         }
 
@@ -257,11 +326,13 @@ mod imp {
         pub fn with<R>(&self, f: impl FnOnce(u32, &mut T) -> R) -> Option<R> {
             let cpu = CPU.with(|c| c.get());
             let mut slot = self.0.get(cpu as usize)?.try_lock().ok()?;
+            let _held = Held::new(0, 1);
             Some(f(cpu, &mut slot))
         }
 
         /// Runs `f` on every CPU's value in turn. May sleep.
         pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
+            assert_may_sleep();
             for (cpu, slot) in self.0.iter().enumerate() {
                 f(cpu as u32, &mut slot.lock().unwrap());
             }

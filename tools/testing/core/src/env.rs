@@ -6,7 +6,7 @@
 //! until a flush that began after that moment has completed; only then is the page clean. To map a
 //! page that is not clean is what must never happen (invariants 1 and 2 of the manager).
 
-use crate::va::Env;
+use crate::va::{sync::assert_may_sleep, Env};
 use std::{
     cell::Cell,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -89,6 +89,7 @@ impl TestEnv {
 impl Env for TestEnv {
     fn flush(&self, start: u32, end: u32) {
         assert!(!ATOMIC.with(|a| a.get()), "a flush where nothing may sleep");
+        assert_may_sleep();
         let began = self.clock.fetch_add(1, SeqCst);
         std::thread::yield_now();
         for page in self.range(start, end - start) {
@@ -113,6 +114,7 @@ impl Env for TestEnv {
             !ATOMIC.with(|a| a.get()),
             "a point to sleep where nothing may"
         );
+        assert_may_sleep();
     }
 
     fn may_sleep(&self) -> bool {

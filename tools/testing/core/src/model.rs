@@ -28,6 +28,20 @@ struct Life {
     pins: Vec<Pin>,
     /// Freed, but still pinned.
     ticket: Option<Ticket>,
+    /// A pin that it had, as a word.
+    pinned: Option<u64>,
+}
+
+/// Mistakes of a caller, as they must be counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Mistakes {
+    double: u64,
+    inner: u64,
+    foreign: u64,
+    unpins: u64,
+    /// No mistakes, but counted the same way.
+    pinned: u64,
+    deferred: u64,
 }
 
 /// An area that was allocated and not published.
@@ -45,6 +59,9 @@ pub struct Model {
     /// Areas whose free was deferred, start to pages: their PTEs are not clear.
     deferred: BTreeMap<u32, u32>,
     next_payload: usize,
+    /// Pins of lives that are over.
+    stale: Vec<u64>,
+    counted: Mistakes,
     /// The info cache is on.
     info_cache: bool,
     /// Let allocations of memory fail now and then.
@@ -75,6 +92,8 @@ impl Model {
             held: Vec::new(),
             deferred: BTreeMap::new(),
             next_payload: 1,
+            stale: Vec::new(),
+            counted: Mistakes::default(),
             info_cache: true,
             inject,
         }
@@ -272,6 +291,7 @@ impl Model {
             caller,
             pins: Vec::new(),
             ticket: None,
+            pinned: None,
         };
         let start = area.start;
         self.manager.publish(area, payload, kind);
@@ -332,11 +352,20 @@ impl Model {
             set_atomic(false);
             fail_nth(0);
         }
-        let again = self.manager.begin_free(start);
+        let again = self.manager.begin_free(start).map(|_| ());
         assert!(
             matches!(again, Err(FreeError::DoubleFree | FreeError::NoArea)),
             "{again:?}"
         );
+        self.count(again.unwrap_err());
+    }
+
+    fn count(&mut self, error: FreeError) {
+        *match error {
+            FreeError::DoubleFree => &mut self.counted.double,
+            FreeError::Inner => &mut self.counted.inner,
+            FreeError::Foreign | FreeError::NoArea => &mut self.counted.foreign,
+        } += 1;
     }
 
     fn free_at(&mut self, start: u32, defer: bool) {
@@ -348,6 +377,7 @@ impl Model {
             }
             Ok(Freed::Deferred(ticket)) => {
                 assert!(pinned && !self.manager.is_gone(ticket));
+                self.counted.pinned += 1;
                 self.lives.get_mut(&start).unwrap().ticket = Some(ticket);
             }
             Err(e) => panic!("area {start} cannot be freed: {e:?}"),
@@ -356,11 +386,18 @@ impl Model {
 
     fn finish_free(&mut self, start: u32, dying: Dying, defer: bool) {
         let life = self.lives.remove(&start).unwrap();
+        if let Some(pin) = life.pinned {
+            if self.stale.len() == 16 {
+                self.stale.remove(0);
+            }
+            self.stale.push(pin);
+        }
         assert_eq!(
             (dying.start, dying.pages, dying.payload, dying.kind),
             (start, life.pages, life.payload, life.kind)
         );
         if defer {
+            self.counted.deferred += 1;
             self.deferred.insert(start, life.pages);
             self.manager.defer_free(dying);
             assert!(self.manager.env().deferred_kicked.load(SeqCst));
@@ -383,6 +420,7 @@ impl Model {
             None => None,
         };
         let error = self.manager.begin_free(page).unwrap_err();
+        self.count(error);
         match expected {
             Some(expected) => assert_eq!(error, expected),
             None => assert!(matches!(error, FreeError::NoArea | FreeError::DoubleFree)),
@@ -431,13 +469,19 @@ impl Model {
                 let seen = seen.unwrap();
                 assert_eq!((found.start, found.pages), (seen.start, seen.pages));
                 self.same(start, &self.lives[&start], &seen);
-                self.lives.get_mut(&start).unwrap().pins.push(pin);
+                let raw = pin.into_raw();
+                let life = self.lives.get_mut(&start).unwrap();
+                life.pinned = Some(raw);
+                life.pins.push(Pin::from_raw(raw));
             }
             (start, pinned) => panic!("page {page}: {start:?} but {pinned:?}"),
         }
     }
 
     fn unpin(&mut self, choice: &mut impl Choice) {
+        if choice.percent(20) {
+            self.unpin_stale(choice);
+        }
         let page = choice.below(self.manager.pages());
         let mut lives = self.lives.range_mut(page..);
         let Some((&start, life)) = lives.find(|(_, life)| !life.pins.is_empty()) else {
@@ -447,6 +491,15 @@ impl Model {
         let pin = life.pins.swap_remove(i);
         let defer = choice.percent(20);
         self.unpin_one(start, pin, defer);
+    }
+
+    /// Without effect, whatever the descriptor is used for now.
+    fn unpin_stale(&mut self, choice: &mut impl Choice) {
+        let i = choice.below(self.stale.len() as u32) as usize;
+        if let Some(&raw) = self.stale.get(i) {
+            assert!(self.manager.unpin(Pin::from_raw(raw)).is_err());
+            self.counted.unpins += 1;
+        }
     }
 
     fn unpin_one(&mut self, start: u32, pin: Pin, defer: bool) {
@@ -465,6 +518,7 @@ impl Model {
         if last {
             // Given back already: without effect.
             assert!(self.manager.unpin(Pin::from_raw(raw)).is_err());
+            self.counted.unpins += 1;
         }
     }
 
@@ -557,6 +611,16 @@ impl Model {
         assert_eq!(sum, u64::from(self.manager.pages()), "{stats:?}");
         let areas = self.taken().count() as u64;
         assert_eq!(stats.allocs - stats.frees, areas);
+
+        let counted = Mistakes {
+            double: stats.double_frees,
+            inner: stats.inner_frees,
+            foreign: stats.foreign_frees,
+            unpins: stats.bad_unpins,
+            pinned: stats.pinned_frees,
+            deferred: stats.deferred,
+        };
+        assert_eq!(counted, self.counted);
 
         let (info, _) = self.manager.info();
         let (again, cached) = self.manager.info();

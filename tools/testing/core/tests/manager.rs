@@ -9,8 +9,10 @@ use core_tests::{
     env::TestEnv,
     model::Model,
     va::{
+        area::Kind,
         mem::{fail_nth, NoMemory},
-        Config, Manager,
+        sync::run_on_cpu,
+        Config, Context, Freed, Manager, Purge, Request,
     },
 };
 use proptest::prelude::*;
@@ -60,6 +62,83 @@ fn no_memory_at_the_start() {
         assert_eq!(made, Some(NoMemory));
     }
     assert!(nth > 20, "only {nth}");
+}
+
+fn alloc(manager: &Manager<TestEnv>, pages: u32) -> u32 {
+    let request = Request {
+        pages,
+        align: 1,
+        context: Context::MaySleep,
+        caller: 1,
+    };
+    let area = manager.alloc(&request).unwrap();
+    let start = area.start;
+    manager.publish(area, 0, Kind::VaOnly);
+    start
+}
+
+fn free(manager: &Manager<TestEnv>, start: u32) {
+    match manager.begin_free(start).unwrap() {
+        Freed::Now(dying) => manager.finish_free(dying),
+        Freed::Deferred(_) => panic!("nobody has pinned it"),
+    }
+}
+
+fn two_cpus(lazy_max_pages: u32) -> Manager<TestEnv> {
+    let config = Config {
+        pages: 1 << 16,
+        cpus: 2,
+        shards: 2,
+        lazy_max_pages,
+        flush_ceiling: 33,
+    };
+    Manager::new(config, TestEnv::new(config.pages)).unwrap()
+}
+
+/// What was purged does not count against the limit any more: nobody has to help.
+#[test]
+fn the_limit_is_of_what_is_lazy() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    for _ in 0..20 {
+        let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
+        areas.iter().for_each(|&start| free(&manager, start));
+        assert_eq!(manager.stats().steps, 0);
+        manager.purge(Purge::Full);
+    }
+    // Beyond twice the limit, who frees has to.
+    let areas: Vec<u32> = (0..2_500).map(|_| alloc(&manager, 9)).collect();
+    areas.iter().for_each(|&start| free(&manager, start));
+    assert!(manager.stats().steps > 0);
+}
+
+/// What a CPU had that no longer runs, others get.
+#[test]
+fn stock_of_a_cpu_that_went() {
+    let manager = two_cpus(8_000);
+    run_on_cpu(1);
+    let areas: Vec<u32> = (0..40).map(|_| alloc(&manager, 1)).collect();
+    areas.iter().for_each(|&start| free(&manager, start));
+    run_on_cpu(0);
+    manager.purge(Purge::Background);
+    assert_eq!(manager.stats().lazy_gross, 80, "CPU 1 keeps it");
+    manager.drain_cpu(1);
+    manager.purge(Purge::Background);
+    assert_eq!(manager.stats().lazy_gross, 0);
+
+    run_on_cpu(1);
+    alloc(&manager, 1);
+    run_on_cpu(0);
+    manager.drain_cpu(1);
+    let searches = manager.stats().searches;
+    for _ in 0..30 {
+        alloc(&manager, 1);
+    }
+    assert_eq!(
+        manager.stats().searches,
+        searches,
+        "made anew, not taken over"
+    );
 }
 
 proptest! {
