@@ -11,7 +11,9 @@ VM_CPUS = 2
 VM_MEM = 2G
 VM_TIMEOUT = 900
 
-export KERNEL_SERIES VM_CPUS VM_MEM
+FUZZ_SECONDS = 60
+
+export KERNEL_SERIES VM_CPUS VM_MEM FUZZ_SECONDS
 export VM_COMMAND := $(value CMD)
 
 # A KDIR of one's own, the running kernel's where Rust modules can be built for it,
@@ -58,7 +60,7 @@ rust-analyzer: ## rust-project.json for editors
 check: ## the tests that need no debug kernel, from a bare machine: check-core, check-stock
 	@scripts/check core stock
 
-check-core: ## what needs no VM: formatting, lints, host tests, object code, the scripts
+check-core: ## what needs no VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
 
 check-stock: ## the kselftests on the stock kernel in the VM (KERNEL_SERIES=7.2 for another series)
@@ -75,6 +77,11 @@ torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 S
 		"LIMIT=$$(($(MINUTES) * 60 + 300)) MINUTES=$(MINUTES) SEED=$(SEED) \
 		tools/testing/selftests/vmapcache/run torture"
 
+SECONDS = 3600
+TARGET = all
+fuzz: ## libFuzzer on the core, its planner and all input parsing, SECONDS= each (TARGET=all)
+	@scripts/sandbox tools/testing/core/fuzz.sh $(TARGET) $(SECONDS)
+
 clean: ## removes what was built here (the cache stays)
 	@rm -rf build
 	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
@@ -84,4 +91,4 @@ clean: ## removes what was built here (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug torture clean help
+.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug torture fuzz clean help

@@ -10,7 +10,7 @@ use crate::{
     api::{Allocator, Switch},
     directory::Directory,
     info::{self, Readers},
-    symbols,
+    number, symbols,
     va::Purge,
 };
 use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceReader};
@@ -122,12 +122,11 @@ fn text(s: &'static CStr) -> &'static str {
 
 /// A number, alone on a line.
 fn number(reader: &mut UserSliceReader) -> Result<u32> {
-    let mut buf = [0u8; 16];
+    let mut buf = [0u8; number::MAX];
     let len = reader.len();
     let buf = buf.get_mut(..len).ok_or(EINVAL)?;
     reader.read_slice(buf)?;
-    let line = core::str::from_utf8(buf).map_err(|_| EINVAL)?;
-    line.trim().parse().map_err(|_| EINVAL)
+    number::parse(buf).ok_or(EINVAL)
 }
 
 /// A full purge, done when the write returns.

@@ -23,9 +23,6 @@ use kernel::{
     sync::Arc,
 };
 
-/// Pages of the arena that are walked before others may run.
-const PART: u32 = 1 << 16;
-
 /// The file. It goes when this is dropped, after reads that are under way; who still has it open can
 /// read no more.
 pub(crate) struct Procfs {
@@ -123,32 +120,12 @@ unsafe extern "C" fn vc_rs_next_row(
 ) -> bool {
     // SAFETY: By the function's contract; it stays until the file is removed, which waits for us.
     let allocator = unsafe { &*source.cast::<Allocator>() };
-    let manager = allocator.manager();
-    let mut from = page;
-    while from < manager.pages() {
-        let to = from.saturating_add(PART);
-        let mut found = None;
-        let mut next = to;
-        manager.walk_part(from, to, &mut |walked| {
-            if walked.live.is_none() && !walked.lazy {
-                // Clean stock, or on its way: nobody's.
-                let end = walked.start.saturating_add(walked.pages);
-                next = next.max(end);
-                return true;
-            }
-            found = Some(row_of(allocator, walked));
-            false
-        });
-        if let Some(found) = found {
-            // SAFETY: By the function's contract.
-            unsafe { *row = found };
-            return true;
-        }
-        from = next;
-        // SAFETY: Task context, no lock held but that of the open file.
-        unsafe { bindings::vc_resched() };
-    }
-    false
+    let Some(walked) = allocator.manager().next_shown(page) else {
+        return false;
+    };
+    // SAFETY: By the function's contract.
+    unsafe { *row = row_of(allocator, &walked) };
+    true
 }
 
 /// Whether the area of `row` is still the one that it shows.

@@ -17,6 +17,7 @@ mod directory;
 mod events;
 mod info;
 mod mapping;
+mod number;
 #[allow(unreachable_pub)]
 mod once_box;
 #[allow(unreachable_pub)]

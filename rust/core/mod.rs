@@ -288,6 +288,9 @@ struct Loose {
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
 const LOCAL_LAZY_MIN: u32 = 2048;
 
+/// Pages of the arena that are walked before others may run.
+const PART: u32 = 1 << 16;
+
 /// The area manager of one arena.
 pub struct Manager<E: Env> {
     env: E,
@@ -1300,6 +1303,32 @@ impl<E: Env> Manager<E> {
             at = end;
         }
         true
+    }
+
+    /// The first area that begins at or after `page` and is live or waits for a flush: for those who
+    /// show areas one by one and come back for the next. Sleeps.
+    pub fn next_shown(&self, page: u32) -> Option<Walked> {
+        let mut from = page;
+        while from < self.pages {
+            let to = from.saturating_add(PART);
+            let mut found = None;
+            let mut next = to;
+            self.walk_part(from, to, &mut |walked| {
+                if walked.live.is_none() && !walked.lazy {
+                    // Clean stock, or on its way: nobody's.
+                    next = next.max(walked.start.saturating_add(walked.pages));
+                    return true;
+                }
+                found = Some(*walked);
+                false
+            });
+            if found.is_some() {
+                return found;
+            }
+            from = next;
+            self.env.resched();
+        }
+        None
     }
 
     /// The code address of a caller; 0 where it is not known.

@@ -1,20 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs one fuzz target of rust/core, or each in turn, for some seconds.
+# Runs one fuzz target, or all, two at a time, for some seconds each.
 
-set -e
+set -eu
+targets='manager extents planner line number rows'
 
 usage() {
-	echo "usage: $0 [manager|extents|planner|all] [SECONDS]"
-	echo "Finds are written to build/fuzz/TARGET/; give such a file to the target's binary to repeat it."
+	echo "usage: $0 [all|$(echo "$targets" | tr ' ' '|')] [SECONDS]"
+	echo "Each begins with what is in fuzz/corpus/TARGET. What is new goes to build/fuzz/TARGET/corpus,"
+	echo "finds to build/fuzz/TARGET/; give such a file to the target's binary to repeat it."
 }
 
-case $1 in
+case ${1:-all} in
 -h | --help) usage && exit ;;
-'' | all) targets='manager extents planner' ;;
-manager | extents | planner) targets=$1 ;;
-*) usage >&2 && exit 2 ;;
+all) ;;
+*)
+	case " $targets " in
+	*" $1 "*) targets=$1 ;;
+	*) usage >&2 && exit 2 ;;
+	esac
+	;;
 esac
+seconds=${2:-60}
 
 cd "$(dirname "$0")/fuzz"
 out=$(cd ../../../.. && pwd)/build/fuzz
@@ -30,9 +37,34 @@ export CXX
 # With --target the flags are not those of build scripts, which have no libFuzzer to link with.
 host=$(rustc -vV | sed -n 's/^host: //p')
 cargo build --release --locked --target "$host"
-target=${CARGO_TARGET_DIR:-target}/$host/release
+binaries=${CARGO_TARGET_DIR:-target}/$host/release
+unset RUSTFLAGS
+
+# fuzz TARGET: a line, and on standard error what libFuzzer said
+fuzz() {
+	mkdir -p "$out/$1/corpus"
+	if "$binaries/$1" "$out/$1/corpus" "corpus/$1" -max_total_time="$seconds" -max_len=4096 -timeout=60 \
+		-artifact_prefix="$out/$1/" -print_final_stats=1 -print_funcs=0 -verbosity=0 >"$out/$1/log" 2>&1; then
+		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$1/log")
+		echo "ok fuzz, $1: $runs inputs"
+	else
+		tail -n 40 "$out/$1/log" >&2
+		echo "not ok fuzz, $1: see build/fuzz/$1"
+		return 1
+	fi
+}
+
+status=0
+first=
 for name in $targets; do
-	mkdir -p "$out/$name/corpus"
-	"$target/$name" "$out/$name/corpus" -max_total_time="${2:-60}" -max_len=4096 \
-		-artifact_prefix="$out/$name/" -print_final_stats=1 -print_funcs=0 -verbosity=0
+	fuzz "$name" &
+	if [ -n "$first" ]; then
+		wait "$first" || status=1
+		wait $! || status=1
+		first=
+	else
+		first=$!
+	fi
 done
+[ -z "$first" ] || wait "$first" || status=1
+exit $status

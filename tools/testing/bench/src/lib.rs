@@ -22,6 +22,8 @@ mod rng;
 #[path = "../../../../rust/bench/statistics.rs"]
 mod statistics;
 
+pub mod checks;
+
 #[cfg(test)]
 mod tests {
     mod histograms;

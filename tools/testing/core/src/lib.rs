@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `cargo test --release` | extents against a linear first fit, the manager against a model, many threads at once |
 //! | `RUSTFLAGS='--cfg loom' cargo test --release --test loom` | what CPUs do at the same time, in every order |
-//! | `./bite.py [WORD]` | one deliberate mistake after the other, each of which a test must notice |
-//! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations and on the flush planner |
+//! | `make mutants SET=core` | one deliberate fault after the other, each of which a test must catch |
+//! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations, the flush planner, readers of /proc, and what can be written to debugfs |
 
 #[path = "../../../../rust/core/mod.rs"]
 pub mod va;
@@ -18,6 +18,9 @@ pub mod choice;
 pub mod env;
 pub mod first_fit;
 pub mod flushes;
+pub mod inputs;
 #[cfg(not(loom))]
 pub mod model;
 pub mod pair;
+#[cfg(not(loom))]
+pub mod rows;

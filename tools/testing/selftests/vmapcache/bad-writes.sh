@@ -10,7 +10,7 @@ find $ours -type f -perm /200 >"$TMP/files"
 while read -r file; do
 	found=$((found + 1))
 	# Signs, words, numbers out of range, control characters, not UTF-8.
-	for text in x -1 0x '1 2' '1e3' '2.5' 18446744073709551616 '99999999999999999999999999' \
+	for text in x -1 +1 ' 1' '1 ' 0x '1 2' '1e3' '2.5' 18446744073709551616 '99999999999999999999999999' \
 		'%s%n' '=' 'a=b' 'scenario=nothing' "$(printf '\377\376')" "$(printf '\001\033')"; do
 		if printf '%s\n' "$text" 2>/dev/null >"$file"; then
 			fail "$file took $(printf '%s' "$text" | od -An -c)"

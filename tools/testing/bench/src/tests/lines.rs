@@ -4,6 +4,7 @@
 
 use crate::{
     catalog::{Scenario, SideName, CATALOG},
+    checks::check_line,
     line::{parse, Span, Why, MAX_LINE},
     rng::Rng,
 };
@@ -132,31 +133,13 @@ fn nothing_is_purged_in_a_search() {
     assert_eq!(why(&format!("{line}4999")), Why::Range(5_000, u32::MAX));
 }
 
-/// One line, that a terminal can show, of any input.
-fn takes(line: &[u8]) -> bool {
-    match parse(line) {
-        Ok(spec) => {
-            assert!(spec.pages.min >= 1 && spec.pages.min <= spec.pages.max);
-            assert!(spec.align.min.is_power_of_two() && spec.align.max.is_power_of_two());
-            assert!(spec.threads >= 1 && spec.runs >= 1);
-            true
-        }
-        Err(complaint) => {
-            let text = complaint.to_string();
-            assert!(!text.is_empty() && text.len() < 1000, "{text}");
-            assert!(text.bytes().all(|b| (b' '..=b'~').contains(&b)), "{text:?}");
-            false
-        }
-    }
-}
-
 #[test]
 fn bytes_of_any_kind() {
     let mut rng = Rng::new(1, 0);
     for _ in 0..100_000 {
         let length = rng.within(0, MAX_LINE as u32 + 8) as usize;
         let line: Vec<u8> = (0..length).map(|_| rng.next() as u8).collect();
-        takes(&line);
+        check_line(&line);
     }
 }
 
@@ -183,7 +166,7 @@ fn words_of_any_kind() {
             let value = values[rng.within(0, values.len() as u32 - 1) as usize];
             line += &format!("{key}={value} ");
         }
-        good += u32::from(takes(line.as_bytes()));
+        good += u32::from(check_line(line.as_bytes()));
     }
     assert!(
         good > 10_000,

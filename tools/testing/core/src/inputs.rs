@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What must come of texts that somebody writes to debugfs.
+
+#[path = "../../../../rust/number.rs"]
+mod number;
+
+/// Parses a number as the files of debugfs do, and sees that it is the one that was meant.
+pub fn check_number(text: &[u8]) -> Option<u32> {
+    let got = number::parse(text);
+    let line = std::str::from_utf8(text).ok();
+    let line = line.map(|line| line.strip_suffix('\n').unwrap_or(line));
+    // Digits alone; the standard library takes a plus as well.
+    let meant = line
+        .filter(|line| line.bytes().all(|b| b.is_ascii_digit()) && text.len() <= number::MAX)
+        .and_then(|line| line.parse::<u128>().ok())
+        .and_then(|n| u32::try_from(n).ok());
+    assert_eq!(got, meant, "{text:?}");
+    if let Some(n) = got {
+        // What is shown can be written again.
+        assert_eq!(number::parse(format!("{n}\n").as_bytes()), got);
+    }
+    got
+}
