@@ -15,5 +15,10 @@ kcase impossible
 # In-tree, no bytes are a WARN.
 kcase impossible allocator=in-tree zero=0
 kcase alignments
+# Said once for each load.
+own
+expect_log 'vmapcache: flags .* are left out, for '
+kcase odd_flags
+need
 kcase vmaps
 kcase vreallocs

@@ -32,6 +32,8 @@ for mb in 18446744073709551615 17592186044416 8796093022208 1099511627776 134217
 	expect_log "vmapcache: .*arena_mb.*$mb|vmapcache: .*$mb.*arena"
 	refused arena_mb=$mb
 done
-own arena_mb=64
+# What it does not know, the kernel says.
+expect_log "vmapcache: unknown parameter 'nonsense' ignored"
+own arena_mb=64 nonsense=1
 unload
 nothing_left

@@ -74,6 +74,12 @@ static void alignments(struct run *run)
 	unsigned long max = arg(run, "max", SZ_1G), align;
 	unsigned int pages;
 
+	for (align = 3 * PAGE_SIZE; align < SZ_1G; align = align * 2 + PAGE_SIZE)
+		expect(run, !vmapcache_vmalloc_aligned(PAGE_SIZE, align,
+						       GFP_KERNEL | __GFP_NOWARN, NUMA_NO_NODE,
+						       NULL),
+		       "a page at a multiple of %lx", align);
+
 	for (align = 1; align && align <= max; align *= 2) {
 		for (pages = 1; pages < 20; pages += 7) {
 			u8 *p = vmapcache_vmalloc_aligned(pages * PAGE_SIZE, align, GFP_KERNEL,
@@ -205,6 +211,17 @@ static void gfp_flags(struct run *run)
 		a->put(p);
 	}
 	expect(run, served > asked / 2, "%u of %u requests that must not wait", served, asked);
+}
+
+/* Flags that vmalloc() has no use for are left out, and the rest served. */
+static void odd_flags(struct run *run)
+{
+	void *p = vmapcache_vmalloc_gfp(3 * PAGE_SIZE, GFP_KERNEL | __GFP_COMP | __GFP_ZERO);
+
+	if (!expect(run, p, "3 pages"))
+		return;
+	expect(run, !memchr_inv(p, 0, 3 * PAGE_SIZE), "not zero");
+	vmapcache_vfree(p);
 }
 
 static void nodes(struct run *run)
@@ -456,6 +473,7 @@ const struct test_case api_cases[] = {
 	{ "free_null", free_null },
 	{ "bad_frees", bad_frees },
 	{ "gfp_flags", gfp_flags },
+	{ "odd_flags", odd_flags },
 	{ "nodes", nodes },
 	{ "vmaps", vmaps },
 	{ "vreallocs", vreallocs },

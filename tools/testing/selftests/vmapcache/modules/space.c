@@ -132,6 +132,9 @@ static void fill(struct run *run)
 	p = mirror_map(&mirror, pages);
 	expect(run, !p, "an area too many");
 	vmapcache_vunmap(p);
+	p = vmapcache_vmalloc_gfp(pages * PAGE_SIZE, GFP_NOWAIT);
+	expect(run, !p, "an area too many, without waiting");
+	vmapcache_vfree(p);
 out:
 	for (j = 0; held && j <= room; j++)
 		vmapcache_vunmap(held[j]);
