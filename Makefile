@@ -77,6 +77,10 @@ torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 S
 		"LIMIT=$$(($(MINUTES) * 60 + 300)) MINUTES=$(MINUTES) SEED=$(SEED) \
 		tools/testing/selftests/vmapcache/run torture"
 
+SET =
+mutants: ## deliberate faults, each to be caught by the tests that should (SET=core|bench|scripts|kernel, or words of a fault's name)
+	@scripts/sandbox tools/testing/mutants/run $(if $(SET),"$(SET)")
+
 SECONDS = 3600
 TARGET = all
 fuzz: ## libFuzzer on the core, its planner and all input parsing, SECONDS= each (TARGET=all)
@@ -91,4 +95,4 @@ clean: ## removes what was built here (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug torture fuzz clean help
+.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help

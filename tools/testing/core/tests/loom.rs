@@ -6,7 +6,7 @@
 //!     RUSTFLAGS='--cfg loom' cargo test --release --test loom
 //!
 //! What must not be touched by two at once, page tables above all, is a loom cell: touching it without
-//! an order is an error. `mutants.toml` weakens one ordering after the other and sees each model fail.
+//! an order is an error. tools/testing/mutants/core.toml weakens one ordering after the other.
 
 #![cfg(loom)]
 
