@@ -115,6 +115,8 @@ impl<S: Side> Switched<S> {
             .any()
             .then(|| side.set_switches(switches))
             .flatten();
+        // What a side has in stock depends on what was measured before, this must not.
+        side.fresh();
         Switched { side, before }
     }
 }

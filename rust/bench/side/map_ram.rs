@@ -15,6 +15,10 @@ impl Side for MapRam {
         InTree.unmap_ram(area)
     }
 
+    fn purge(&self) {
+        InTree.purge();
+    }
+
     /// Small mappings stand side by side in a block.
     fn guards(&self) -> bool {
         false

@@ -178,6 +178,11 @@ pub(crate) trait Side: Send + Sync {
     /// Purges and flushes all that was freed; done when it returns.
     fn purge(&self) {}
 
+    /// Leaves nothing of earlier work: all is purged, and no stock is kept.
+    fn fresh(&self) {
+        self.purge();
+    }
+
     /// Whether an address lies in a live area.
     fn find(&self, addr: usize) -> bool {
         let _ = addr;

@@ -114,6 +114,10 @@ impl Side for Vmapcache {
         self.allocator.manager().purge(Purge::Full);
     }
 
+    fn fresh(&self) {
+        self.allocator.manager().purge(Purge::Drain);
+    }
+
     #[inline]
     fn vfree(&self, area: Held) {
         // SAFETY: Allocated by `vmalloc`, not freed before.
@@ -149,17 +153,12 @@ impl Side for Vmapcache {
             manager.set_lazy_max(pages);
             before
         });
-        let before = Switches {
+        Some(Switches {
             free_area_cache: self.switch(Switch::FreeAreaCache, to.free_area_cache),
             magazines: self.switch(Switch::Magazines, to.magazines),
             lookup_cache: self.switch(Switch::LookupCache, to.lookup_cache),
             info_cache: self.switch(Switch::InfoCache, to.info_cache),
             lazy_max_pages,
-        };
-        if to.magazines == Some(false) {
-            // What they hold would be handed out all the same.
-            manager.purge(Purge::Drain);
-        }
-        Some(before)
+        })
     }
 }

@@ -26,7 +26,7 @@ pub struct Line {
 /// The switches of vmapcache, by the names of bench/run.
 pub const SWITCHES: [&str; 4] = ["free_area_cache", "magazines", "lookup_cache", "info_cache"];
 
-fn line(words: &str, ms: u32, module: &Switches) -> Line {
+fn line(words: &str, length: &str, module: &Switches) -> Line {
     let mut switches = module.clone();
     for (key, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
         if SWITCHES.contains(&key) {
@@ -44,7 +44,7 @@ fn line(words: &str, ms: u32, module: &Switches) -> Line {
     // Areas that live beforehand have to be made and freed.
     let live = if words.contains("live=1000000") { 8 } else { 0 };
     Line {
-        words: format!("{words} ms={ms}"),
+        words: format!("{words} {length}"),
         switches,
         weight: sides + live,
     }
@@ -76,13 +76,14 @@ pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
         // The least of many short runs: what an interrupt adds is in some of them only.
         let passes = "runs=64 latency=0 flushes=0 hold=0 check=0";
         let words = counted().into_iter().map(|w| format!("{w} {passes}"));
-        return words.map(|words| line(&words, 1, module)).collect();
+        return words.map(|words| line(&words, "ms=1", module)).collect();
     }
     let demo = extent == Extent::Demo;
     let whole = extent == Extent::Whole;
-    let ms = match extent {
-        Extent::Whole => 150,
-        _ => 60,
+    let length = match extent {
+        Extent::Whole => "ms=150",
+        Extent::Quick => "ms=60 runs=7",
+        _ => "ms=60",
     };
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut words: Vec<String> = Vec::new();
@@ -116,7 +117,10 @@ pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
     if demo {
         add("scenario=lookup_start".into());
         add("scenario=lookup_miss".into());
-        return words.iter().map(|words| line(words, ms, module)).collect();
+        return words
+            .iter()
+            .map(|words| line(words, length, module))
+            .collect();
     }
     add("scenario=va_only pages=1-256 align=1-256".into());
     add("scenario=producer_consumer".into());
@@ -224,5 +228,8 @@ pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
             _ => add(format!("scenario={test}")),
         }
     }
-    words.iter().map(|words| line(words, ms, module)).collect()
+    words
+        .iter()
+        .map(|words| line(words, length, module))
+        .collect()
 }
