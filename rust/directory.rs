@@ -10,7 +10,7 @@
 //! - What a file's functions are given stays until the directory is removed, which waits for them.
 
 use crate::bindings;
-use core::{ffi::CStr, marker::PhantomData, ptr::NonNull};
+use core::{ffi::CStr, marker::PhantomData, mem::MaybeUninit, ptr::NonNull};
 use kernel::{
     ffi::{c_char, c_int},
     fmt,
@@ -70,7 +70,32 @@ pub(crate) struct Out<'a> {
     _m: PhantomData<&'a SeqFile>,
 }
 
+/// Where text can be put; what was there before is nobody's.
+pub(crate) type Room<'a> = &'a mut [MaybeUninit<u8>];
+
 impl Out<'_> {
+    /// Has `fill` put text into what room is left, and takes it if `fill` returns its length. With
+    /// more than there was room for, the kernel asks again with a larger buffer. Returns whether
+    /// there was a length.
+    ///
+    /// `fill` writes all that it says is there: bytes of the buffer go to the reader as they are.
+    pub(crate) fn fill(&mut self, fill: impl FnOnce(Room<'_>) -> Option<usize>) -> bool {
+        let mut at = core::ptr::null_mut();
+        // SAFETY: It is the `seq_file` of this task, borrowed as long as `self` is.
+        let len = unsafe { bindings::vc_text_room(self.m.cast(), &mut at) };
+        let room: Room<'_> = match NonNull::new(at) {
+            // SAFETY: The room is that long, and this task's until it is taken or left.
+            Some(at) => unsafe { core::slice::from_raw_parts_mut(at.cast().as_ptr(), len) },
+            None => &mut [],
+        };
+        let Some(filled) = fill(room) else {
+            return false;
+        };
+        // SAFETY: As above; what does not fit is not taken.
+        unsafe { bindings::vc_text_take(self.m.cast(), filled) };
+        true
+    }
+
     /// Adds to the text.
     pub(crate) fn put(&mut self, text: &[u8]) {
         // SAFETY: It is the `seq_file` of this task, borrowed as long as `self` is. If the buffer is

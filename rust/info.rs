@@ -3,36 +3,36 @@
 //! What debugfs shows of the arena: `info`, all in one, and `callers`, who holds what.
 //!
 //! Documented in Documentation/ABI/testing/debugfs-vmapcache. `info` is kept as text, so that a
-//! reader who finds nothing changed copies it, and that is all. Readers share a lock over the kept
-//! text; nobody who allocates or frees takes it.
+//! reader who finds nothing changed copies it, and that is all: no lock is taken and nothing is
+//! written that others look at, except to count the hit.
 
 use crate::{
     api::Allocator,
     bindings,
-    directory::{Directory, Out},
-    va::{counters::Totals, info::Generations, info::Info},
+    directory::{Directory, Out, Room},
+    va::{
+        counters::Totals,
+        info::Info,
+        record::{Record, Words},
+    },
 };
-use core::fmt::Write;
-use kernel::{
-    ffi::c_char,
-    fmt, new_spinlock,
-    page::PAGE_SHIFT,
-    prelude::*,
-    sync::{Arc, SpinLock},
+use core::{
+    fmt::Write,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
+use kernel::{ffi::c_char, fmt, page::PAGE_SHIFT, prelude::*, sync::Arc};
 
-/// A text, whole with its last line, and what it tells of.
-struct Kept {
-    generations: Generations,
-    text: KVec<u8>,
-}
+/// Bytes of text that are kept; a longer one is made anew for each reader. 16 callers with names of
+/// 300 bytes fit.
+const KEPT: usize = 8 << 10;
+
+const WORD: usize = size_of::<u64>();
 
 /// What readers share.
-#[pin_data]
 pub(crate) struct Readers {
     allocator: Arc<Allocator>,
-    #[pin]
-    kept: SpinLock<Option<Kept>>,
+    /// The length of the text in bytes, and the text, whole with its last line.
+    kept: Record,
 }
 
 impl Readers {
@@ -42,13 +42,8 @@ impl Readers {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            try_pin_init!(Self {
-                allocator,
-                kept <- new_spinlock!(None, "vmapcache_info_text"),
-            }),
-            GFP_KERNEL,
-        )
+        let kept = Record::new(1 + KEPT / WORD).map_err(|_| ENOMEM)?;
+        Ok(Arc::new(Self { allocator, kept }, GFP_KERNEL)?)
     }
 
     /// What they read of.
@@ -56,17 +51,66 @@ impl Readers {
         &self.allocator
     }
 
-    /// Keeps a text, unless a fresher one is there.
-    fn keep(&self, new: Kept) {
-        let mut kept = self.kept.lock();
-        let unused = match &*kept {
-            Some(old) if !new.generations.fresher_than(old.generations) => Some(new),
-            _ => kept.replace(new),
-        };
-        // Freed outside of the lock.
-        drop(kept);
-        drop(unused);
+    /// Copies the kept text into `room`, and returns its length, if it is of now.
+    fn copy(&self, room: Room<'_>) -> Option<usize> {
+        let (generations, len) = self
+            .kept
+            .load(|generations, words| (generations, copy(room, words)))?;
+        // Asked last: a copy that is still right when it is complete.
+        self.allocator
+            .manager()
+            .is_current(generations)
+            .then_some(len)
     }
+
+    /// Keeps a text of these generations, unless a fresher one is there.
+    fn keep(&self, info: &Info, text: &[u8]) {
+        if text.len() > KEPT {
+            return;
+        }
+        let words = text.chunks(WORD).map(|bytes| {
+            let mut word = [0; WORD];
+            for (to, from) in word.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            u64::from_ne_bytes(word)
+        });
+        self.kept.store(
+            info.generations,
+            Iterator::chain(core::iter::once(text.len() as u64), words),
+        );
+    }
+}
+
+/// Words copied at a stretch.
+const LINE: usize = 8;
+
+/// Copies a kept text, as much of it as there is room for; returns its whole length.
+#[inline]
+fn copy(room: Room<'_>, words: &mut Words<'_>) -> usize {
+    fn put(room: Room<'_>, word: &AtomicU64) {
+        for (to, from) in room.iter_mut().zip(word.load(Relaxed).to_ne_bytes()) {
+            to.write(from);
+        }
+    }
+    let len = words.take() as usize;
+    let end = room.len().min(len);
+    let mut lines = room
+        .get_mut(..end)
+        .unwrap_or_default()
+        .chunks_exact_mut(LINE * WORD);
+    let mut from = words.rest().chunks_exact(LINE);
+    // The room first: it is what ends, and nothing of `from` is lost.
+    for (line, words) in lines.by_ref().zip(from.by_ref()) {
+        for (room, word) in line.chunks_exact_mut(WORD).zip(words) {
+            put(room, word);
+        }
+    }
+    let last = from.next().unwrap_or_default();
+    for (room, word) in lines.into_remainder().chunks_mut(WORD).zip(last) {
+        put(room, word);
+    }
+    len
 }
 
 /// Adds the files to a directory.
@@ -80,24 +124,17 @@ pub(crate) fn add(directory: &mut Directory<Readers>) -> Result {
 }
 
 fn info(readers: &Readers, out: &mut Out<'_>) -> Result {
-    let manager = readers.allocator.manager();
-    if let Some(kept) = &*readers.kept.lock() {
-        if manager.is_current(kept.generations) {
-            out.put(&kept.text);
-            return Ok(());
-        }
+    if out.fill(|room| readers.copy(room)) {
+        return Ok(());
     }
-    let (info, cached) = manager.info();
+    let (info, cached) = readers.allocator.manager().info();
     let mut text = Text(KVec::new());
     describe(&readers.allocator, &info, &mut text).map_err(|_| ENOMEM)?;
     out.put(&text.0);
     out.put(if cached { CACHED } else { NOT_CACHED });
-    // What later readers get, if there is memory to keep it.
+    // What later readers get, if there is memory to put it together.
     if text.0.extend_from_slice(CACHED, GFP_KERNEL).is_ok() {
-        readers.keep(Kept {
-            generations: info.generations,
-            text: text.0,
-        });
+        readers.keep(&info, &text.0);
     }
     Ok(())
 }

@@ -401,6 +401,8 @@ struct Unused {
 pub struct Descriptors {
     chunks: Table<OnceBox<Chunk>>,
     unused: Lock<Unused>,
+    /// `fresh` of `unused`, for readers without the lock.
+    made: AtomicU32,
 }
 
 impl Descriptors {
@@ -420,6 +422,7 @@ impl Descriptors {
                 },
                 Class::Descriptors,
             )?,
+            made: AtomicU32::new(0),
         })
     }
 
@@ -450,6 +453,7 @@ impl Descriptors {
                 let chunk = self.chunks.get(id as usize / CHUNK).ok_or(NoMemory)?;
                 if chunk.get().is_some() {
                     unused.fresh = id + 1;
+                    self.made.store(unused.fresh, Relaxed);
                     return Ok(id);
                 }
                 chunk
@@ -469,9 +473,9 @@ impl Descriptors {
         }
     }
 
-    /// Descriptors in existence, and the bytes they take.
+    /// Descriptors in existence, and the bytes they take. No lock is taken.
     pub fn footprint(&self) -> (u32, usize) {
-        let made = self.unused.lock().fresh as usize;
+        let made = self.made.load(Relaxed) as usize;
         let bytes = made.next_multiple_of(CHUNK) * ::core::mem::size_of::<Descriptor>();
         (
             made as u32,

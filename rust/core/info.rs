@@ -14,17 +14,15 @@
 //! - A generation only grows, by every change that shows in its part, and after that change. So a
 //!   record labelled with a generation read *before* its contents were gathered never counts as fresh
 //!   once anything changed meanwhile: the label is then out of date already.
-//! - The record is replaced only by a fresher one, by signed difference, so that wrapping is harmless
-//!   and a reader that lost the race stores nothing.
-//! - The first read is never a hit: there is no record until one is stored.
+//! - What a reader keeps for others, it keeps as a [`Record`]: never in place of a fresher one, and the
+//!   first read is never a hit.
 
 use super::{
     callers::CallerId,
     counters::{Totals, SIZES},
-    mem::{Mode, NoMemory, Table},
-    seqcount::SeqCount,
+    mem::NoMemory,
+    record::{Generations, Record},
     shards::FreeSpace,
-    sync::{AtomicU64, Class, Lock, Ordering::Relaxed},
 };
 
 /// Callers shown.
@@ -75,24 +73,6 @@ pub struct Space {
     pub sizes: [u64; SIZES],
 }
 
-/// The generations of both parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generations {
-    /// Of [`Areas`].
-    pub areas: u64,
-    /// Of [`Space`].
-    pub space: u64,
-}
-
-impl Generations {
-    /// Whether `self` is later than `other`. Wrapping; each part only ever moves on.
-    pub fn fresher_than(self, other: Self) -> bool {
-        let areas = self.areas.wrapping_sub(other.areas) as i64;
-        let space = self.space.wrapping_sub(other.space) as i64;
-        areas >= 0 && space >= 0 && (areas > 0 || space > 0)
-    }
-}
-
 /// What the arena looked like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Info {
@@ -125,7 +105,7 @@ pub fn fragmentation(largest: u64, free: u64) -> u64 {
 }
 
 const TOTALS: usize = 4;
-const WORDS: usize = 2 + TOTALS + 2 + SIZES + TOP * (1 + TOTALS) + 3 + SIZES;
+const WORDS: usize = TOTALS + 2 + SIZES + TOP * (1 + TOTALS) + 3 + SIZES;
 
 fn totals_words(totals: &Totals) -> [u64; TOTALS] {
     [
@@ -152,9 +132,8 @@ impl Info {
         let top = areas.top.iter().flat_map(|top| {
             ::core::iter::once(u64::from(top.caller)).chain(totals_words(&top.totals))
         });
-        [self.generations.areas, self.generations.space]
+        totals_words(&areas.totals)
             .into_iter()
-            .chain(totals_words(&areas.totals))
             .chain([areas.lazy_gross, areas.stock_gross])
             .chain(areas.sizes)
             .chain(top)
@@ -162,12 +141,9 @@ impl Info {
             .chain(self.space.sizes)
     }
 
-    fn from_words(mut next: impl FnMut() -> u64) -> Self {
+    fn from_words(generations: Generations, mut next: impl FnMut() -> u64) -> Self {
         Self {
-            generations: Generations {
-                areas: next(),
-                space: next(),
-            },
+            generations,
             areas: Areas {
                 totals: totals_from(&mut next),
                 lazy_gross: next(),
@@ -190,13 +166,8 @@ impl Info {
     }
 }
 
-/// The freshest record that a reader has gathered.
-pub struct Cache {
-    words: Table<AtomicU64>,
-    stores: SeqCount,
-    /// Whoever stores; holds the generations of the record.
-    storing: Lock<Option<Generations>>,
-}
+/// The freshest of what readers have gathered.
+pub struct Cache(Record);
 
 impl Cache {
     /// No record yet. May sleep.
@@ -205,41 +176,19 @@ impl Cache {
     ///
     /// [`NoMemory`].
     pub fn new() -> Result<Self, NoMemory> {
-        Ok(Self {
-            words: Table::new(WORDS, Mode::Sleep, |_| AtomicU64::new(0))?,
-            stores: SeqCount::new(),
-            storing: Lock::new(None, Class::Info)?,
-        })
+        Record::new(WORDS).map(Self)
     }
 
     /// The record, unless there is none or somebody is storing one right now. Any context; no lock
     /// is taken and nothing is written.
     pub fn load(&self) -> Option<Info> {
-        if self.stores.count() == 0 {
-            return None;
-        }
-        self.stores.read(|| {
-            let mut words = self.words.iter();
-            Info::from_words(|| words.next().map_or(0, |word| word.load(Relaxed)))
-        })
+        self.0
+            .load(|generations, words| Info::from_words(generations, || words.take()))
     }
 
     /// Keeps `info` if it is fresher than the record. Returns whether it was.
     pub fn store(&self, info: &Info) -> bool {
-        // Who is storing right now is about as fresh; nobody waits for that.
-        let Some(mut stored) = self.storing.try_lock() else {
-            return false;
-        };
-        if stored.is_some_and(|old| !info.generations.fresher_than(old)) {
-            return false;
-        }
-        self.stores.write(|| {
-            for (word, value) in self.words.iter().zip(info.words()) {
-                word.store(value, Relaxed);
-            }
-        });
-        *stored = Some(info.generations);
-        true
+        self.0.store(info.generations, info.words())
     }
 }
 

@@ -32,6 +32,7 @@ pub mod info;
 pub mod magazine;
 pub mod mem;
 pub mod purge;
+pub mod record;
 pub mod seqcount;
 pub mod shards;
 pub mod sync;
@@ -41,10 +42,11 @@ use batch::Batches;
 use callers::{CallerId, Callers};
 use counters::Counters;
 use index::Index;
-use info::{Generations, Info};
+use info::Info;
 use magazine::{class_of, Chain, Depot, Local, Magazine, Pushed};
 use mem::{Box, Mode, NoMemory, Table};
 use purge::{Epochs, List, Plan, Planner, Range, Stack};
+use record::Generations;
 use shards::{Fail, Shards};
 use sync::{
     cpu_hint, AtomicBool, AtomicU32, AtomicU64, Class, Lock, Mutex,
@@ -285,6 +287,15 @@ struct Loose {
     pending: AtomicU32,
 }
 
+/// What readers write, on cache lines that nobody else looks at.
+struct Readers {
+    cache: info::Cache,
+    /// Whether it is used.
+    cached: AtomicBool,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
 const LOCAL_LAZY_MIN: u32 = 2048;
 
@@ -328,10 +339,7 @@ pub struct Manager<E: Env> {
     callers: Callers,
     counters: Counters,
     shared: Padded<SharedCounters>,
-    info: info::Cache,
-    info_cache: AtomicBool,
-    info_hits: AtomicU64,
-    info_misses: AtomicU64,
+    readers: Padded<Readers>,
 }
 
 impl<E: Env> Manager<E> {
@@ -378,10 +386,12 @@ impl<E: Env> Manager<E> {
             callers: Callers::new()?,
             counters: Counters::new(cpus)?,
             shared: Padded(SharedCounters::default()),
-            info: info::Cache::new()?,
-            info_cache: AtomicBool::new(true),
-            info_hits: AtomicU64::new(0),
-            info_misses: AtomicU64::new(0),
+            readers: Padded(Readers {
+                cache: info::Cache::new()?,
+                cached: AtomicBool::new(true),
+                hits: AtomicU64::new(0),
+                misses: AtomicU64::new(0),
+            }),
         };
         manager.set_lazy_max(config.lazy_max_pages);
         Ok(manager)
@@ -1340,7 +1350,7 @@ impl<E: Env> Manager<E> {
 
     /// Switches the cached record of [`Self::info`].
     pub fn set_info_cache(&self, on: bool) {
-        self.info_cache.store(on, Relaxed);
+        self.readers.cached.store(on, Relaxed);
     }
 
     /// What the arena looks like, and whether that came from the cache. Any context; no lock that an
@@ -1349,16 +1359,16 @@ impl<E: Env> Manager<E> {
     pub fn info(&self) -> (Info, bool) {
         // The generations first: see the invariants of info.rs.
         let generations = self.generations();
-        let cached = if self.info_cache.load(Relaxed) {
-            self.info.load()
+        let cached = if self.readers.cached.load(Relaxed) {
+            self.readers.cache.load()
         } else {
             None
         };
         if let Some(info) = cached.filter(|info| info.generations == generations) {
-            self.info_hits.fetch_add(1, Relaxed);
+            self.readers.hits.fetch_add(1, Relaxed);
             return (info, true);
         }
-        self.info_misses.fetch_add(1, Relaxed);
+        self.readers.misses.fetch_add(1, Relaxed);
         let info = Info {
             generations,
             areas: match &cached {
@@ -1370,7 +1380,7 @@ impl<E: Env> Manager<E> {
                 _ => self.shards.space(),
             },
         };
-        self.info.store(&info);
+        self.readers.cache.store(&info);
         (info, false)
     }
 
@@ -1387,9 +1397,9 @@ impl<E: Env> Manager<E> {
     /// Whether what a reader keeps, as of `generations`, still holds. Counts like [`Self::info`]:
     /// as a read that found its record if so, not at all if not.
     pub fn is_current(&self, generations: Generations) -> bool {
-        let current = self.info_cache.load(Relaxed) && self.generations() == generations;
+        let current = self.readers.cached.load(Relaxed) && self.generations() == generations;
         if current {
-            self.info_hits.fetch_add(1, Relaxed);
+            self.readers.hits.fetch_add(1, Relaxed);
         }
         current
     }
@@ -1489,8 +1499,8 @@ impl<E: Env> Manager<E> {
             descriptors,
             descriptor_bytes,
             index_bytes: self.index.footprint(),
-            info_hits: self.info_hits.load(Relaxed),
-            info_misses: self.info_misses.load(Relaxed),
+            info_hits: self.readers.hits.load(Relaxed),
+            info_misses: self.readers.misses.load(Relaxed),
         }
     }
 }

@@ -46,6 +46,33 @@ static const struct file_operations file_ops = {
 };
 
 /**
+ * vc_text_room() - where text of a file goes
+ * @m: the file being read
+ * @at: set to the place; NULL if there is none
+ *
+ * Context: Task context.
+ * Return: bytes of room.
+ */
+size_t vc_text_room(struct seq_file *m, char **at)
+{
+	return seq_get_buf(m, at);
+}
+
+/**
+ * vc_text_take() - take what was put at vc_text_room()
+ * @m: the file being read
+ * @len: its bytes; if there was room for fewer, the file is asked again with more
+ *
+ * Context: Task context.
+ */
+void vc_text_take(struct seq_file *m, size_t len)
+{
+	char *at;
+
+	seq_commit(m, len <= seq_get_buf(m, &at) ? len : -1);
+}
+
+/**
  * vc_directory() - make a directory in debugfs
  * @name: its name
  * @parent: where, or NULL for debugfs itself

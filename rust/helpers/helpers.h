@@ -165,6 +165,8 @@ struct vc_file {
 	ssize_t (*write)(const struct vc_file *file, const char __user *buf, size_t len);
 };
 
+size_t vc_text_room(struct seq_file *m, char **at);
+void vc_text_take(struct seq_file *m, size_t len);
 struct dentry *vc_directory(const char *name, struct dentry *parent);
 void vc_directory_file(const char *name, struct dentry *parent, const struct vc_file *file);
 void vc_directory_remove(struct dentry *directory);

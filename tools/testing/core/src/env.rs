@@ -121,3 +121,16 @@ impl Env for TestEnv {
         !ATOMIC.with(|a| a.get())
     }
 }
+
+/// Surroundings without page tables, where flushes have nothing to do: for what is about sums alone.
+pub struct IdleEnv;
+
+impl Env for IdleEnv {
+    fn flush(&self, _: u32, _: u32) {}
+    fn kick_purge(&self) {}
+    fn kick_deferred(&self) {}
+    fn resched(&self) {}
+    fn may_sleep(&self) -> bool {
+        true
+    }
+}

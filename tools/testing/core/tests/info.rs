@@ -4,27 +4,19 @@
 
 #![cfg(not(loom))]
 
-use core_tests::va::{
-    area::Kind,
-    info::{Cache, Generations, Info},
-    sync::run_on_cpu,
-    Config, Context, Env, Freed, Manager, Purge, Request,
+use core_tests::{
+    env::IdleEnv,
+    va::{
+        area::Kind,
+        info::{Cache, Info},
+        record::Generations,
+        sync::run_on_cpu,
+        Config, Context, Freed, Manager, Purge, Request,
+    },
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-struct Still;
-
-impl Env for Still {
-    fn flush(&self, _: u32, _: u32) {}
-    fn kick_purge(&self) {}
-    fn kick_deferred(&self) {}
-    fn resched(&self) {}
-    fn may_sleep(&self) -> bool {
-        true
-    }
-}
-
-fn manager() -> Manager<Still> {
+fn manager() -> Manager<IdleEnv> {
     let config = Config {
         pages: 1 << 14,
         cpus: 2,
@@ -32,10 +24,10 @@ fn manager() -> Manager<Still> {
         lazy_max_pages: 400,
         flush_ceiling: 33,
     };
-    Manager::new(config, Still).unwrap()
+    Manager::new(config, IdleEnv).unwrap()
 }
 
-fn alloc(manager: &Manager<Still>, pages: u32, caller: usize) -> Option<u32> {
+fn alloc(manager: &Manager<IdleEnv>, pages: u32, caller: usize) -> Option<u32> {
     let request = Request {
         pages,
         align: 1,
@@ -48,7 +40,7 @@ fn alloc(manager: &Manager<Still>, pages: u32, caller: usize) -> Option<u32> {
     Some(start)
 }
 
-fn free(manager: &Manager<Still>, start: u32) {
+fn free(manager: &Manager<IdleEnv>, start: u32) {
     match manager.begin_free(start).unwrap() {
         Freed::Now(dying) => manager.finish_free(dying),
         Freed::Deferred(_) => panic!("nobody has pinned it"),
@@ -136,6 +128,28 @@ fn a_late_reader_stores_nothing() {
         assert!(!cache.store(&second), "the same record again");
         assert_eq!(cache.load(), Some(second));
     }
+}
+
+/// What a task has done shows in what it reads afterwards, whoever else reads at the same time and
+/// leaves a record.
+#[test]
+fn own_changes_show() {
+    let manager = manager();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
+        scope.spawn(|| {
+            run_on_cpu(1);
+            while !stop.load(SeqCst) {
+                manager.info();
+            }
+        });
+        for done in 1..=20_000 {
+            free(&manager, alloc(&manager, 1, 0x1000).unwrap());
+            let totals = manager.info().0.areas.totals;
+            assert_eq!((totals.allocs, totals.frees), (done, done));
+        }
+    });
 }
 
 #[test]

@@ -16,6 +16,7 @@ use core_tests::va::{
     index::Index,
     mem::Mode,
     purge::{Epochs, Stack},
+    record::{Generations, Record},
     seqcount::SeqCount,
     sync::{
         fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64,
@@ -426,6 +427,85 @@ fn reader_against_writer() {
         }
         writer.join().unwrap();
         assert!(changes.read(|| ()).is_some() && changes.count() == 2);
+    });
+}
+
+/// Totals that are the number of changes so far, their generation, and the record of them.
+struct Counted {
+    total: AtomicU64,
+    generation: AtomicU64,
+    record: Record,
+}
+
+impl Counted {
+    fn new() -> Self {
+        Self {
+            total: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            record: Record::new(2).unwrap(),
+        }
+    }
+
+    /// As a writer counts: what changes, then the generation.
+    fn change(&self) {
+        self.total.fetch_add(1, Relaxed);
+        self.generation.fetch_add(1, Release);
+    }
+
+    /// As `Manager::info` reads: the generation first. The total comes twice in the record, so that
+    /// halves of two are seen.
+    fn read(&self) {
+        let areas = self.generation.load(Acquire);
+        let kept = self
+            .record
+            .load(|label, words| (label, [words.take(), words.take()]));
+        if let Some((label, [total, again])) = kept {
+            assert_eq!(total, again, "halves of two records");
+            assert!(total >= label.areas, "a record from before its label");
+            if label.areas == areas {
+                return;
+            }
+        }
+        let total = self.total.load(Relaxed);
+        assert!(total >= areas, "the past, after the present");
+        let label = Generations { areas, space: 0 };
+        let stored = self.record.store(label, [total; 2].into_iter());
+        // Whoever was faster: what is there now is no older, and stays so.
+        let mut least = if stored { areas } else { 0 };
+        for _ in 0..2 {
+            if let Some((label, total)) = self.record.load(|label, words| (label, words.take())) {
+                assert!(label.areas >= least, "an older record came later");
+                assert!(total >= label.areas, "a label without its words");
+                least = label.areas;
+            }
+        }
+    }
+}
+
+/// Two readers, one of which gathers its totals while a writer changes them and stores them after the
+/// other has stored fresher ones.
+#[test]
+fn reader_against_writer_against_reader() {
+    model(2, || {
+        let counted = Arc::new(Counted::new());
+        let others = [
+            {
+                let counted = counted.clone();
+                thread::spawn(move || counted.change())
+            },
+            {
+                let counted = counted.clone();
+                thread::spawn(move || counted.read())
+            },
+        ];
+        counted.read();
+        others.into_iter().for_each(|t| t.join().unwrap());
+        // At rest, the next read leaves the truth, and the one after that finds it.
+        counted.read();
+        let kept = counted
+            .record
+            .load(|label, words| (label.areas, words.take()));
+        assert_eq!(kept, Some((1, 1)));
     });
 }
 

@@ -4,25 +4,16 @@
 
 #![cfg(not(loom))]
 
-use core_tests::va::{
-    area::Kind,
-    batch::{Batches, CLEAN},
-    Config, Context, Env, Freed, Manager, Purge, Request, GUARD,
+use core_tests::{
+    env::IdleEnv,
+    va::{
+        area::Kind,
+        batch::{Batches, CLEAN},
+        Config, Context, Freed, Manager, Purge, Request, GUARD,
+    },
 };
 
-struct Still;
-
-impl Env for Still {
-    fn flush(&self, _: u32, _: u32) {}
-    fn kick_purge(&self) {}
-    fn kick_deferred(&self) {}
-    fn resched(&self) {}
-    fn may_sleep(&self) -> bool {
-        true
-    }
-}
-
-fn manager(lazy_max_pages: u32) -> Manager<Still> {
+fn manager(lazy_max_pages: u32) -> Manager<IdleEnv> {
     let config = Config {
         pages: 1 << 16,
         cpus: 2,
@@ -30,10 +21,10 @@ fn manager(lazy_max_pages: u32) -> Manager<Still> {
         lazy_max_pages,
         flush_ceiling: 33,
     };
-    Manager::new(config, Still).unwrap()
+    Manager::new(config, IdleEnv).unwrap()
 }
 
-fn alloc(manager: &Manager<Still>, pages: u32) -> u32 {
+fn alloc(manager: &Manager<IdleEnv>, pages: u32) -> u32 {
     let request = Request {
         pages,
         align: 1,
@@ -46,7 +37,7 @@ fn alloc(manager: &Manager<Still>, pages: u32) -> u32 {
     start
 }
 
-fn free(manager: &Manager<Still>, start: u32) {
+fn free(manager: &Manager<IdleEnv>, start: u32) {
     match manager.begin_free(start).unwrap() {
         Freed::Now(dying) => manager.finish_free(dying),
         Freed::Deferred(_) => panic!("nobody has pinned it"),
@@ -55,7 +46,7 @@ fn free(manager: &Manager<Still>, start: u32) {
 
 /// Adds up a walk and compares it with all totals.
 #[track_caller]
-fn agree(manager: &Manager<Still>) {
+fn agree(manager: &Manager<IdleEnv>) {
     let (mut live, mut lazy, mut stock) = (0u64, 0u64, 0u64);
     let mut end = 0;
     manager.walk(0, &mut |seen| {
@@ -84,7 +75,7 @@ fn agree(manager: &Manager<Still>) {
 /// A few sizes, of which one is too large for magazines.
 const SIZES: [u32; 5] = [1, 1, 3, 64, 300];
 
-fn churn(manager: &Manager<Still>) {
+fn churn(manager: &Manager<IdleEnv>) {
     let mut held = Vec::new();
     let mut random = 1u64;
     for round in 0..6_000u32 {
