@@ -231,7 +231,7 @@ enum Retired {
 pub enum Purge {
     /// The batches that were handed on. What CPUs are still filling stays.
     Background,
-    /// A bounded part of that, and only if nobody else purges.
+    /// A bounded part of that. Nothing, if somebody else purges, unless that is late: then it waits.
     Step,
     /// Everything lazy.
     Full,
@@ -923,12 +923,16 @@ impl<E: Env> Manager<E> {
         }
     }
 
+    /// Lazy pages from which on who frees purges.
+    fn high(&self) -> u64 {
+        u64::from(self.lazy_max.load(Relaxed)) * 2
+    }
+
     /// Backpressure: where frees outrun the purger, the freeing task does a bounded part itself.
     #[cold]
     #[inline(never)]
     fn push_back(&self) {
-        let high = u64::from(self.lazy_max.load(Relaxed)).saturating_mul(2);
-        if self.lazy_gross.load(Relaxed) > high && self.env.may_sleep() {
+        if self.lazy_gross.load(Relaxed) > self.high() && self.env.may_sleep() {
             self.shared.steps.fetch_add(1, Relaxed);
             self.purge(Purge::Step);
         }
@@ -940,7 +944,11 @@ impl<E: Env> Manager<E> {
     pub fn purge(&self, how: Purge) {
         let guard = match self.purging.try_lock() {
             Some(guard) => guard,
-            None if how == Purge::Step => return,
+            // Whoever has the purge may not have a CPU: then all wait with it, rather than go on
+            // from one fresh address to the next.
+            None if how == Purge::Step && self.lazy_gross.load(Relaxed) <= 2 * self.high() => {
+                return
+            }
             None => {
                 self.shared.waits.fetch_add(1, Relaxed);
                 self.purging.lock()
