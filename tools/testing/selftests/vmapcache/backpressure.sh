@@ -1,15 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="allocate and free in twice as many threads as CPUs, and see the span of addresses stay flat"
+DESCRIPTION="allocate and free in twice as many threads as CPUs, and see addresses and page tables stay as many"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
+# STORM_SECONDS=60 (and LIMIT=120) for the whole minute.
 own
-kcase storm seconds=4
+# Four times the limit may be lazy before who frees must wait.
+kcase storm seconds="${STORM_SECONDS:-20}" grow=$(($(stat lazy_max_pages) * 4))
 grep -v failures "$TMP/notes"
-echo "backpressure steps: $(stat backpressure_steps)"
-limit=$(stat lazy_max_pages)
-# A purge limit's worth may come on top of the first quarter's span, not more.
-[ "$(noted span_3)" -le $(($(noted span_0) + 2 * limit)) ] ||
-	fail "the span grew from $(noted span_0) to $(noted span_3) pages"
+echo "backpressure steps: $(stat backpressure_steps), purges: $(stat purges)"
+[ "$(noted tables_0)" -ge "$(noted windows_0)" ] || fail "page tables are not counted"
 empty

@@ -2,12 +2,15 @@
 /*
  * When space, time or memory is short: who waits, and for how long.
  */
+#include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/vmalloc.h>
 
 #include <vmapcache.h>
@@ -124,6 +127,11 @@ static void latency_begin(struct run *run, struct latency *latency)
 	}
 }
 
+static int cmp_u64(const void *a, const void *b)
+{
+	return cmp_int(*(u64 *)a, *(u64 *)b);
+}
+
 /* The worst since the last call. */
 static u64 latency_worst(struct latency *latency)
 {
@@ -144,39 +152,68 @@ static void latency_end(struct latency *latency)
 }
 
 /*
- * allocator= areas=50000: the worst delay in ns while nothing happens, and while that
- * many areas are freed and purged.
+ * The worst delay while areas are freed and purged, and for a second more: what a
+ * work item does comes later. While nothing happens, where there is no allocator.
  */
-static void latency(struct run *run)
+static u64 latency_window(struct run *run, struct latency *latency, const struct allocator *a,
+			  void **held, unsigned int areas, struct page *page)
 {
-	const struct allocator *a = allocator_of(run);
-	unsigned int areas = arg(run, "areas", 50000), i;
-	void **held = kvcalloc(areas, sizeof(*held), GFP_KERNEL);
-	struct latency *latency = kzalloc(sizeof(*latency), GFP_KERNEL);
-	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned int i;
 
-	if (!expect(run, held && latency && page, "no memory"))
-		goto out;
-	for (i = 0; i < areas && !interrupted(); i++) {
+	for (i = 0; a && i < areas && !interrupted(); i++) {
 		held[i] = a->map(&page, 1);
 		if (!expect(run, held[i], "area %u", i))
 			break;
 	}
-	latency_begin(run, latency);
-	schedule_timeout_uninterruptible(HZ / 5);
+	schedule_timeout_uninterruptible(HZ / 10);
 	latency_worst(latency);
-	schedule_timeout_uninterruptible(HZ);
-	note(run, "idle %llu", latency_worst(latency));
-	for (i = 0; i < areas; i++) {
+	for (i = 0; a && i < areas; i++) {
 		a->unmap(held[i]);
 		if (i % 64 == 0)
 			cond_resched();
 	}
-	a->unmap_aliases();
-	/* What was left to a work item. */
-	schedule_timeout_uninterruptible(HZ / 2);
-	note(run, "purge %llu", latency_worst(latency));
+	if (a)
+		a->unmap_aliases();
+	schedule_timeout_uninterruptible(HZ);
+	return latency_worst(latency);
+}
+
+#define ROUNDS_MAX	32
+
+static u64 median(u64 *of, unsigned int count)
+{
+	sort(of, count, sizeof(*of), cmp_u64, NULL);
+	return of[count / 2];
+}
+
+/*
+ * areas=50000 rounds=5: the worst delay in ns while nothing happens, and while that
+ * many areas are freed and purged by either allocator: medians of as many rounds, in
+ * which the three take turns.
+ */
+static void latency(struct run *run)
+{
+	unsigned int areas = arg(run, "areas", 50000), rounds, i;
+	void **held = kvcalloc(areas, sizeof(*held), GFP_KERNEL);
+	struct latency *latency = kzalloc(sizeof(*latency), GFP_KERNEL);
+	u64 idle[ROUNDS_MAX], ours[ROUNDS_MAX], in_tree[ROUNDS_MAX];
+	struct page *page = alloc_page(GFP_KERNEL);
+
+	rounds = clamp(arg(run, "rounds", 5), 1, ROUNDS_MAX);
+	if (!expect(run, held && latency && page, "no memory"))
+		goto out;
+	latency_begin(run, latency);
+	for (i = 0; i < rounds && !interrupted(); i++) {
+		idle[i] = latency_window(run, latency, NULL, NULL, 0, NULL);
+		ours[i] = latency_window(run, latency, &allocator_ours, held, areas, page);
+		in_tree[i] = latency_window(run, latency, &allocator_in_tree, held, areas, page);
+	}
 	latency_end(latency);
+	if (expect(run, i == rounds, "interrupted")) {
+		note(run, "idle %llu", median(idle, rounds));
+		note(run, "vmapcache %llu", median(ours, rounds));
+		note(run, "in_tree %llu", median(in_tree, rounds));
+	}
 out:
 	if (page)
 		__free_page(page);
@@ -186,61 +223,83 @@ out:
 
 /* ---- more frees than the purger can follow ---- */
 
-#define WINDOWS	4
+#define QUARTERS	4
+#define WINDOW_SHIFT	21		/* what one page table covers */
+#define WINDOWS		(SZ_64G >> WINDOW_SHIFT)
 
 struct storm {
 	ktime_t start;
 	u64 ns;
-	spinlock_t lock;	/* orders the threads' marks */
-	unsigned long lowest[WINDOWS], highest[WINDOWS];
+	/* Windows of addresses that were ever in use; the arena is no larger. */
+	DECLARE_BITMAP(touched, WINDOWS);
+	/* At the end of each quarter of the time. */
+	unsigned int windows[QUARTERS];
+	unsigned long tables[QUARTERS];
 	atomic64_t pairs;
 };
+
+static void touch(struct storm *storm, void *addr)
+{
+	unsigned long window = ((unsigned long)addr >> WINDOW_SHIFT) % WINDOWS;
+
+	if (!test_bit(window, storm->touched))
+		set_bit(window, storm->touched);
+}
 
 static void storm_thread(struct run *run, unsigned int thread, void *data)
 {
 	struct storm *storm = data;
-	unsigned int window = 0, i;
+	unsigned int quarter = 0, i;
 	struct rnd_state rnd;
 	u64 pairs = 0;
 
 	prandom_seed_state(&rnd, thread + 1);
-	while (window < WINDOWS && !interrupted()) {
-		unsigned long low = ULONG_MAX, high = 0;
-
+	while (quarter < QUARTERS && !interrupted()) {
 		for (i = 0; i < 100; i++, pairs++) {
 			void *p = vmapcache_vmalloc((1 + below(&rnd, 8)) * PAGE_SIZE);
-			unsigned long at = (unsigned long)p;
 
 			if (!expect(run, p, "pair %llu of thread %u", pairs, thread))
 				return;
-			low = min(low, at);
-			high = max(high, at);
+			touch(storm, p);
 			vmapcache_vfree(p);
 		}
-		scoped_guard(spinlock, &storm->lock) {
-			storm->lowest[window] = min(storm->lowest[window] ?: low, low);
-			storm->highest[window] = max(storm->highest[window], high);
+		if (!thread) {
+			storm->windows[quarter] = bitmap_weight(storm->touched, WINDOWS);
+			storm->tables[quarter] = global_node_page_state(NR_PAGETABLE);
 		}
-		window = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), storm->start)) * WINDOWS,
-				   storm->ns);
+		quarter = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), storm->start)) * QUARTERS,
+				    storm->ns);
 	}
 	atomic64_add(pairs, &storm->pairs);
 }
 
-/* seconds=4 threads=4: vmalloc and vfree as fast as can be; spans in pages per quarter. */
+/*
+ * seconds=20 threads=4 grow=N: vmalloc and vfree as fast as can be. The addresses that
+ * were ever in use, and the page-table pages, are after the last quarter those after
+ * the second, but for N pages and their tables.
+ */
 static void storm(struct run *run)
 {
-	struct storm storm = {
-		.start = ktime_get(),
-		.ns = arg(run, "seconds", 4) * NSEC_PER_SEC,
-	};
-	unsigned int i;
+	struct storm *storm = kzalloc(sizeof(*storm), GFP_KERNEL);
+	unsigned int i, last = QUARTERS - 1, grow;
 
-	spin_lock_init(&storm.lock);
-	run_threads(run, arg(run, "threads", 2 * num_online_cpus()), storm_thread, &storm);
-	note(run, "pairs %lld", atomic64_read(&storm.pairs));
-	for (i = 0; i < WINDOWS; i++)
-		note(run, "span_%u %lu", i, (storm.highest[i] - storm.lowest[i]) >> PAGE_SHIFT);
+	if (!expect(run, storm, "no memory"))
+		return;
+	grow = DIV_ROUND_UP(arg(run, "grow", 0), 1 << (WINDOW_SHIFT - PAGE_SHIFT));
+	storm->start = ktime_get();
+	storm->ns = arg(run, "seconds", 20) * NSEC_PER_SEC;
+	run_threads(run, arg(run, "threads", 2 * num_online_cpus()), storm_thread, storm);
+	note(run, "pairs %lld", atomic64_read(&storm->pairs));
+	for (i = 0; i < QUARTERS; i++) {
+		note(run, "windows_%u %u", i, storm->windows[i]);
+		note(run, "tables_%u %lu", i, storm->tables[i]);
+	}
+	expect(run, storm->windows[last] <= storm->windows[1] + grow,
+	       "the span grew from %u to %u windows", storm->windows[1], storm->windows[last]);
+	/* Some tables are of processes that come and go. */
+	expect(run, storm->tables[last] <= storm->tables[1] + grow + 50,
+	       "page-table pages grew from %lu to %lu", storm->tables[1], storm->tables[last]);
+	kfree(storm);
 }
 
 const struct test_case pressure_cases[] = {
