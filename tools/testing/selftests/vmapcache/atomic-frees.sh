@@ -1,11 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="free areas in hard interrupts, softirqs, other CPUs' IPIs and with interrupts off"
+DESCRIPTION="free areas in hard interrupts, softirqs, other CPUs' IPIs, with interrupts off, and in memory reclaim"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
 need
-kcase atomic_frees rounds=60
+kcase atomic_frees rounds=70
+# Where each free flushes, if it may.
+echo 0 >$ours/lazy_max_pages
+kcase atomic_frees rounds=70
+rm -f "$TMP/defaults"
 kcase sleep_in_atomic
 if [ "$(noted checked)" = 1 ]; then
 	expect_log 'sleeping function called'

@@ -37,18 +37,25 @@ disturb() {
 
 own
 is_loaded vmapcache_test || insmod "$TMP/vmapcache_test.ko" || fail "insmod vmapcache_test.ko"
-rm -f "$TMP/enough"
-disturb &
-disturber=$!
 while [ "$parts" -gt 0 ]; do
 	echo "seed $seed"
+	rm -f "$TMP/enough"
+	disturb &
+	disturber=$!
 	kcase torture seconds="$seconds" seed="$seed"
+	: >"$TMP/enough"
+	wait $disturber
 	grep -v failures "$TMP/notes"
 	# No progress is a failure, too.
 	[ "$(noted operations)" -ge 1000 ] || fail "hardly anything was done"
+	# Nothing is lost: what was live, lazy or in stock can all be had again, in one piece.
+	empty
+	[ "$(wc -l </proc/vmapcacheinfo)" = 0 ] || fail "$(wc -l </proc/vmapcacheinfo) areas are listed"
+	kcase take_all arena_pages="$(arena_pages)"
+	empty
+	[ "$(stat bytes_stock)" = 0 ] || fail "$(stat bytes_stock) bytes are in stock"
+	[ "$(stat largest_free_bytes)" = "$(stat bytes_arena)" ] ||
+		fail "$(stat largest_free_bytes) bytes of $(stat bytes_arena) are free in one piece"
 	seed=$((seed + 1))
 	parts=$((parts - 1))
 done
-: >"$TMP/enough"
-wait $disturber
-empty

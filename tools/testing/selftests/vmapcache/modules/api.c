@@ -6,10 +6,12 @@
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include <vmapcache.h>
 
@@ -316,6 +318,7 @@ static void vreallocs(struct run *run)
 
 struct atomic_free {
 	struct irq_work work;
+	struct work_struct reclaim;
 	struct tasklet_struct tasklet;
 	struct hrtimer timer;
 	void *addr;
@@ -364,33 +367,47 @@ static enum hrtimer_restart free_in_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/* As what writes back or swaps out: it must get on without any memory. */
+static void free_in_reclaim(struct work_struct *work)
+{
+	struct atomic_free *free = container_of(work, struct atomic_free, reclaim);
+	unsigned int scope = memalloc_noreclaim_save();
+
+	vmapcache_vfree(free->addr);
+	memalloc_noreclaim_restore(scope);
+	note_context(free);
+}
+
 /*
- * rounds=50: areas freed in an irq_work, a tasklet, another CPU's IPI, a timer, and
- * with interrupts off; each is gone when it returns, as far as others see, and
- * unmapped soon.
+ * rounds=50: areas freed in an irq_work, a tasklet, another CPU's IPI, a timer, with
+ * interrupts off, and in a work item of memory reclaim; each is gone when it returns,
+ * as far as others see, and unmapped soon.
  */
 static void atomic_frees(struct run *run)
 {
 	struct atomic_free *free = kzalloc(sizeof(*free), GFP_KERNEL);
+	struct workqueue_struct *queue;
 	unsigned int i, rounds = arg(run, "rounds", 50), tries, cpu, other;
 	unsigned long flags;
 	bool alone = false;
 
-	if (!expect(run, free, "no memory"))
-		return;
+	queue = alloc_workqueue("vmapcache_test", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!expect(run, free && queue, "no memory"))
+		goto out;
+	INIT_WORK(&free->reclaim, free_in_reclaim);
 	init_irq_work(&free->work, free_in_irq_work);
 	tasklet_setup(&free->tasklet, free_in_tasklet);
 	hrtimer_setup(&free->timer, free_in_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 
 	for (i = 0; i < rounds && !interrupted(); i++) {
-		unsigned int how = i % 6, pages = i % 5 + 1;
+		unsigned int how = i % 7, pages = i % 5 + 1;
 		u64 pin = 0;
 
 		free->done = false;
 		free->addr = vmapcache_vmalloc(pages * PAGE_SIZE);
 		if (!expect(run, free->addr, "round %u", i))
 			break;
-		if (i % 7 == 0)
+		if (i % 5 == 0)
 			pin = vmapcache_pin(free->addr);
 		switch (how) {
 		case 0:
@@ -422,6 +439,9 @@ static void atomic_frees(struct run *run)
 			local_bh_enable();
 			free->done = true;
 			break;
+		case 6:
+			queue_work(queue, &free->reclaim);
+			break;
 		}
 		/* Pairs with the release in note_context(). */
 		for (tries = 0; !smp_load_acquire(&free->done) && tries < 2000; tries++)
@@ -448,6 +468,9 @@ static void atomic_frees(struct run *run)
 	irq_work_sync(&free->work);
 	tasklet_kill(&free->tasklet);
 	hrtimer_cancel(&free->timer);
+out:
+	if (queue)
+		destroy_workqueue(queue);
 	kfree(free);
 }
 

@@ -5,6 +5,7 @@
  * Areas here show one page many times (vmap), so that they cost addresses only.
  */
 #include <linux/ktime.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
@@ -83,6 +84,34 @@ static void whole_arena(struct run *run)
 		vmapcache_vunmap(p);
 	}
 out:
+	mirror_free(&mirror);
+}
+
+#define LARGE	(SZ_64M >> PAGE_SHIFT)
+
+/*
+ * arena_pages=N: takes areas of 64 MiB, with their guard pages, until there are no
+ * more, for which all stocks are given up, and frees them.
+ */
+static void take_all(struct run *run)
+{
+	unsigned int room = arg(run, "arena_pages", 0) / LARGE, i;
+	void **held = kvcalloc(room + 1, sizeof(*held), GFP_KERNEL);
+	struct mirror mirror = {};
+
+	if (expect(run, held, "no memory") && mirror_make(run, &mirror, LARGE - 1)) {
+		for (i = 0; i <= room && !interrupted(); i++) {
+			held[i] = mirror_map(&mirror, LARGE - 1);
+			if (!held[i])
+				break;
+		}
+		note(run, "areas %u", i);
+		/* Shards need not be so many whole areas. */
+		expect(run, i && i + num_possible_cpus() > room, "%u areas of %u", i, room);
+		while (i)
+			vmapcache_vunmap(held[--i]);
+	}
+	kvfree(held);
 	mirror_free(&mirror);
 }
 
@@ -314,6 +343,7 @@ static void leak(struct run *run)
 
 const struct test_case space_cases[] = {
 	{ "whole_arena", whole_arena },
+	{ "take_all", take_all },
 	{ "fill", fill },
 	{ "producer_consumer", producer_consumer },
 	{ "pairs", pairs },
