@@ -21,6 +21,7 @@
  * given up with the area, a pin, and an area that was freed while pinned.
  */
 struct kept {
+	struct page **page;	/* what all areas show; NULL if they have pages of their own */
 	void **areas;
 	unsigned int count;
 	struct page **pages;
@@ -37,7 +38,8 @@ static void keep_some(struct run *run, struct kept *kept, unsigned int max_pages
 	prandom_seed_state(&rnd, arg(run, "seed", 1));
 	while (kept->count < count && !interrupted()) {
 		unsigned long nr = max_pages ? 1 + below(&rnd, max_pages) : 1;
-		void *area = vmapcache_vmalloc(nr * PAGE_SIZE);
+		void *area = kept->page ? vmapcache_vmap(kept->page, 1, VM_MAP, PAGE_KERNEL) :
+			vmapcache_vmalloc(nr * PAGE_SIZE);
 
 		if (!expect(run, area, "area %u of %lu pages", kept->count, nr))
 			return;
@@ -57,22 +59,60 @@ static void keep_some(struct run *run, struct kept *kept, unsigned int max_pages
 	}
 }
 
+static void give_some(struct kept *kept, unsigned int left)
+{
+	while (kept->count > left) {
+		void *area = kept->areas[--kept->count];
+
+		if (kept->page)
+			vmapcache_vunmap(area);
+		else
+			vmapcache_vfree(area);
+	}
+}
+
+static bool count_area(const struct vmapcache_area *area, void *arg)
+{
+	++*(unsigned int *)arg;
+	return true;
+}
+
+/* What a walk over all areas takes, without showing them: the best of some. */
+static void note_walk(struct run *run)
+{
+	u64 best = U64_MAX;
+	unsigned int i, areas;
+
+	for (i = 0; i < 5; i++) {
+		ktime_t start = ktime_get();
+
+		areas = 0;
+		vmapcache_walk(NULL, count_area, &areas);
+		best = min_t(u64, best, ktime_to_ns(ktime_sub(ktime_get(), start)));
+	}
+	note(run, "walk_areas %u", areas);
+	note(run, "walk_ns %llu", best);
+}
+
 /*
  * areas=100 max_pages=8 lazy=10: that many areas, of which the last ones are freed
  * again; then waits for a signal, so that what is there is at rest. special=0
  * leaves out those of other kinds, freed=0 does not free the one that is pinned.
+ * map=1: areas of a page that all show the same one, and cost no memory.
  */
 static void keep(struct run *run)
 {
-	unsigned int i, lazy = arg(run, "lazy", 10);
+	unsigned int lazy = arg(run, "lazy", 10);
 	struct kept kept = {};
 
 	kept.areas = kvcalloc(arg(run, "areas", 100), sizeof(*kept.areas), GFP_KERNEL);
 	if (!expect(run, kept.areas, "no memory"))
 		return;
+	if (arg(run, "map", 0))
+		kept.page = pages_alloc(1);
 	keep_some(run, &kept, arg(run, "max_pages", 8));
-	for (i = 0; i < lazy && kept.count; i++)
-		vmapcache_vfree(kept.areas[--kept.count]);
+	give_some(&kept, kept.count - min(lazy, kept.count));
+	note_walk(run);
 	while (!interrupted())
 		schedule_timeout_interruptible(1);
 	if (kept.pinned && !arg(run, "freed", 1))
@@ -84,8 +124,8 @@ static void keep(struct run *run)
 		vmapcache_vm_unmap_ram(kept.view, 3);
 	if (kept.pages)
 		pages_free(kept.pages, 3);
-	while (kept.count)
-		vmapcache_vfree(kept.areas[--kept.count]);
+	give_some(&kept, 0);
+	pages_free(kept.page, 1);
 	kvfree(kept.areas);
 }
 

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="measure the CPU time of 2 writers while 2 others read without a pause, beside the in-tree allocator"
+# shellcheck disable=SC2034 # for ./run
+TIMEOUT=300
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+command -v perl >/dev/null || skip "no perl"
+own
+
+# read_on FILE NAME: from beginning to end, without a pause; counts that in $TMP/NAME
+read_on() {
+	# shellcheck disable=SC2016
+	perl -e '
+		$SIG{TERM} = sub { print("$n\n"); exit };
+		$| = 1;
+		print("begun\n");
+		for (;; $n++) { open(F, "<", $ARGV[0]) || die; while (sysread(F, $b, 131072)) {} close(F); }
+	' "$1" >"$TMP/$2" &
+	reader=$!
+	until [ -s "$TMP/$2" ]; do
+		kill -0 $reader || fail "no reader of $1"
+		sleep 0.1
+	done
+}
+
+# reads NAME: as counted
+reads() {
+	sed -n '2s/^$/0/; 2p' "$TMP/$1"
+}
+
+# writers ALLOCATOR FILE: adds a line to FILE, their time for one operation in ns
+writers() {
+	kcase writers allocator="$1" ms=1200 threads=2 slots=32
+	noted ns_per_operation >>"$2"
+}
+
+# beside FILE FILE ALLOCATOR TO: the same, while two tasks read
+beside() {
+	read_on "$1" first
+	first=$reader
+	read_on "$2" second
+	second=$reader
+	writers "$3" "$4"
+	kill $first $second
+	wait $first $second
+	for name in first second; do
+		[ "$(reads $name)" -ge 3 ] || fail "the $name reader hardly read"
+	done
+}
+
+# grown ALLOCATOR FILE FILE: what its writers take alone, beside two tasks that read a
+# file which has nothing to do with it, and beside two that read these files: medians of
+# turns. The second against the first is what it costs to share CPUs: cold caches, and
+# a cold TLB, which is dear where it is emulated. The third against the second is what
+# it costs to be read about: more, in per mille.
+grown() {
+	: >"$TMP/alone"
+	: >"$TMP/shared"
+	: >"$TMP/read"
+	for _ in 1 2 3 4 5 6 7; do
+		writers "$1" "$TMP/alone"
+		beside $cases/empty $cases/empty "$1" "$TMP/shared"
+		beside "$2" "$3" "$1" "$TMP/read"
+	done
+	alone=$(sort -n "$TMP/alone" | sed -n 4p)
+	shared=$(sort -n "$TMP/shared" | sed -n 4p)
+	read=$(sort -n "$TMP/read" | sed -n 4p)
+	more=$(((read - shared) * 1000 / shared))
+	echo "$1: $alone ns for an operation alone, $shared beside tasks that read nothing, $read beside" \
+		"readers: $more per mille more than beside others, $(((read - alone) * 1000 / alone)) than" \
+		"alone; last turn: $(reads first) reads of $2, $(reads second) of $3"
+}
+
+grown in-tree /proc/vmallocinfo /proc/vmallocinfo
+grown vmapcache $ours/info /proc/vmapcacheinfo
+# 50 is what is wanted, and what a quiet machine shows.
+[ $more -le $((150 * SLOWNESS)) ] || fail "to be read about makes writers dearer by $more per mille"
+empty
