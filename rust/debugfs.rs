@@ -19,6 +19,8 @@ use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceRea
 pub(crate) struct Debugfs {
     #[cfg(bench)]
     _bench: Directory<Bench>,
+    #[cfg(faults)]
+    _faults: Directory<Allocator>,
     _switches: Directory<Allocator>,
     _top: Directory<Readers>,
 }
@@ -41,11 +43,15 @@ impl Debugfs {
         )?;
         #[cfg(bench)]
         let bench = Bench::files(&top, allocator.clone())?;
+        #[cfg(faults)]
+        let faults = faults(&top, allocator.clone())?;
         let mut switches = top.directory(c"switches", allocator)?;
         add_switches(&mut switches)?;
         Ok(Self {
             #[cfg(bench)]
             _bench: bench,
+            #[cfg(faults)]
+            _faults: faults,
             _switches: switches,
             _top: top,
         })
@@ -150,30 +156,49 @@ fn set_lazy_max(a: &Allocator, reader: &mut UserSliceReader) -> Result {
 
 // ---- switches ----
 
+/// Adds a file for each flag: 1 is on, 0 is off.
+macro_rules! flags {
+    ($directory:ident, $get:expr, $set:expr; $($name:literal => $flag:expr),* $(,)?) => {
+        // A file's functions capture nothing, so that each flag has its own.
+        $($directory.read_write(
+            $name,
+            |a, f| writeln!(f, "{}", u8::from($get(a, $flag))),
+            |a, reader| {
+                let on = match number(reader)? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(EINVAL),
+                };
+                $set(a, $flag, on);
+                Ok(())
+            },
+        )?;)*
+    };
+}
+
 fn add_switches(directory: &mut Directory<Allocator>) -> Result {
-    // A file's functions capture nothing, so that each switch has its own.
-    macro_rules! files {
-        ($($name:literal => $switch:ident),* $(,)?) => {
-            $(directory.read_write(
-                $name,
-                |a, f| writeln!(f, "{}", u8::from(a.switch(Switch::$switch))),
-                |a, reader| {
-                    let on = match number(reader)? {
-                        0 => false,
-                        1 => true,
-                        _ => return Err(EINVAL),
-                    };
-                    a.set_switch(Switch::$switch, on);
-                    Ok(())
-                },
-            )?;)*
-        };
-    }
-    files! {
-        c"free_area_cache" => FreeAreaCache,
-        c"magazines" => Magazines,
-        c"lookup_cache" => LookupCache,
-        c"info_cache" => InfoCache,
+    flags! {
+        directory, Allocator::switch, Allocator::set_switch;
+        c"free_area_cache" => Switch::FreeAreaCache,
+        c"magazines" => Switch::Magazines,
+        c"lookup_cache" => Switch::LookupCache,
+        c"info_cache" => Switch::InfoCache,
     }
     Ok(())
+}
+
+/// What can be left out; see [`crate::va::faults`].
+#[cfg(faults)]
+fn faults(top: &Directory<Readers>, allocator: Arc<Allocator>) -> Result<Directory<Allocator>> {
+    use crate::va::faults::Fault;
+
+    pr_warn!("built with faults, for tests of the tests only\n");
+    let mut directory = top.directory(c"faults", allocator)?;
+    flags! {
+        directory, |_, fault: Fault| fault.on(), |_, fault: Fault, on| fault.set(on);
+        c"no_flush" => Fault::NoFlush,
+        c"no_wait" => Fault::NoWait,
+        c"no_purge" => Fault::NoPurge,
+    }
+    Ok(directory)
 }

@@ -131,6 +131,10 @@ impl Mapping {
 
 impl Env for Mapping {
     fn flush(&self, start: u32, end: u32) {
+        #[cfg(faults)]
+        if crate::va::faults::Fault::NoFlush.on() {
+            return;
+        }
         let (start, end) = (self.arena.address(start), self.arena.address(end));
         if start < end {
             // SAFETY: The range lies in the arena, and symbols are resolved.

@@ -27,6 +27,8 @@ pub mod batch;
 pub mod callers;
 pub mod counters;
 pub mod extents;
+#[cfg(faults)]
+pub mod faults;
 pub mod index;
 pub mod info;
 pub mod magazine;
@@ -942,6 +944,10 @@ impl<E: Env> Manager<E> {
 
     /// Flushes what is lazy and hands it back. Sleeps.
     pub fn purge(&self, how: Purge) {
+        #[cfg(faults)]
+        if faults::Fault::NoPurge.on() && matches!(how, Purge::Step | Purge::Background) {
+            return;
+        }
         let guard = match self.purging.try_lock() {
             Some(guard) => guard,
             // Whoever has the purge may not have a CPU: then all wait with it, rather than go on
@@ -949,6 +955,8 @@ impl<E: Env> Manager<E> {
             None if how == Purge::Step && self.lazy_gross.load(Relaxed) <= 2 * self.high() => {
                 return
             }
+            #[cfg(faults)]
+            None if faults::Fault::NoWait.on() => return,
             None => {
                 self.shared.waits.fetch_add(1, Relaxed);
                 self.purging.lock()

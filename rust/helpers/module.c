@@ -5,3 +5,8 @@
 #include <linux/module.h>
 
 MODULE_VERSION("0.1");
+
+#ifdef VMAPCACHE_FAULTS
+/* Taints the kernel. */
+MODULE_INFO(test, "Y");
+#endif

@@ -64,6 +64,16 @@ own() {
 	load "$@"
 }
 
+# own_faulty FAULT [PARAMETER=VALUE...]: vmapcache anew, which leaves a step out
+own_faulty() {
+	fault=$1
+	shift
+	rm -f "$TMP/defaults"
+	unload
+	insmod "$TMP/vmapcache_faults.ko" "$@" || fail "insmod vmapcache_faults.ko $*"
+	echo 1 >"$ours/faults/$fault" || fail "no fault $fault"
+}
+
 # arena_pages: of the arena that is loaded
 arena_pages() {
 	echo $(($(stat bytes_arena) / 4096))
@@ -80,6 +90,19 @@ kcase() {
 		fail "$*"
 	fi
 	cat $cases/result >"$TMP/notes"
+}
+
+# kcase_fails TEXT CASE [KEY=VALUE...]: the case must fail, and say TEXT
+kcase_fails() {
+	text=$1
+	shift
+	if (kcase "$@") >"$TMP/said"; then
+		fail "$*: nothing was missed"
+	fi
+	grep -m 1 -- "$text" "$TMP/said" || {
+		cat "$TMP/said"
+		fail "$*: it failed for another reason"
+	}
 }
 
 # value KEY FILE: the number behind KEY in lines of keys and values

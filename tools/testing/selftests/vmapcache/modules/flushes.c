@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TLB flushes: counted, and left out on purpose, by a probe on the function that
- * both allocators end in. So no build of vmapcache needs a switch that breaks it.
+ * TLB flushes: counted by a probe on the function that both allocators end in; and
+ * what is seen where one is missing.
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>
@@ -15,33 +15,24 @@
 #include "vmapcache_test.h"
 
 static atomic64_t flushes_ours, flushes_others;
-static bool leave_out;
 
 static int on_flush(struct kprobe *probe, struct pt_regs *regs)
 {
 	long from_api = *(unsigned long *)regs->sp - (unsigned long)vmapcache_vmap;
 
 	/* The text of a module lies together, and the in-tree caller's far away. */
-	if (abs(from_api) >= (long)SZ_1M) {
-		atomic64_inc(&flushes_others);
-		return 0;
-	}
-	atomic64_inc(&flushes_ours);
-	/* From here to here. */
-	if (READ_ONCE(leave_out))
-		regs->si = regs->di;
+	atomic64_inc(abs(from_api) < (long)SZ_1M ? &flushes_ours : &flushes_others);
 	return 0;
 }
 
 static struct kprobe probe;
 
-static bool probe_begin(struct run *run, bool without)
+static bool probe_begin(struct run *run)
 {
 	int err;
 
 	atomic64_set(&flushes_ours, 0);
 	atomic64_set(&flushes_others, 0);
-	leave_out = without;
 	probe = (struct kprobe){
 		.symbol_name = "flush_tlb_kernel_range",
 		.pre_handler = on_flush,
@@ -60,90 +51,105 @@ static void probe_end(void)
 #define COLOURS	4
 #define HUGE	700	/* above what is flushed page by page */
 
+static const unsigned int wall_pages[] = { 1, 1, 2, 3, 5, 33, 34, HUGE };
+
+/* One place, which is always of the same size, but need not be at the same address. */
+struct wall {
+	/* What is mapped now; odd while it changes. */
+	unsigned int version;
+	u64 *addr;
+	unsigned int colour;
+};
+
 struct palette {
 	struct page *page[COLOURS];
 	struct page **pages[COLOURS];	/* that page, HUGE times */
 	unsigned int rounds;
-
-	/* What is mapped now; odd while it changes. */
-	unsigned int version;
-	u64 *addr;
-	unsigned int count, colour;
-
+	struct wall walls[ARRAY_SIZE(wall_pages)];
 	bool over;
 	unsigned long reads, stale, reused;
 };
 
 static void paint(struct run *run, struct palette *palette)
 {
-	static const unsigned int counts[] = { 1, 1, 2, 5, 1, 33, 1, 34, 3, HUGE };
-	u64 *last = NULL;
-	unsigned int i;
+	unsigned int i, nr, colour;
+	struct wall *wall;
+	u64 *p;
 
 	for (i = 0; i < palette->rounds && !interrupted(); i++) {
-		unsigned int colour = i % COLOURS, count = counts[i % ARRAY_SIZE(counts)];
-		u64 *p = vmapcache_vmap(palette->pages[colour], count, VM_MAP, PAGE_KERNEL);
-
-		if (!expect(run, p, "round %u", i))
-			break;
-		palette->reused += p == last;
-		last = p;
-		WRITE_ONCE(palette->addr, p);
-		WRITE_ONCE(palette->count, count);
-		WRITE_ONCE(palette->colour, colour);
-		/* Pairs with the readers' acquire. */
-		smp_store_release(&palette->version, 2 * i + 2);
-		udelay(i % 20);
+		nr = i % ARRAY_SIZE(wall_pages);
+		colour = i / ARRAY_SIZE(wall_pages) % COLOURS;
+		wall = &palette->walls[nr];
 		/* From here on whatever is read is right. */
-		WRITE_ONCE(palette->version, 2 * i + 3);
+		WRITE_ONCE(wall->version, 2 * i + 1);
 		/* The readers see that before anything is unmapped. */
 		smp_mb();
-		vmapcache_vunmap(p);
+		vmapcache_vunmap(wall->addr);
+		p = vmapcache_vmap(palette->pages[colour], wall_pages[nr], VM_MAP, PAGE_KERNEL);
+		palette->reused += p && p == wall->addr;
+		WRITE_ONCE(wall->addr, p);
+		if (!expect(run, p, "round %u", i))
+			break;
+		WRITE_ONCE(wall->colour, colour);
+		/* Pairs with the readers' acquire. */
+		smp_store_release(&wall->version, 2 * i + 2);
+		udelay(i % 20);
 	}
 	WRITE_ONCE(palette->over, true);
+	for (nr = 0; nr < ARRAY_SIZE(wall_pages); nr++) {
+		WRITE_ONCE(palette->walls[nr].version, 1);
+		/* As above. */
+		smp_mb();
+		vmapcache_vunmap(palette->walls[nr].addr);
+	}
 }
 
-static void look_at(struct run *run, struct palette *palette)
+static void look_at(struct palette *palette, struct wall *wall, unsigned long page)
 {
-	while (!READ_ONCE(palette->over) && !interrupted()) {
-		/* Pairs with the painter's release. */
-		unsigned int version = smp_load_acquire(&palette->version), colour, i;
-		u64 *p = READ_ONCE(palette->addr), seen;
+	/* Pairs with the painter's release. */
+	unsigned int version = smp_load_acquire(&wall->version), colour;
+	u64 *p = READ_ONCE(wall->addr), seen;
 
-		colour = READ_ONCE(palette->colour);
-		i = READ_ONCE(palette->count);
-		if (!p || !i)
-			continue;
-		/* First and last page; a page that is gone faults, which is right too. */
-		p = version & 8 ? p : p + (i - 1) * (PAGE_SIZE / sizeof(*p));
-		if (copy_from_kernel_nofault(&seen, p, sizeof(seen)))
-			continue;
-		/* Read before the version is looked at again. */
-		smp_rmb();
-		if (version & 1 || READ_ONCE(palette->version) != version)
-			continue;
-		palette->reads++;
-		palette->stale += seen != colour + 1;
+	colour = READ_ONCE(wall->colour);
+	/* A page that is gone faults, which is right too. */
+	if (!p || copy_from_kernel_nofault(&seen, p + page * (PAGE_SIZE / sizeof(*p)), sizeof(seen)))
+		return;
+	/* Read before the version is looked at again. */
+	smp_rmb();
+	if (version & 1 || READ_ONCE(wall->version) != version)
+		return;
+	palette->reads++;
+	palette->stale += seen != colour + 1;
+}
+
+static void look(struct palette *palette)
+{
+	unsigned int i;
+
+	while (!READ_ONCE(palette->over) && !interrupted()) {
+		for (i = 0; i < ARRAY_SIZE(wall_pages); i++) {
+			look_at(palette, &palette->walls[i], 0);
+			look_at(palette, &palette->walls[i], wall_pages[i] - 1);
+		}
 	}
 }
 
 static void paint_or_look(struct run *run, unsigned int thread, void *data)
 {
 	if (thread)
-		look_at(run, data);
+		look(data);
 	else
 		paint(run, data);
 }
 
 /*
- * rounds=10000 flush=1: one CPU reads what another maps there, unmaps and maps anew
- * with a page of another colour. flush=0 leaves the flushes out: then old colours are
- * to be seen, or the test shows nothing.
+ * rounds=10000: one CPU reads what another maps at several places, of a page up to
+ * more than is flushed page by page, unmaps and maps anew with a page of another
+ * colour. No old colour is ever seen where a new one has been mapped.
  */
 static void stale_tlb(struct run *run)
 {
 	struct palette *palette = kzalloc(sizeof(*palette), GFP_KERNEL);
-	bool flush = arg(run, "flush", 1);
 	unsigned int i, j;
 
 	if (!expect(run, palette, "no memory"))
@@ -158,19 +164,17 @@ static void stale_tlb(struct run *run)
 		for (j = 0; j < HUGE; j++)
 			palette->pages[i][j] = palette->page[i];
 	}
-	if (probe_begin(run, !flush)) {
+	if (probe_begin(run)) {
 		run_threads(run, 2, paint_or_look, palette);
 		probe_end();
 	}
 	/* What was not flushed must not be met again by whoever comes next. */
 	vmapcache_vm_unmap_aliases();
 	note(run, "reads %lu", palette->reads);
-	note(run, "stale %lu", palette->stale);
 	note(run, "reused %lu", palette->reused);
 	note(run, "flushes %lld", atomic64_read(&flushes_ours));
-	if (flush)
-		expect(run, !palette->stale, "%lu of %lu reads saw an old colour", palette->stale,
-		       palette->reads);
+	expect(run, !palette->stale, "%lu of %lu reads saw an old colour", palette->stale,
+	       palette->reads);
 out:
 	for (i = 0; i < COLOURS; i++) {
 		kvfree(palette->pages[i]);
@@ -189,7 +193,7 @@ static void flush_count(struct run *run)
 
 	if (!expect(run, page, "no memory"))
 		return;
-	if (probe_begin(run, false)) {
+	if (probe_begin(run)) {
 		for (i = 0; i < count; i++) {
 			void *p = a->map(&page, 1);
 

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="leave out flushes, waiting for purges, and purges, and see the tests of each fail"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+[ -e "$TMP/vmapcache_faults.ko" ] || skip "no build with faults at hand (make vm FAULTS=y CMD=...)"
+# The builds that people load have none.
+grep -q no_flush "$TMP/vmapcache_faults.ko" || fail "not built with faults"
+! grep -q no_flush "$TMP/vmapcache.ko" || fail "faults in a normal build"
+
+# As in stale-tlb.sh.
+own_faulty no_flush arena_mb=16
+echo 0 >$ours/lazy_max_pages
+kcase_fails "reads saw an old colour" stale_tlb rounds=10000
+# What was not flushed must not be met again by whoever comes next.
+echo 0 >$ours/faults/no_flush
+kcase stale_tlb rounds=1000
+empty
+
+# As in second-task.sh.
+own_faulty no_wait arena_mb=1
+kcase_fails "allocations failed" second_task slots=64 rounds=1250
+echo 0 >$ours/faults/no_wait
+kcase second_task slots=64 rounds=100
+empty
+
+# As in backpressure.sh.
+# In an arena that lasts until the end.
+own_faulty no_purge arena_mb=65536
+kcase_fails "the span grew" storm seconds=6 grow=$(($(stat lazy_max_pages) * 4))
+echo 0 >$ours/faults/no_purge
+empty
