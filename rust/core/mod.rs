@@ -298,6 +298,10 @@ struct Readers {
     misses: AtomicU64,
 }
 
+/// Magazines that a step purges at most. Few would cost a flush each time: what one flush cleans is to
+/// be used up before the next.
+const STEP_MAX: usize = 256;
+
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
 const LOCAL_LAZY_MIN: u32 = 2048;
 
@@ -998,7 +1002,7 @@ impl<E: Env> Manager<E> {
             let mut sealed = self.lazy.lock();
             match how {
                 Purge::Step => {
-                    for _ in 0..16 {
+                    for _ in 0..STEP_MAX {
                         match sealed.pop() {
                             Some(magazine) => lazy.push(magazine),
                             None => break,
