@@ -7,7 +7,7 @@
 use crate::{
     api::{self, Published},
     bindings,
-    va::Purge,
+    va::{callers::CALLERS, Purge},
 };
 use kernel::{error::to_result, ffi::c_uint, prelude::*};
 
@@ -63,15 +63,21 @@ extern "C" fn vc_rs_space_exhausted() {
     });
 }
 
+/// For the names of callers whose module goes: rust/helpers/symbol_name.c.
+#[no_mangle]
+extern "C" fn vc_rs_caller(id: c_uint) -> usize {
+    if id as usize >= CALLERS {
+        return usize::MAX;
+    }
+    api::with(|a| a.manager().caller(id))
+}
+
 /// Pages of stock whose bookkeeping weighs about as much as one object of the shrinker.
 const PAGES_PER_OBJECT: u64 = 16;
 
 #[no_mangle]
 extern "C" fn vc_rs_shrink_count() -> usize {
-    api::with(|a| {
-        let stats = a.manager().stats();
-        (stats.stock_gross.saturating_add(stats.lazy_gross) / PAGES_PER_OBJECT) as usize
-    })
+    api::with(|a| (a.manager().reclaimable() / PAGES_PER_OBJECT) as usize)
 }
 
 #[no_mangle]

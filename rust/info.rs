@@ -211,7 +211,8 @@ fn histogram(what: &str, sizes: &[u64], out: &mut dyn Write) -> core::fmt::Resul
 /// The name of a code address.
 struct Name([u8; bindings::VC_SYMBOL_NAME as usize]);
 
-/// What has no name: callers beyond what is counted apart, and those whose module is gone.
+/// What has no name: callers beyond what is counted apart, and those whose module went when there
+/// was no memory to keep it.
 const UNKNOWN: &str = "unknown";
 
 impl Name {
@@ -255,6 +256,8 @@ fn offset(name: &str) -> usize {
 struct Function {
     /// Where it begins; 0 for all that are unknown.
     start: usize,
+    /// One of its lines that asked. Only these have a name once their module is gone.
+    caller: usize,
     totals: Totals,
 }
 
@@ -275,20 +278,21 @@ fn callers(readers: &Readers, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match functions.iter_mut().find(|known| known.start == start) {
             Some(known) => known.totals.add(&caller.totals),
             None => {
-                let totals = caller.totals;
+                let function = Function {
+                    start,
+                    caller: address,
+                    totals: caller.totals,
+                };
                 functions
-                    .push(Function { start, totals }, GFP_KERNEL)
+                    .push(function, GFP_KERNEL)
                     .map_err(|_| fmt::Error)?
             }
         }
     }
     functions.sort_unstable_by_key(|known| core::cmp::Reverse(known.totals.pages()));
     f.write_str("# bytes areas allocations frees function\n")?;
-    for Function { start, totals } in functions.iter() {
-        let (function, module) = match start {
-            0 => (UNKNOWN, ""),
-            start => function(name.of(*start)),
-        };
+    for Function { caller, totals, .. } in functions.iter() {
+        let (function, module) = function(name.of(*caller));
         writeln!(
             f,
             "{} {} {} {} {function}{module}",

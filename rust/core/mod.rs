@@ -1470,6 +1470,14 @@ impl<E: Env> Manager<E> {
         }
     }
 
+    /// Pages that a [`Purge::Drain`] could turn into free extents, as far as CPUs have handed them
+    /// on: two loads, where the exact number is a sum over all callers on all CPUs. Any context.
+    pub fn reclaimable(&self) -> u64 {
+        self.depot
+            .gross()
+            .saturating_add(self.lazy_gross.load(Relaxed))
+    }
+
     /// Frees the empty magazines; returns their bytes. Any context.
     pub fn shrink(&self) -> usize {
         let spares = self.depot.take_spares();

@@ -35,6 +35,8 @@ void vc_rs_cpu_dead(unsigned int cpu);
 void vc_rs_space_exhausted(void);
 unsigned long vc_rs_shrink_count(void);
 unsigned long vc_rs_shrink(void);
+/* The caller of a number, 0 where it has none; ULONG_MAX behind the last number. */
+unsigned long vc_rs_caller(unsigned int id);
 
 /* rust/procfs.rs */
 bool vc_rs_next_row(const void *source, unsigned int page, struct vc_row *row);

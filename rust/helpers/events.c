@@ -68,13 +68,16 @@ int vc_events_start(void)
 	queue = alloc_workqueue("vmapcache", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!queue)
 		return -ENOMEM;
+	err = vc_names_start();
+	if (err)
+		goto err_queue;
 
 	/* Called on another CPU, after the CPU has gone. */
 	cpu_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "mm/vmapcache:dead",
 					      NULL, cpu_dead);
 	if (cpu_state < 0) {
 		err = cpu_state;
-		goto err_queue;
+		goto err_names;
 	}
 
 	shrinker = shrinker_alloc(0, "vmapcache");
@@ -95,6 +98,8 @@ err_shrinker:
 	shrinker_free(shrinker);
 err_cpu:
 	cpuhp_remove_state_nocalls(cpu_state);
+err_names:
+	vc_names_stop();
 err_queue:
 	destroy_workqueue(queue);
 	return err;
@@ -111,6 +116,7 @@ void vc_events_stop(void)
 	shrinker_free(shrinker);
 	unregister_vmap_purge_notifier(&purge_notifier);
 	cpuhp_remove_state_nocalls(cpu_state);
+	vc_names_stop();
 	destroy_workqueue(queue);
 }
 

@@ -177,6 +177,8 @@ void vc_directory_remove(struct dentry *directory);
 #define VC_SYMBOL_NAME	1024
 
 size_t vc_symbol_name(unsigned long addr, char *name);
+int vc_names_start(void);
+void vc_names_stop(void);
 
 /* procfs.c */
 

@@ -6,7 +6,6 @@
  * shown. So a reader may stop, and go on, wherever a line ends, whatever happens to
  * the areas meanwhile. rust/procfs.rs says which area comes next.
  */
-#include <linux/kallsyms.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
@@ -90,13 +89,12 @@ static void show_nodes(struct seq_file *m, const struct reader *reader)
 /* As " %pS", except that an address without a symbol follows kptr_restrict, too. */
 static void show_caller(struct seq_file *m, unsigned long caller)
 {
-	char name[KSYM_SYMBOL_LEN];
+	char name[VC_SYMBOL_NAME];
 
-	sprint_symbol(name, caller);
-	if (name[0] == '0' && name[1] == 'x')
-		seq_printf(m, " 0x%pK", (void *)caller);
-	else
+	if (vc_symbol_name(caller, name))
 		seq_printf(m, " %s", name);
+	else
+		seq_printf(m, " 0x%pK", (void *)caller);
 }
 
 static int show(struct seq_file *m, void *v)

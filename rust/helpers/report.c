@@ -79,6 +79,9 @@ void vc_report_failure(const struct vc_failure *failure)
  */
 void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins)
 {
-	pr_warn("leaked area of %lu bytes, allocated by %pS, %u pins: unmapped\n",
-		size, (void *)caller, pins);
+	char name[VC_SYMBOL_NAME];
+
+	/* "%pS" would show the address itself where there is no symbol. */
+	pr_warn("leaked area of %lu bytes, allocated by %s, %u pins: unmapped\n",
+		size, vc_symbol_name(caller, name) ? name : "[gone module]", pins);
 }
