@@ -25,6 +25,12 @@ skip() {
 	exit 4
 }
 
+# less NUMBER: so many times, less on a slow kernel: divided by SLOWNESS (see run --help),
+# but once at least
+less() {
+	echo $((($1 + SLOWNESS - 1) / SLOWNESS))
+}
+
 # expect_log PATTERN: the test makes the kernel say this, it is not an accident
 expect_log() {
 	printf '%s\n' "$1" >>"$TMP/expected"

@@ -2,22 +2,57 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 TIMEOUT=300
-DESCRIPTION="load the module, use it and unload it 20 times, and miss nothing afterwards"
+DESCRIPTION="load the module and unload it 200 times, with readers, consumers and open files in between, and miss nothing afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-# The first rounds warm up: page tables of the vmalloc range stay with the kernel.
+# refuses WHY: rmmod says that the module is in use
+refuses() {
+	rmmod vmapcache 2>"$TMP/error" && fail "it went under $1"
+	grep -q 'in use' "$TMP/error" || fail "under $1: $(cat "$TMP/error")"
+}
+
+unload
+rm -f "$TMP/defaults"
+rounds=$(less 200)
 before=0
-for round in $(seq 20); do
-	own
-	[ -r $ours/stats ] || fail "no $ours/stats"
-	grep -q '\[vmapcache\]' /proc/vmallocinfo || fail "no arena in /proc/vmallocinfo"
-	kcase contents areas=100 seed="$round"
-	unload
-	nothing_left
-	[ "$round" != 5 ] || before=$(free_pages)
+round=0
+refused=0
+while [ $round -lt "$rounds" ]; do
+	round=$((round + 1))
+	# The arena needs not be at the same place, or of the same size.
+	insmod "$TMP/vmapcache.ko" arena_mb=$((64 << round % 3)) || fail "insmod, round $round"
+	case $((round % 10)) in
+		0)
+			kcase contents areas=100 seed=$round
+			refuses "a consumer"
+			rmmod vmapcache_test || fail "rmmod vmapcache_test, round $round"
+			;;
+		3)
+			exec 3<$ours/info
+			refuses "an open file"
+			read -r _ <&3 || fail "it cannot be read"
+			exec 3<&-
+			;;
+		6)
+			# One does not keep the module.
+			exec 3</proc/vmapcacheinfo
+			;;
+		9)
+			cat $ours/stats $ours/callers /proc/vmapcacheinfo >/dev/null || fail "files"
+			grep -q '\[vmapcache\]' /proc/vmallocinfo || fail "no arena in /proc/vmallocinfo"
+			;;
+	esac
+	rmmod vmapcache || fail "rmmod, round $round"
+	exec 3<&-
+	if [ $((round % 10)) = 0 ]; then
+		nothing_left
+		# The first rounds warm up: page tables of the vmalloc range stay with the kernel.
+		[ "$before" != 0 ] || before=$(free_pages)
+	fi
 done
+nothing_left
 after=$(free_pages)
-echo "free pages: $before after 5 rounds, $after after 20"
-# A page for each area in each round would be 1,500.
-[ $((before - after)) -lt 200 ] || fail "$((before - after)) pages lost in 15 rounds"
+echo "free pages: $before after 10 rounds, $after after $rounds"
+# A page for each round would be 190.
+[ $((before - after)) -lt 150 ] || fail "$((before - after)) pages lost in $rounds rounds"

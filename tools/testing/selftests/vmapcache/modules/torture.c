@@ -7,7 +7,9 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/sysrq.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include <vmapcache.h>
 
@@ -23,7 +25,8 @@ struct piece {
 	void *addr;
 	u64 seed;
 	u64 pin;
-	unsigned int pages;	/* signed, or shown */
+	unsigned int pages;
+	unsigned int whole;	/* of them asked for to the last byte: signed, or shown */
 	bool mapped;		/* shows pages of the palette */
 };
 
@@ -35,6 +38,11 @@ struct torture {
 	/* Areas on their way to whoever frees them, on another CPU perhaps. */
 	struct piece *shared[SHARED];
 	atomic64_t operations, refused, handed, in_interrupt;
+	/* Looks whether there are ever more operations. */
+	struct delayed_work watchdog;
+	struct run *run;
+	u64 seen;
+	unsigned int still, patience;
 };
 
 static u64 word(unsigned int page)
@@ -48,14 +56,14 @@ static void check(struct run *run, const struct piece *piece)
 	unsigned int i, ok;
 
 	if (!piece->mapped) {
-		ok = signed_by(piece->addr, piece->pages, piece->seed);
+		ok = signed_by(piece->addr, piece->whole, piece->seed);
 	} else {
-		for (i = 0; i < piece->pages; i += piece->pages > 500 ? 97 : 1)
+		for (i = 0; i < piece->whole; i += piece->whole > 500 ? 97 : 1)
 			if (*(u64 *)(piece->addr + i * PAGE_SIZE) != word(i % PALETTE))
 				break;
-		ok = min(i, piece->pages);
+		ok = min(i, piece->whole);
 	}
-	expect(run, ok == piece->pages, "page %u of %u of an area, mapped %d", ok, piece->pages,
+	expect(run, ok == piece->whole, "page %u of %u of an area, mapped %d", ok, piece->whole,
 	       piece->mapped);
 }
 
@@ -104,10 +112,12 @@ static void take_up(struct run *run, struct torture *torture, struct rnd_state *
 	piece->pages = 1 + below(rnd, 1 << below(rnd, shift + 1));
 	piece->seed = prandom_u32_state(rnd);
 	piece->mapped = how < 40 || piece->pages > 512;
+	piece->whole = piece->pages;
 	if (!piece->mapped) {
 		gfp_t gfp = how < 50 ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL | __GFP_NOWARN;
 		unsigned long size = piece->pages * PAGE_SIZE - below(rnd, PAGE_SIZE);
 
+		piece->whole = size >> PAGE_SHIFT;
 		if (how < 60)
 			piece->addr = vmapcache_vmalloc_aligned(size, PAGE_SIZE << below(rnd, 10),
 								gfp, NUMA_NO_NODE, NULL);
@@ -126,7 +136,7 @@ static void take_up(struct run *run, struct torture *torture, struct rnd_state *
 	expect(run, !readable(piece->addr + piece->pages * PAGE_SIZE), "no guard page after %u",
 	       piece->pages);
 	if (!piece->mapped)
-		sign(piece->addr, piece->pages, piece->seed);
+		sign(piece->addr, piece->whole, piece->seed);
 	if (below(rnd, 8) == 0) {
 		piece->pin = vmapcache_pin(piece->addr + below(rnd, piece->pages) * PAGE_SIZE);
 		expect(run, piece->pin, "a live area could not be pinned");
@@ -149,7 +159,6 @@ static void torture_thread(struct run *run, unsigned int thread, void *data)
 {
 	struct torture *torture = data;
 	struct piece *pieces = kvcalloc(SLOTS, sizeof(*pieces), GFP_KERNEL);
-	u64 operations = 0;
 	struct rnd_state rnd;
 	unsigned int i;
 
@@ -159,7 +168,7 @@ static void torture_thread(struct run *run, unsigned int thread, void *data)
 		struct piece *piece = &pieces[below(&rnd, SLOTS)], *other;
 		u32 what = below(&rnd, 1000);
 
-		operations++;
+		atomic64_inc(&torture->operations);
 		if (what < 5) {
 			const void *floor = (void *)1;
 
@@ -185,10 +194,31 @@ static void torture_thread(struct run *run, unsigned int thread, void *data)
 	for (i = 0; pieces && i < SLOTS; i++)
 		let_go(run, torture, &pieces[i], i);
 	kvfree(pieces);
-	atomic64_add(operations, &torture->operations);
 }
 
-/* seconds=10 seed=1 threads=4 */
+#define WATCH	(5 * HZ)
+
+/* Nothing done for long is a failure that is reported while it lasts. */
+static void watch(struct work_struct *work)
+{
+	struct torture *torture = container_of(to_delayed_work(work), struct torture, watchdog);
+	u64 now = atomic64_read(&torture->operations);
+
+	torture->still = now == torture->seen ? torture->still + 1 : 0;
+	torture->seen = now;
+	if (torture->still >= torture->patience) {
+		failed(torture->run, __FILE_NAME__, __LINE__, "no progress after %llu operations",
+		       now);
+		pr_warn("torture: no progress for %u s: BUG? What each task waits for:\n",
+			torture->still * WATCH / HZ);
+		handle_sysrq('w');
+		give_up();
+		return;
+	}
+	schedule_delayed_work(&torture->watchdog, WATCH);
+}
+
+/* seconds=10 seed=1 threads=4 patience=30 */
 static void torture(struct run *run)
 {
 	struct torture *torture = kzalloc(sizeof(*torture), GFP_KERNEL);
@@ -206,7 +236,12 @@ static void torture(struct run *run)
 	for (i = 0; i < LARGEST; i++)
 		torture->many[i] = torture->palette[i % PALETTE];
 	torture->end = ktime_add_ms(ktime_get(), arg(run, "seconds", 10) * MSEC_PER_SEC);
+	torture->run = run;
+	torture->patience = DIV_ROUND_UP(arg(run, "patience", 30) * HZ, WATCH);
+	INIT_DELAYED_WORK(&torture->watchdog, watch);
+	schedule_delayed_work(&torture->watchdog, WATCH);
 	run_threads(run, arg(run, "threads", 2 * num_online_cpus()), torture_thread, torture);
+	cancel_delayed_work_sync(&torture->watchdog);
 	for (i = 0; i < SHARED; i++) {
 		if (torture->shared[i])
 			let_go(run, torture, torture->shared[i], i);
