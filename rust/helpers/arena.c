@@ -11,6 +11,7 @@
 #include <linux/vmalloc.h>
 
 #include "helpers.h"
+#include "shadow.h"
 #include "symbols.h"
 
 /* How often the kernel is asked for a place that is aligned. */
@@ -46,8 +47,10 @@ struct vm_struct *vc_arena_reserve(unsigned long bytes, unsigned long *base)
 			return NULL;
 		if (IS_ALIGNED((unsigned long)area->addr, align)) {
 			*base = (unsigned long)area->addr;
-			if (!vc_tables_init(*base, bytes / PAGE_SIZE))
+			if (!vc_tables_init(*base, bytes / PAGE_SIZE)) {
+				shadow_close(*base, bytes);
 				return area;
+			}
 			free_vm_area(area);
 			return NULL;
 		}

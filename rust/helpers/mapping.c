@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "helpers.h"
+#include "shadow.h"
 #include "symbols.h"
 
 /* Pages asked of the bulk allocator at once: it works with preemption off. */
@@ -229,7 +230,11 @@ static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot)
 {
-	return map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), GFP_KERNEL);
+	int err = map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), GFP_KERNEL);
+
+	if (!err)
+		shadow_open(addr, nr * PAGE_SIZE, nr * PAGE_SIZE);
+	return err;
 }
 
 /**
@@ -272,6 +277,7 @@ void vc_kernel_unmap(unsigned long addr, unsigned long nr)
 void vc_unmap(unsigned long addr, unsigned long nr)
 {
 	flush_cache_vunmap(addr, addr + nr * PAGE_SIZE);
+	shadow_close(addr, nr * PAGE_SIZE);
 	for (;;) {
 		unsigned long step = in_window(addr, nr);
 
@@ -429,6 +435,7 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		}
 		schedule_timeout_uninterruptible(1);
 	}
+	shadow_open(addr, nr * PAGE_SIZE, nr * PAGE_SIZE);
 	kmemleak_alloc((void *)addr, nr * PAGE_SIZE, 1, gfp);
 	return 0;
 }

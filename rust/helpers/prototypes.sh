@@ -63,6 +63,13 @@ case $found in
 *) unknown __get_vm_area_node "$found" ;;
 esac
 
+# Exported, declared in mm/ alone; only kernels with KASAN miss it.
+found=$(tr -s '\n\t ' '   ' <"$tree/mm/kasan/kasan.h" 2>/dev/null |
+	grep -o ' kasan_poison([^)]*);' | head -n 1 | tr -d ' ')
+if [ "$found" = "kasan_poison(constvoid*addr,size_tsize,u8value,boolinit);" ]; then
+	echo "-DVMAPCACHE_HAS_KASAN_POISON"
+fi
+
 # Frees pages in runs; since 7.3. The compiler checks the call against the header.
 if grep -q ' free_pages_bulk(struct page ' "$tree/include/linux/gfp.h"; then
 	echo "-DVMAPCACHE_HAS_FREE_PAGES_BULK"

@@ -19,12 +19,21 @@
 
 #include "callbacks.h"
 #include "helpers.h"
+#include "shadow.h"
 
 /* What mm/vmalloc.c supports. */
 #define GFP_SUPPORTED	(GFP_KERNEL | GFP_ATOMIC | GFP_NOWAIT | __GFP_NOFAIL | __GFP_ZERO | \
 			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | GFP_NOFS | GFP_NOIO | \
 			 GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
 			 __GFP_NOWARN)
+
+/* Where KASAN watches, the bytes of the last page that were not asked for are closed. */
+static void *limit(void *addr, unsigned long size)
+{
+	if (IS_ENABLED(CONFIG_KASAN) && addr)
+		shadow_open((unsigned long)addr, size, PAGE_ALIGN(size));
+	return addr;
+}
 
 /*
  * Bookkeeping is allocated with GFP_KERNEL: where the caller must not enter the
@@ -48,7 +57,7 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, 
 	addr = vc_rs_vmalloc(size, align, gfp, how, node, caller);
 	if (scope)
 		memalloc_flags_restore(scope);
-	return addr;
+	return limit(addr, size);
 }
 
 /**
@@ -61,7 +70,8 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, 
 void *vmapcache_vmalloc(unsigned long size)
 {
 	might_sleep();
-	return vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, NUMA_NO_NODE, _RET_IP_);
+	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, NUMA_NO_NODE, _RET_IP_),
+		     size);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc);
 
@@ -75,8 +85,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc);
 void *vmapcache_vzalloc(unsigned long size)
 {
 	might_sleep();
-	return vc_rs_vmalloc(size, 1, GFP_KERNEL | __GFP_ZERO, VC_MAY_SLEEP, NUMA_NO_NODE,
-			     _RET_IP_);
+	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL | __GFP_ZERO, VC_MAY_SLEEP,
+				   NUMA_NO_NODE, _RET_IP_), size);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vzalloc);
 
@@ -91,7 +101,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vzalloc);
 void *vmapcache_vmalloc_node(unsigned long size, int node)
 {
 	might_sleep();
-	return vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, node, _RET_IP_);
+	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, node, _RET_IP_), size);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc_node);
 
@@ -166,14 +176,18 @@ void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
 		return NULL;
 	}
 	if (size <= old) {
+		shadow_open((unsigned long)addr, old, old);
 		/* What is cut off now and asked for again later must come back as zero. */
 		if (gfp & __GFP_ZERO)
 			memset((void *)addr + size, 0, old - size);
+		shadow_open((unsigned long)addr, size, old);
 		return (void *)addr;
 	}
 	new = vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
 	if (!new)
 		return NULL;
+	/* Whole pages: how much of them was asked for nobody remembers. */
+	shadow_open((unsigned long)addr, old, old);
 	memcpy(new, addr, old);
 	vmapcache_vfree(addr);
 	return new;
