@@ -49,6 +49,10 @@ walk=$(noted walk_ns)
 echo "a read of an empty file $empty ns, of info $cached ns; a walk over 100,000 areas $walk ns," \
 	"$((walk / cached)) times as much"
 [ $((cached * 1000)) -le "$walk" ] || fail "a cached read costs more than 1/1,000 of a walk"
-[ $((cached - empty)) -le $((2000 * SLOWNESS)) ] ||
+# 2 us; where the emulated CPU is so busy that an empty read alone takes more than
+# twice that, half of an empty read.
+allowed=2000
+[ $((empty / 2)) -le $allowed ] || allowed=$((empty / 2))
+[ $((cached - empty)) -le $((allowed * SLOWNESS)) ] ||
 	fail "a cached read costs $((cached - empty)) ns more than an empty one"
 empty
