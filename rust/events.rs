@@ -41,7 +41,7 @@ impl Drop for Events {
 
 #[no_mangle]
 extern "C" fn vc_rs_purge() {
-    api::with(|a| a.manager().purge(Purge::Background));
+    api::with(|a| a.manager().purge_due());
 }
 
 #[no_mangle]

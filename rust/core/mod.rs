@@ -65,7 +65,7 @@ pub trait Env: Send + Sync {
     /// done. Called where sleeping is allowed and no lock is held but the purge mutex.
     fn flush(&self, start: u32, end: u32);
 
-    /// Asks for [`Manager::purge`] with [`Purge::Background`] soon. Any context.
+    /// Asks for [`Manager::purge_due`] soon. Any context.
     fn kick_purge(&self);
 
     /// Asks for the areas of [`Manager::take_deferred`] to be finished soon. Any context.
@@ -869,7 +869,8 @@ impl<E: Env> Manager<E> {
             .fetch_add(gross, Relaxed)
             .wrapping_add(gross);
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
-        if total > u64::from(max) && !self.purge_kicked.swap(true, Relaxed) {
+        // Pairs with the acquire in `purge_due`, which then sees what was added.
+        if total > u64::from(max) && !self.purge_kicked.swap(true, Release) {
             self.env.kick_purge();
         }
     }
@@ -968,6 +969,18 @@ impl<E: Env> Manager<E> {
         };
         self.purge_locked(how);
         drop(guard);
+    }
+
+    /// Purges what was handed on, if that is still more than should be. Tasks that could not wait may
+    /// have done it before this one got a CPU, and a flush for the little that came since would be
+    /// one too many. Sleeps.
+    pub fn purge_due(&self) {
+        // First: who passes the limit from now on asks again.
+        self.purge_kicked.swap(false, Acquire);
+        let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
+        if self.lazy_gross.load(Relaxed) > u64::from(max) {
+            self.purge(Purge::Background);
+        }
     }
 
     /// As [`Self::purge`], unless somebody else purges. For callers that must not wait, such as a
