@@ -11,6 +11,8 @@ own
 
 # read_on FILE NAME: from beginning to end, without a pause; counts that in $TMP/NAME
 read_on() {
+	# Before the reader does it itself: what the last one said must not count.
+	: >"$TMP/$2"
 	# shellcheck disable=SC2016
 	perl -e '
 		$SIG{TERM} = sub { print("$n\n"); exit };
