@@ -211,7 +211,7 @@ impl Allocator {
         align: usize,
         context: Context,
         caller: usize,
-    ) -> Result<Area, Failure> {
+    ) -> Result<Area<'_>, Failure> {
         // No overflow: PAGE_SIZE - 1 is not added to what is shifted.
         let pages = (size >> PAGE_SHIFT) + usize::from(size & (PAGE_SIZE - 1) != 0);
         if pages == 0 {
@@ -244,12 +244,12 @@ impl Allocator {
             context,
             caller,
         };
-        Ok(self.manager.alloc(&request)?)
+        Ok(self.manager.alloc(request)?)
     }
 
     #[inline]
-    fn publish(&self, area: Area, payload: usize, kind: Kind) -> usize {
-        let addr = self.arena().address(area.start);
+    fn publish(&self, area: Area<'_>, payload: usize, kind: Kind) -> usize {
+        let addr = self.arena().address(area.start());
         self.manager.publish(area, payload, kind);
         addr
     }
@@ -346,7 +346,7 @@ impl Allocator {
     }
 
     #[inline]
-    fn begin_free(&self, addr: usize) -> Result<Freed, FreeError> {
+    fn begin_free(&self, addr: usize) -> Result<Freed<'_>, FreeError> {
         // No area has this page.
         let page = self.arena().page_of(addr).unwrap_or(u32::MAX);
         if addr & (PAGE_SIZE - 1) != 0 {
@@ -361,7 +361,7 @@ impl Allocator {
 
     /// Ends what [`Self::begin_free`] began.
     #[inline]
-    fn end(&self, dying: Dying, atomic: bool) {
+    fn end(&self, dying: Dying<'_>, atomic: bool) {
         if atomic {
             self.manager.defer_free(dying);
         } else {

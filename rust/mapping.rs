@@ -47,14 +47,14 @@ impl Mapping {
     ///
     /// `ENOMEM`; then no PTE of the area is set.
     #[inline]
-    pub(crate) fn populate(&self, area: &Area, gfp: u32, node: i32) -> Result<usize> {
+    pub(crate) fn populate(&self, area: &Area<'_>, gfp: u32, node: i32) -> Result<usize> {
         let mut payload = 0;
         // SAFETY: The range lies in the arena and is the caller's alone; symbols are resolved;
         // `payload` is ours to write.
         to_result(unsafe {
             bindings::vc_populate(
-                self.arena.address(area.start),
-                area.pages as usize,
+                self.arena.address(area.start()),
+                area.pages() as usize,
                 gfp,
                 node,
                 &mut payload,
@@ -72,11 +72,11 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// `pages` is valid for reads of `area.pages` page pointers.
+    /// `pages` is valid for reads of `area.pages()` page pointers.
     #[inline]
-    pub(crate) unsafe fn map(&self, area: &Area, pages: *mut PagePtr, prot: usize) -> Result {
-        let addr = self.arena.address(area.start);
-        let nr = area.pages as usize;
+    pub(crate) unsafe fn map(&self, area: &Area<'_>, pages: *mut PagePtr, prot: usize) -> Result {
+        let addr = self.arena.address(area.start());
+        let nr = area.pages() as usize;
         // SAFETY: As in `populate`; and the caller vouches for `pages`.
         let result = to_result(unsafe { bindings::vc_map(addr, nr, pages, prot) });
         if result.is_err() {
@@ -88,10 +88,10 @@ impl Mapping {
 
     /// Clears the PTEs of a dying area, without a flush, and frees its pages. Sleeps.
     #[inline]
-    pub(crate) fn clear(&self, dying: &Dying) {
+    pub(crate) fn clear(&self, dying: &Dying<'_>) {
         // SAFETY: The area is dying, and whoever holds `dying` is the one to clear it. The payload
         // is as it was published, which `populate` or `Allocator::map` did with this kind.
-        unsafe { self.clear_range(dying.start, dying.pages, dying.kind, dying.payload) };
+        unsafe { self.clear_range(dying.start(), dying.pages(), dying.kind(), dying.payload()) };
     }
 
     /// As [`Self::clear`], for an area that somebody still has pinned and nobody will unpin.

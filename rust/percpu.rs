@@ -2,7 +2,7 @@
 
 //! One value per CPU, which the CPU itself uses without a lock or an atomic instruction.
 //!
-//! The *owner* of a slot is the code that runs on its CPU with preemption off ([`PerCpu::with`]). A
+//! The *owner* of a slot is the code that runs on its CPU with preemption off ([`PerCpu::enter`]). A
 //! *remote* task may claim the slot ([`PerCpu::with_each`]): it sets `claimed`, waits for an RCU grace
 //! period, and then has the slot to itself. Biased locking, in short: the rare side pays for all.
 //!
@@ -27,8 +27,8 @@
 //! that runs there allocates or frees areas; an interrupt taken there makes RCU watch first. A CPU
 //! that is offline is quiescent: the grace period does not wait for it, and nothing runs on it.
 //!
-//! An NMI is an interrupt like any other here. `f` must not sleep in [`PerCpu::with`], as everywhere
-//! with preemption off, and must not call [`PerCpu::with_each`] on the same value.
+//! An NMI is an interrupt like any other here. Who holds an [`Owned`] must not sleep, as everywhere
+//! with preemption off, and so cannot call [`PerCpu::with_each`].
 
 use crate::{
     bindings,
@@ -37,6 +37,7 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
+    ops::{Deref, DerefMut},
     sync::atomic::{
         compiler_fence, AtomicBool,
         Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -57,6 +58,51 @@ struct Slot<T> {
 // SAFETY: The value is reached through `PerCpu` only, which hands out one exclusive reference at a
 // time (see above), from one CPU or task to another: all that is needed is that `T` may be sent.
 unsafe impl<T: Send> Sync for Slot<T> {}
+
+/// This CPU's value. Whoever holds it must not sleep.
+///
+/// # Invariants
+///
+/// This is the owner of `slot`, and has set its `busy`.
+pub struct Owned<'a, T> {
+    slot: &'a Slot<T>,
+    cpu: u32,
+    // The last to go: preemption is on again when the slot is free.
+    _stay: Stay,
+}
+
+impl<T> Owned<'_, T> {
+    /// The CPU.
+    #[inline(always)]
+    pub fn cpu(&self) -> u32 {
+        self.cpu
+    }
+}
+
+impl<T> Deref for Owned<'_, T> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: By the invariant, which makes this the only way to the value.
+        unsafe { &*self.slot.value.get() }
+    }
+}
+
+impl<T> DerefMut for Owned<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: As in `deref`; and `self` is borrowed as long as the reference lives.
+        unsafe { &mut *self.slot.value.get() }
+    }
+}
+
+impl<T> Drop for Owned<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        compiler_fence(SeqCst);
+        self.slot.busy.store(false, Relaxed);
+    }
+}
 
 /// One value per CPU.
 pub struct PerCpu<T> {
@@ -87,11 +133,10 @@ impl<T> PerCpu<T> {
         })
     }
 
-    /// Runs `f` on this CPU's value, with preemption off; `None`, without running it, where
-    /// somebody else has the value: a remote task, or the owner that this code interrupted. Any
-    /// context.
+    /// This CPU's value, with preemption off until it is let go; `None` where somebody else has it:
+    /// a remote task, or the owner that this code interrupted. Any context.
     #[inline(always)]
-    pub fn with<R>(&self, f: impl FnOnce(u32, &mut T) -> R) -> Option<R> {
+    pub fn enter(&self) -> Option<Owned<'_, T>> {
         let (cpu, stay) = Stay::here();
         let slot = self.slots.get(cpu as usize)?;
         if slot.claimed.load(Acquire) || slot.busy.load(Relaxed) {
@@ -101,18 +146,18 @@ impl<T> PerCpu<T> {
         // For what interrupts this CPU the order in the program is the order in memory; the fences
         // keep the compiler to it.
         compiler_fence(SeqCst);
-        // SAFETY: This is the owner (preemption is off until `stay` is dropped), no remote task has
-        // claimed the slot and no owner was interrupted: as argued above, no other reference exists
-        // or comes into being before `busy` is cleared.
-        let result = f(cpu, unsafe { &mut *slot.value.get() });
-        compiler_fence(SeqCst);
-        slot.busy.store(false, Relaxed);
-        drop(stay);
-        Some(result)
+        // INVARIANT: Preemption is off as long as `stay` lives, no remote task had claimed the slot
+        // and no owner was interrupted: as argued above, nobody else has the value or comes to it
+        // before `busy` is cleared.
+        Some(Owned {
+            slot,
+            cpu,
+            _stay: stay,
+        })
     }
 
     /// Runs `f` on every CPU's value in turn, online or not. Meanwhile owners get nothing from
-    /// [`Self::with`]. Sleeps; not from an RCU read-side critical section or with a spinlock held.
+    /// [`Self::enter`]. Sleeps; not from an RCU read-side critical section or with a spinlock held.
     pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
         let guard = self.remote.lock();
         for slot in self.slots.iter() {

@@ -64,9 +64,9 @@ mod imp {
         // `asm!` that may touch memory, this keeps the compiler from moving accesses across.
         unsafe {
             #[cfg(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS)]
-            asm!("inc qword ptr gs:[rip + {}]", sym __preempt_count, options(nostack));
+            asm!("add qword ptr gs:[rip + {}], 1", sym __preempt_count, options(nostack));
             #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
-            asm!("inc dword ptr gs:[rip + {}]", sym __preempt_count, options(nostack));
+            asm!("add dword ptr gs:[rip + {}], 1", sym __preempt_count, options(nostack));
             asm!("mov {:e}, dword ptr gs:[rip + {}]", out(reg) cpu, sym cpu_number,
                 options(nostack, preserves_flags));
         }
@@ -84,10 +84,10 @@ mod imp {
         // SAFETY: As in `enter`. The count was raised by it, so that this does not underflow.
         unsafe {
             #[cfg(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS)]
-            asm!("dec qword ptr gs:[rip + {}]", "sete {}", sym __preempt_count, out(reg_byte) now,
+            asm!("sub qword ptr gs:[rip + {}], 1", "sete {}", sym __preempt_count, out(reg_byte) now,
                 options(nostack));
             #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
-            asm!("dec dword ptr gs:[rip + {}]", "sete {}", sym __preempt_count, out(reg_byte) now,
+            asm!("sub dword ptr gs:[rip + {}], 1", "sete {}", sym __preempt_count, out(reg_byte) now,
                 options(nostack));
         }
         // 0: nothing holds preemption off, and somebody waits for the CPU.

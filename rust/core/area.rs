@@ -67,6 +67,10 @@ const PIN: u64 = 1 << 8;
 const PINS: u64 = 0x00ff_ffff << 8;
 const VERSION_SHIFT: u32 = 32;
 
+// In the tag, above the class.
+const KIND_SHIFT: u32 = 16;
+const CPU_SHIFT: u32 = 18;
+
 fn version_of(state: u64) -> u32 {
     (state >> VERSION_SHIFT) as u32
 }
@@ -92,6 +96,12 @@ pub struct Descriptor {
 
 /// No magazine class: such areas go back to the extents.
 pub const NO_CLASS: u16 = u16::MAX;
+
+impl ::core::fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
 
 impl Descriptor {
     fn new() -> Self {
@@ -149,16 +159,24 @@ impl Descriptor {
         (whole && state & SHAPING == 0).then_some(range)
     }
 
-    /// Makes the area Live. Only for its holder.
+    /// Says for whom and on which CPU an area of `class` was allocated. Only for its holder.
     #[inline(always)]
-    pub fn publish(&self, payload: usize, caller: CallerId, kind: Kind, cpu: u32) {
+    pub fn claim(&self, class: u16, caller: CallerId, cpu: u32) {
+        // As in `shape`.
+        fence(Release);
+        self.caller.store(caller, Relaxed);
+        let tag = u32::from(class) | (cpu & 0x3fff) << CPU_SHIFT;
+        self.tag.store(tag, Relaxed);
+    }
+
+    /// Makes the area Live. Only for its holder, who has claimed it.
+    #[inline(always)]
+    pub fn publish(&self, payload: usize, kind: Kind) {
         // As in `shape`.
         fence(Release);
         self.payload.store(payload, Relaxed);
-        self.caller.store(caller, Relaxed);
-        let class = self.tag.load(Relaxed) & 0xffff;
-        let tag = class | (kind as u32) << 16 | (cpu & 0x3fff) << 18;
-        self.tag.store(tag, Relaxed);
+        let tag = self.tag.load(Relaxed);
+        self.tag.store(tag | (kind as u32) << KIND_SHIFT, Relaxed);
         let state = self.state.load(Relaxed);
         self.state.store(state | LIVE, Release);
     }
@@ -178,8 +196,8 @@ impl Descriptor {
                 pages: self.pages.load(Relaxed),
                 payload: self.payload.load(Relaxed),
                 caller: self.caller.load(Relaxed),
-                kind: Kind::from_bits(tag >> 16),
-                cpu: tag >> 18,
+                kind: Kind::from_bits(tag >> KIND_SHIFT),
+                cpu: tag >> CPU_SHIFT,
             };
             // Pairs with the release fences of the writers.
             fence(Acquire);
@@ -299,17 +317,10 @@ impl Descriptor {
         self.caller.load(Relaxed)
     }
 
-    /// Says who asked for an area that was never Live. Only for its holder.
-    pub fn set_caller(&self, caller: CallerId) {
-        // As in `shape`.
-        fence(Release);
-        self.caller.store(caller, Relaxed);
-    }
-
     /// What the area was last used for.
     #[inline]
     pub fn kind(&self) -> Kind {
-        Kind::from_bits(self.tag.load(Relaxed) >> 16)
+        Kind::from_bits(self.tag.load(Relaxed) >> KIND_SHIFT)
     }
 
     /// The next of the list that the area stands in, or the number of its batch.

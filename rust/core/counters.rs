@@ -9,7 +9,7 @@
 
 use super::{
     callers::{CallerId, CALLERS},
-    mem::{Mode, NoMemory, Table},
+    mem::{large_array, shared, LargeBox, Mode, NoMemory, Shared, Table},
     sync::{
         AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
@@ -27,8 +27,9 @@ pub const SIZES: usize = 32;
 /// The place of `pages` pages among [`SIZES`].
 #[inline(always)]
 pub fn size_of(pages: u32) -> usize {
-    let above = pages.wrapping_sub(1);
-    (u32::BITS.wrapping_sub(above.leading_zeros())) as usize % SIZES
+    // The logarithm of `pages`, rounded up; an odd number, so that there is a highest bit.
+    let odd = pages.wrapping_mul(2).wrapping_sub(1);
+    (31 ^ odd.leading_zeros()) as usize % SIZES
 }
 
 #[derive(Default)]
@@ -56,11 +57,12 @@ impl PerCaller {
     }
 }
 
-struct Cpu {
+/// The counters of one CPU.
+pub struct Cpu {
     operations: AtomicU64,
     /// Areas of each size, allocated minus freed here.
     sizes: [AtomicU64; SIZES],
-    callers: Table<PerCaller>,
+    callers: LargeBox<[PerCaller; CALLERS]>,
 }
 
 impl Cpu {
@@ -68,8 +70,35 @@ impl Cpu {
         Ok(Self {
             operations: AtomicU64::new(0),
             sizes: ::core::array::from_fn(|_| AtomicU64::new(0)),
-            callers: Table::new(CALLERS, Mode::Sleep, |_| PerCaller::default())?,
+            callers: large_array(|_| PerCaller::default())?,
         })
+    }
+
+    /// Counts an allocation of `pages` pages. Only on that CPU, with preemption off and out of
+    /// interrupts.
+    #[inline(always)]
+    pub fn alloc(&self, caller: CallerId, pages: u32) {
+        if let Some(counted) = self.callers.get(caller as usize) {
+            bump(&counted.alloc_gross, gross(pages));
+            bump(&counted.allocs, 1);
+        }
+        if let Some(size) = self.sizes.get(size_of(pages)) {
+            bump(size, 1);
+        }
+        self.count();
+    }
+
+    /// Counts a free, as [`Self::alloc`].
+    #[inline(always)]
+    pub fn free(&self, caller: CallerId, pages: u32) {
+        if let Some(counted) = self.callers.get(caller as usize) {
+            bump(&counted.frees, 1);
+            bump(&counted.free_gross, gross(pages));
+        }
+        if let Some(size) = self.sizes.get(size_of(pages)) {
+            bump(size, 1u64.wrapping_neg());
+        }
+        self.count();
     }
 
     /// Counts an operation of this CPU, after everything else that it counts.
@@ -127,7 +156,7 @@ impl Totals {
 
 /// The counters of all CPUs, and those that CPUs share off the fast path.
 pub struct Counters {
-    cpus: Table<Padded<Cpu>>,
+    cpus: Table<Shared<Padded<Cpu>>>,
     shared: Padded<Cpu>,
 }
 
@@ -150,7 +179,7 @@ impl Counters {
     /// [`NoMemory`].
     pub fn new(cpus: u32) -> Result<Self, NoMemory> {
         Ok(Self {
-            cpus: Table::try_new(cpus as usize, Mode::Sleep, |_| Ok(Padded(Cpu::new()?)))?,
+            cpus: Table::try_new(cpus as usize, Mode::Sleep, |_| shared(Padded(Cpu::new()?)))?,
             shared: Padded(Cpu::new()?),
         })
     }
@@ -160,35 +189,9 @@ impl Counters {
         self.cpus.len() as u32
     }
 
-    /// Counts an allocation of `pages` pages on `cpu`. Only on that CPU, with preemption off and
-    /// out of interrupts.
-    #[inline(always)]
-    pub fn alloc(&self, cpu: u32, caller: CallerId, pages: u32) {
-        if let Some(own) = self.cpus.get(cpu as usize) {
-            if let Some(counted) = own.callers.get(caller as usize) {
-                bump(&counted.alloc_gross, gross(pages));
-                bump(&counted.allocs, 1);
-            }
-            if let Some(size) = own.sizes.get(size_of(pages)) {
-                bump(size, 1);
-            }
-            own.count();
-        }
-    }
-
-    /// Counts a free, as [`Self::alloc`].
-    #[inline(always)]
-    pub fn free(&self, cpu: u32, caller: CallerId, pages: u32) {
-        if let Some(own) = self.cpus.get(cpu as usize) {
-            if let Some(counted) = own.callers.get(caller as usize) {
-                bump(&counted.frees, 1);
-                bump(&counted.free_gross, gross(pages));
-            }
-            if let Some(size) = own.sizes.get(size_of(pages)) {
-                bump(size, 1u64.wrapping_neg());
-            }
-            own.count();
-        }
+    /// The counters of `cpu`, for the one who runs there.
+    pub fn of(&self, cpu: u32) -> Option<Shared<Padded<Cpu>>> {
+        self.cpus.get(cpu as usize).cloned()
     }
 
     /// Counts an allocation anywhere, off the fast path.

@@ -21,7 +21,8 @@ use super::{
     area::{Descriptor, Id, NO_CLASS, NO_ID},
     batch::Batches,
     callers::{CallerId, Callers, OTHERS},
-    mem::{boxed, Box, Mode, NoMemory, Table},
+    counters::Cpu,
+    mem::{boxed, large_array, Box, LargeBox, Mode, NoMemory, Shared, Table},
     sync::{AtomicU64, Class, Lock, Ordering::Relaxed, Padded},
     GUARD,
 };
@@ -40,17 +41,24 @@ pub const ROUNDS: usize = 120;
 #[inline(always)]
 pub fn class_of(pages: u32, align: u32) -> u16 {
     let exponent = align.trailing_zeros();
-    if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS && align.is_power_of_two() {
+    // The last says that `align` is a power of two, without counting its bits.
+    if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS && align >> exponent == 1 {
         (exponent * MAX_PAGES + (pages - 1)) as u16
     } else {
         NO_CLASS
     }
 }
 
+/// Pages of an area of `class`.
+#[inline(always)]
+pub fn pages_of(class: u16) -> u32 {
+    u32::from(class) % MAX_PAGES + 1
+}
+
 /// Pages that one area of `class` takes, guard page included.
 #[inline(always)]
 pub fn gross_of(class: u16) -> u32 {
-    u32::from(class) % MAX_PAGES + 1 + GUARD
+    pages_of(class) + GUARD
 }
 
 /// A stack of areas of one class.
@@ -101,7 +109,7 @@ impl Magazine {
     fn push(&mut self, id: Id) {
         if let Some(slot) = self.ids.get_mut(usize::from(self.len)) {
             *slot = id;
-            self.len += 1;
+            self.len = self.len.wrapping_add(1);
         }
     }
 
@@ -214,7 +222,7 @@ fn pick(set: &mut Set) -> Option<u16> {
 
 /// The stock of one CPU. Whoever holds it runs on that CPU alone, or has stopped it from being used.
 pub struct Local {
-    slots: Table<Slot>,
+    slots: LargeBox<[Slot; CLASSES]>,
     /// Classes whose lazy magazine may hold areas.
     lazy_set: Set,
     /// Classes whose clean magazine may hold areas.
@@ -230,6 +238,7 @@ pub struct Local {
     cursor: u32,
     /// The caller seen last, and its number.
     last_caller: (usize, CallerId),
+    counters: Shared<Padded<Cpu>>,
 }
 
 /// Largest batch of areas made at once.
@@ -237,14 +246,18 @@ const GROW_MAX: u8 = 16;
 
 impl Local {
     /// An empty stock of `cpu`, whose magazines take at most `magazine_gross` pages each (and one
-    /// area at least). May sleep.
+    /// area at least), and which counts in `counters`. May sleep.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
-    pub fn new(cpu: u32, magazine_gross: u32) -> Result<Self, NoMemory> {
+    pub fn new(
+        cpu: u32,
+        magazine_gross: u32,
+        counters: Shared<Padded<Cpu>>,
+    ) -> Result<Self, NoMemory> {
         Ok(Self {
-            slots: Table::new(CLASSES, Mode::Sleep, |_| Slot {
+            slots: large_array(|_| Slot {
                 clean: None,
                 lazy: None,
                 grow: 1,
@@ -258,11 +271,18 @@ impl Local {
             // Apart from those of other CPUs.
             cursor: cpu.wrapping_shl(12),
             last_caller: (0, OTHERS),
+            counters,
         })
     }
 
     fn rounds(&self, class: u16) -> u16 {
         (self.magazine_gross / gross_of(class)).clamp(1, ROUNDS as u32) as u16
+    }
+
+    /// Where operations of this CPU are counted.
+    #[inline(always)]
+    pub fn counters(&self) -> &Cpu {
+        &self.counters
     }
 
     /// The number of the caller at `address`.
@@ -349,9 +369,10 @@ impl Local {
             return Pushed::NoMagazine;
         };
         magazine.push(id);
-        descriptor.set_next(magazine.batch);
+        let (batch, full) = (magazine.batch, magazine.len >= magazine.full);
         self.lazy_gross = self.lazy_gross.wrapping_add(gross_of(class));
-        if magazine.len >= magazine.full {
+        descriptor.set_next(batch);
+        if full {
             Pushed::Full
         } else {
             Pushed::Kept

@@ -21,7 +21,7 @@ pub enum Mode {
 #[cfg(MODULE)]
 mod imp {
     use super::{Mode, NoMemory};
-    use kernel::{alloc::Flags, prelude::*};
+    use kernel::{alloc::Flags, prelude::*, sync::Arc};
 
     fn flags(mode: Mode) -> Flags {
         match mode {
@@ -44,6 +44,24 @@ mod imp {
         init: impl FnMut(usize) -> T,
     ) -> Result<Box<[T; N]>, NoMemory> {
         KBox::init(pin_init::init_array_from_fn(init), flags(mode)).map_err(|_| NoMemory)
+    }
+
+    /// A value on the heap that need not be in one piece of memory there: for large ones.
+    pub type LargeBox<T> = KVBox<T>;
+
+    /// As [`boxed_array`], of many values. May sleep.
+    pub fn large_array<T, const N: usize>(
+        init: impl FnMut(usize) -> T,
+    ) -> Result<LargeBox<[T; N]>, NoMemory> {
+        KVBox::init(pin_init::init_array_from_fn(init), flags(Mode::Sleep)).map_err(|_| NoMemory)
+    }
+
+    /// A value on the heap with several owners.
+    pub type Shared<T> = Arc<T>;
+
+    /// Moves `value` to the heap, to be shared. May sleep.
+    pub fn shared<T>(value: T) -> Result<Shared<T>, NoMemory> {
+        Arc::new(value, flags(Mode::Sleep)).map_err(|_| NoMemory)
     }
 
     /// A slice on the heap whose length never changes.
@@ -132,6 +150,28 @@ mod imp {
         Ok(Box::new(std::array::from_fn(init)))
     }
 
+    /// A large value on the heap.
+    pub type LargeBox<T> = std::boxed::Box<T>;
+
+    /// A large array on the heap.
+    pub fn large_array<T, const N: usize>(
+        init: impl FnMut(usize) -> T,
+    ) -> Result<LargeBox<[T; N]>, NoMemory> {
+        charge(Mode::Sleep)?;
+        // Not over the stack, which is small under loom.
+        let values: Vec<T> = (0..N).map(init).collect();
+        values.try_into().map_err(|_| NoMemory)
+    }
+
+    /// A value on the heap with several owners.
+    pub type Shared<T> = std::sync::Arc<T>;
+
+    /// Moves `value` to the heap, to be shared.
+    pub fn shared<T>(value: T) -> Result<Shared<T>, NoMemory> {
+        charge(Mode::Sleep)?;
+        Ok(Shared::new(value))
+    }
+
     /// A slice on the heap whose length never changes.
     pub struct Table<T>(Vec<T>);
 
@@ -165,7 +205,7 @@ mod imp {
     }
 }
 
-pub use imp::{boxed, boxed_array, Box, Table};
+pub use imp::{boxed, boxed_array, large_array, shared, Box, LargeBox, Shared, Table};
 #[cfg(not(MODULE))]
 pub use imp::{fail_nth, fail_nth_left};
 

@@ -18,7 +18,8 @@
 //!    has completed.
 //! 2. Live areas never overlap; each is followed by an unmapped guard page.
 //! 3. Nothing sleeps and nothing allocates under a spinlock; no two spinlocks are held together,
-//!    except that the lazy list's, the depot's or a shard's may be taken inside [`sync::PerCpu::with`].
+//!    except that the lazy list's, the depot's or a shard's may be taken while [`sync::PerCpu::enter`]'s
+//!    value is held.
 
 #![forbid(unsafe_code)]
 
@@ -45,7 +46,7 @@ use callers::{CallerId, Callers};
 use counters::Counters;
 use index::Index;
 use info::Info;
-use magazine::{class_of, Chain, Depot, Local, Magazine, Pushed};
+use magazine::{class_of, pages_of, Chain, Depot, Local, Magazine, Pushed};
 use mem::{Box, Mode, NoMemory, Table};
 use purge::{Epochs, List, Plan, Planner, Range, Stack};
 use record::Generations;
@@ -53,7 +54,7 @@ use shards::{Fail, Shards};
 use sync::{
     cpu_hint, AtomicBool, AtomicU32, AtomicU64, Class, Lock, Mutex,
     Ordering::{Acquire, Relaxed, Release},
-    Padded, PerCpu,
+    Owned, Padded, PerCpu,
 };
 
 /// Unmapped pages behind each area.
@@ -150,38 +151,66 @@ pub enum FreeError {
 
 /// An allocated area that nobody else knows of yet. To be published or aborted.
 #[must_use = "an area that is neither published nor aborted is lost"]
-#[derive(Debug, PartialEq, Eq)]
-pub struct Area {
+#[derive(Debug)]
+pub struct Area<'m> {
+    descriptor: &'m Descriptor,
     id: Id,
-    cpu: u32,
-    caller: CallerId,
+}
+
+impl Area<'_> {
     /// First page.
-    pub start: u32,
+    #[inline(always)]
+    pub fn start(&self) -> u32 {
+        self.descriptor.start()
+    }
+
     /// Pages, without the guard page.
-    pub pages: u32,
+    #[inline(always)]
+    pub fn pages(&self) -> u32 {
+        self.descriptor.pages()
+    }
 }
 
 /// An area whose life has ended; its PTEs are to be cleared, then it is to be finished.
 #[must_use = "a dying area that is not finished is lost"]
-#[derive(Debug, PartialEq, Eq)]
-pub struct Dying {
+#[derive(Debug)]
+pub struct Dying<'m> {
+    descriptor: &'m Descriptor,
     id: Id,
+}
+
+impl Dying<'_> {
     /// First page.
-    pub start: u32,
+    #[inline(always)]
+    pub fn start(&self) -> u32 {
+        self.descriptor.start()
+    }
+
     /// Pages, without the guard page.
-    pub pages: u32,
+    #[inline(always)]
+    pub fn pages(&self) -> u32 {
+        self.descriptor.pages()
+    }
+
     /// What the owner put there.
-    pub payload: usize,
+    #[inline(always)]
+    pub fn payload(&self) -> usize {
+        self.descriptor.payload()
+    }
+
     /// What it was used for.
-    pub kind: Kind,
+    #[inline(always)]
+    pub fn kind(&self) -> Kind {
+        self.descriptor.kind()
+    }
 }
 
 /// How [`Manager::begin_free`] went.
 #[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub enum Freed {
+#[derive(Debug)]
+pub enum Freed<'m> {
     /// The caller finishes the free.
-    Now(Dying),
+    Now(Dying<'m>),
     /// The last unpin will; [`Manager::is_gone`] tells when.
     Deferred(Ticket),
 }
@@ -358,6 +387,7 @@ impl<E: Env> Manager<E> {
         let pages = config.pages;
         let cpus = config.cpus.max(1);
         let magazine_gross = (pages / 256).min(16384);
+        let counters = Counters::new(cpus)?;
         let manager = Self {
             env,
             pages,
@@ -373,7 +403,9 @@ impl<E: Env> Manager<E> {
             descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
             index: Index::new(pages)?,
             shards: Shards::new(pages, config.shards)?,
-            local: PerCpu::new(cpus, |cpu| Local::new(cpu, magazine_gross))?,
+            local: PerCpu::new(cpus, |cpu| {
+                Local::new(cpu, magazine_gross, counters.of(cpu).ok_or(NoMemory)?)
+            })?,
             batches: Batches::new(cpus)?,
             depot: Depot::new()?,
             lazy: Padded(Lock::new(Chain::new(), Class::Lazy)?),
@@ -390,7 +422,7 @@ impl<E: Env> Manager<E> {
             epochs: Epochs::new(),
             purging: Mutex::new(())?,
             callers: Callers::new()?,
-            counters: Counters::new(cpus)?,
+            counters,
             shared: Padded(SharedCounters::default()),
             readers: Padded(Readers {
                 cache: info::Cache::new()?,
@@ -419,7 +451,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Sets how many lazy pages start a purge; 0 flushes on every free. At most a quarter of the
-    /// arena is ever used, whatever is set.
+    /// arena is ever used, whatever is set. May sleep.
     pub fn set_lazy_max(&self, pages: u32) {
         let max = pages.min(self.pages / 4);
         // A share of each CPU, but on machines with many not so little that magazines of large areas
@@ -427,7 +459,19 @@ impl<E: Env> Manager<E> {
         let share = max / self.counters.cpus().max(1);
         self.local_lazy_max
             .store(share.max((max / 4).min(LOCAL_LAZY_MIN)), Relaxed);
-        self.lazy_max.store(pages, Relaxed);
+        if self.lazy_max.swap(pages, Relaxed) != 0 && pages == 0 {
+            self.end_lazy();
+        }
+    }
+
+    /// Whether freed areas are kept in lazy magazines.
+    fn keeps_lazy(&self) -> bool {
+        self.lazy_max.load(Relaxed) != 0 && self.magazines.load(Relaxed)
+    }
+
+    /// Hands all lazy magazines on. If [`Self::keeps_lazy`] says no by now, none is begun any more.
+    fn end_lazy(&self) {
+        self.local.with_each(|_, local| self.hand_on(local));
     }
 
     /// Switches the free-area cache of the extents.
@@ -435,9 +479,12 @@ impl<E: Env> Manager<E> {
         self.shards.set_cache(on);
     }
 
-    /// Switches the magazines. What they hold stays until the next [`Purge::Drain`].
+    /// Switches the magazines. What is clean in them stays until the next [`Purge::Drain`]. May
+    /// sleep.
     pub fn set_magazines(&self, on: bool) {
-        self.magazines.store(on, Relaxed);
+        if self.magazines.swap(on, Relaxed) && !on {
+            self.end_lazy();
+        }
     }
 
     /// Switches the cached last area of the index.
@@ -453,14 +500,13 @@ impl<E: Env> Manager<E> {
     ///
     /// [`AllocError`]; then nothing has changed, except that a purge may have taken place.
     #[inline(always)]
-    pub fn alloc(&self, request: &Request) -> Result<Area, AllocError> {
+    pub fn alloc(&self, request: Request) -> Result<Area<'_>, AllocError> {
         let class = class_of(request.pages, request.align);
         if class != NO_CLASS {
-            let popped = self
-                .local
-                .with(|cpu, local| self.pop(cpu, local, request, class));
-            if let Some(Some(area)) = popped {
-                return Ok(area);
+            if let Some(mut local) = self.local.enter() {
+                if let Some(area) = self.pop(&mut local, class, request.caller) {
+                    return Ok(area);
+                }
             }
         }
         self.alloc_slow(request, class)
@@ -468,23 +514,19 @@ impl<E: Env> Manager<E> {
 
     /// Takes an area out of this CPU's stock.
     #[inline(always)]
-    fn pop(&self, cpu: u32, local: &mut Local, request: &Request, class: u16) -> Option<Area> {
+    fn pop(&self, local: &mut Owned<'_, Local>, class: u16, caller: usize) -> Option<Area<'_>> {
         let id = local.pop(class)?;
-        let start = self.descriptors.get(id)?.start();
-        let caller = local.caller(&self.callers, request.caller);
-        self.counters.alloc(cpu, caller, request.pages);
-        Some(Area {
-            id,
-            cpu,
-            caller,
-            start,
-            pages: request.pages,
-        })
+        let descriptor = self.descriptors.get(id)?;
+        let caller = local.caller(&self.callers, caller);
+        local.counters().alloc(caller, pages_of(class));
+        descriptor.claim(class, caller, local.cpu());
+        Some(Area { descriptor, id })
     }
 
     #[cold]
     #[inline(never)]
-    fn alloc_slow(&self, request: &Request, class: u16) -> Result<Area, AllocError> {
+    fn alloc_slow(&self, request: Request, class: u16) -> Result<Area<'_>, AllocError> {
+        let request = &request;
         let &Request { pages, align, .. } = request;
         if pages == 0 || !align.is_power_of_two() {
             return Err(AllocError::Invalid);
@@ -500,7 +542,7 @@ impl<E: Env> Manager<E> {
         };
         match made {
             Ok(area) => {
-                self.counters.alloc_shared(area.caller, pages);
+                self.counters.alloc_shared(area.descriptor.caller(), pages);
                 Ok(area)
             }
             Err(e) => {
@@ -515,7 +557,7 @@ impl<E: Env> Manager<E> {
 
     /// As [`Self::refill`]; where the depot has nothing although more is lazy than should be, because
     /// the purge that was asked for has yet to get a CPU, purges a part rather than have more made.
-    fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area> {
+    fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area<'_>> {
         self.refill(request, class).or_else(|| {
             let overdue = self.lazy_gross.load(Relaxed) > u64::from(self.lazy_max.load(Relaxed));
             if !overdue || request.context == Context::NoWait {
@@ -528,28 +570,27 @@ impl<E: Env> Manager<E> {
     }
 
     /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.
-    fn refill(&self, request: &Request, class: u16) -> Option<Area> {
-        self.local.with(|cpu, local| {
-            // The stock may have been out of reach rather than empty.
-            if let Some(area) = self.pop(cpu, local, request, class) {
-                return Some(area);
+    fn refill(&self, request: &Request, class: u16) -> Option<Area<'_>> {
+        let mut local = self.local.enter()?;
+        // The stock may have been out of reach rather than empty.
+        if let Some(area) = self.pop(&mut local, class, request.caller) {
+            return Some(area);
+        }
+        if self.draining.load(Relaxed) {
+            return None;
+        }
+        let full = self.depot.take(class)?;
+        if local.clean_gross() > self.local_clean_max {
+            let mut chain = Chain::new();
+            local.spill_clean(&mut chain);
+            while let Some(magazine) = chain.pop() {
+                self.shelve(magazine);
             }
-            if self.draining.load(Relaxed) {
-                return None;
-            }
-            let full = self.depot.take(class)?;
-            if local.clean_gross() > self.local_clean_max {
-                let mut chain = Chain::new();
-                local.spill_clean(&mut chain);
-                while let Some(magazine) = chain.pop() {
-                    self.shelve(magazine);
-                }
-            }
-            if let Some(empty) = local.load(full) {
-                self.put_spare(local, empty);
-            }
-            self.pop(cpu, local, request, class)
-        })?
+        }
+        if let Some(empty) = local.load(full) {
+            self.put_spare(&mut local, empty);
+        }
+        self.pop(&mut local, class, request.caller)
     }
 
     fn put_spare(&self, local: &mut Local, empty: Box<Magazine>) {
@@ -577,30 +618,31 @@ impl<E: Env> Manager<E> {
 
     /// Makes one area for the caller and, each time that the depot is found empty, more of the same
     /// for this CPU's stock.
-    fn make_batch(&self, request: &Request, class: u16) -> Result<Area, Fail> {
+    fn make_batch(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
         let area = self.make_or_reclaim(request, class)?;
-        let batch = self.local.with(|_, local| {
-            if !local.has_spare() {
-                if let Some(spare) = self.depot.take_spare() {
-                    drop(local.keep_spare(spare));
+        let batch = match self.local.enter() {
+            Some(mut local) => {
+                if !local.has_spare() {
+                    if let Some(spare) = self.depot.take_spare() {
+                        drop(local.keep_spare(spare));
+                    }
                 }
+                local.next_batch(class)
             }
-            local.next_batch(class)
-        });
-        let Some(batch) = batch else {
-            return Ok(area);
+            None => 1,
         };
         if batch > 1 {
             if let Ok(magazine) = Magazine::new(Mode::NoWait) {
-                self.local.with(|_, local| self.put_spare(local, magazine));
+                if let Some(mut local) = self.local.enter() {
+                    self.put_spare(&mut local, magazine);
+                }
             }
         }
         for _ in 1..batch {
             let Ok(extra) = self.make(request, class) else {
                 break;
             };
-            let kept = self.local.with(|_, local| local.stock(class, extra.id));
-            if kept != Some(true) {
+            if !self.stock(class, extra.id) {
                 self.dissolve(&[extra.id]);
                 break;
             }
@@ -608,8 +650,16 @@ impl<E: Env> Manager<E> {
         Ok(area)
     }
 
+    /// Puts one clean area into this CPU's stock. False when there is no room, or somebody else has
+    /// the stock; then the caller keeps it.
+    fn stock(&self, class: u16, id: Id) -> bool {
+        self.local
+            .enter()
+            .is_some_and(|mut local| local.stock(class, id))
+    }
+
     /// Makes an area from the extents; where there is no space, purges and tries again.
-    fn make_or_reclaim(&self, request: &Request, class: u16) -> Result<Area, Fail> {
+    fn make_or_reclaim(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
         // Each round but the last has seen space come back; the bound is for a load that takes it
         // away from us every time.
         for _ in 0..64 {
@@ -637,7 +687,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Makes an area from the extents.
-    fn make(&self, request: &Request, class: u16) -> Result<Area, Fail> {
+    fn make(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
         let &Request { pages, align, .. } = request;
         let mode = request.context.mode();
         let gross = pages.checked_add(GUARD).ok_or(Fail::NoSpace)?;
@@ -649,8 +699,8 @@ impl<E: Env> Manager<E> {
             start,
             pages: gross,
         };
-        let id = match self.describe(start, pages, class, mode) {
-            Ok(id) => id,
+        let (id, descriptor) = match self.describe(start, pages, class, mode) {
+            Ok(described) => described,
             Err(e) => {
                 self.shards.give_back(&[range]);
                 return Err(e.into());
@@ -658,42 +708,38 @@ impl<E: Env> Manager<E> {
         };
         self.shared.made_gross.fetch_add(u64::from(gross), Relaxed);
         self.shared.moved.fetch_add(1, Release);
-        Ok(Area {
-            id,
-            cpu: cpu_hint(),
-            caller: self.callers.number(request.caller),
-            start,
-            pages,
-        })
+        let caller = self.callers.number(request.caller);
+        descriptor.claim(class, caller, cpu_hint());
+        Ok(Area { descriptor, id })
     }
 
     /// Gives a range that the caller holds a descriptor, and names it in the index.
-    fn describe(&self, start: u32, pages: u32, class: u16, mode: Mode) -> Result<Id, NoMemory> {
+    fn describe(
+        &self,
+        start: u32,
+        pages: u32,
+        class: u16,
+        mode: Mode,
+    ) -> Result<(Id, &Descriptor), NoMemory> {
         self.index.prepare(start, pages, mode)?;
         let id = self.descriptors.take(mode)?;
         let descriptor = self.descriptors.get(id).ok_or(NoMemory)?;
         descriptor.shape(start, pages, class);
         descriptor.set_next(batch::CLEAN);
         self.index.set(start, pages, id);
-        Ok(id)
+        Ok((id, descriptor))
     }
 
     /// Makes an area Live: from now on lookup, pin and free find it. Any context.
     #[inline(always)]
-    pub fn publish(&self, area: Area, payload: usize, kind: Kind) {
-        if let Some(descriptor) = self.descriptors.get(area.id) {
-            descriptor.publish(payload, area.caller, kind, area.cpu);
-        }
+    pub fn publish(&self, area: Area<'_>, payload: usize, kind: Kind) {
+        area.descriptor.publish(payload, kind);
     }
 
     /// Gives an area back that was never published; PTEs that were set in it are clear again. Not
     /// from interrupts.
-    pub fn abort(&self, area: Area) {
-        if let Some(descriptor) = self.descriptors.get(area.id) {
-            // Who asked for it gives it back.
-            descriptor.set_caller(area.caller);
-        }
-        self.retire(area.id);
+    pub fn abort(&self, area: Area<'_>) {
+        self.retire(area.descriptor, area.id);
     }
 
     // ---- free ----
@@ -704,29 +750,18 @@ impl<E: Env> Manager<E> {
     ///
     /// [`FreeError`]; then nothing has changed.
     #[inline(always)]
-    pub fn begin_free(&self, page: u32) -> Result<Freed, FreeError> {
+    pub fn begin_free(&self, page: u32) -> Result<Freed<'_>, FreeError> {
         let id = self.index.get(page);
         let Some(descriptor) = self.descriptors.get(id) else {
             return Err(self.refuse(page, None));
         };
         match descriptor.kill(page) {
-            Kill::Dead => Ok(Freed::Now(Self::dying(id, descriptor))),
+            Kill::Dead => Ok(Freed::Now(Dying { descriptor, id })),
             Kill::Pinned(version) => {
                 self.shared.pinned_frees.fetch_add(1, Relaxed);
                 Ok(Freed::Deferred(Ticket { id, version }))
             }
             Kill::Elsewhere | Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
-        }
-    }
-
-    #[inline(always)]
-    fn dying(id: Id, descriptor: &Descriptor) -> Dying {
-        Dying {
-            id,
-            start: descriptor.start(),
-            pages: descriptor.pages(),
-            payload: descriptor.payload(),
-            kind: descriptor.kind(),
         }
     }
 
@@ -749,12 +784,12 @@ impl<E: Env> Manager<E> {
     /// Leaves an area whose PTEs are clear to the lazy batch of this CPU. Task context, where
     /// sleeping need not be allowed; elsewhere use [`Self::defer_free`].
     #[inline(always)]
-    pub fn finish_free(&self, dying: Dying) {
-        self.retire(dying.id);
+    pub fn finish_free(&self, dying: Dying<'_>) {
+        self.retire(dying.descriptor, dying.id);
     }
 
     /// Leaves an area to be finished by [`Self::take_deferred`]. Any context.
-    pub fn defer_free(&self, dying: Dying) {
+    pub fn defer_free(&self, dying: Dying<'_>) {
         self.shared.deferred.fetch_add(1, Relaxed);
         if self.deferred.push(&self.descriptors, dying.id) {
             self.env.kick_deferred();
@@ -762,29 +797,28 @@ impl<E: Env> Manager<E> {
     }
 
     /// The areas that wait to be finished. Their PTEs are not clear yet.
-    pub fn take_deferred(&self) -> impl Iterator<Item = Dying> + '_ {
+    pub fn take_deferred(&self) -> impl Iterator<Item = Dying<'_>> + '_ {
         let mut list = self.deferred.take();
         ::core::iter::from_fn(move || {
             let id = list.pop(&self.descriptors)?;
-            Some(Self::dying(id, self.descriptors.get(id)?))
+            let descriptor = self.descriptors.get(id)?;
+            Some(Dying { descriptor, id })
         })
     }
 
     /// Makes a dead area lazy.
     #[inline(always)]
-    fn retire(&self, id: Id) {
-        let Some(descriptor) = self.descriptors.get(id) else {
-            return;
-        };
+    fn retire(&self, descriptor: &Descriptor, id: Id) {
         let class = descriptor.class();
-        if class != NO_CLASS && self.lazy_max.load(Relaxed) != 0 && self.magazines.load(Relaxed) {
-            let pushed = self
-                .local
-                .with(|cpu, local| self.push_lazy(cpu, local, descriptor, class, id));
-            match pushed {
-                Some(Retired::Kept) => return,
-                Some(Retired::HandedOn) => return self.push_back(),
-                Some(Retired::Not) | None => {}
+        // Where areas are not to be kept, no class has a lazy magazine: see `push_lazy_slow`.
+        if let Some(mut local) = self.local.enter() {
+            match self.push_lazy(&mut local, descriptor, class, id) {
+                Retired::Kept => return,
+                Retired::HandedOn => {
+                    drop(local);
+                    return self.push_back();
+                }
+                Retired::Not => {}
             }
         }
         self.retire_slow(id, descriptor, class);
@@ -792,34 +826,30 @@ impl<E: Env> Manager<E> {
 
     /// Pushes to this CPU's lazy magazine.
     #[inline(always)]
-    fn push_lazy(
-        &self,
-        cpu: u32,
-        local: &mut Local,
-        descriptor: &Descriptor,
-        class: u16,
-        id: Id,
-    ) -> Retired {
+    fn push_lazy(&self, local: &mut Local, descriptor: &Descriptor, class: u16, id: Id) -> Retired {
         let pushed = local.push_lazy(descriptor, class, id);
         if pushed == Pushed::Kept && local.lazy_gross() <= self.local_lazy_max.load(Relaxed) {
-            self.counters
-                .free(cpu, descriptor.caller(), descriptor.pages());
+            local
+                .counters()
+                .free(descriptor.caller(), descriptor.pages());
             return Retired::Kept;
         }
-        self.push_lazy_slow(cpu, local, descriptor, (class, id), pushed)
+        self.push_lazy_slow(local, descriptor, (class, id), pushed)
     }
 
     #[cold]
     #[inline(never)]
     fn push_lazy_slow(
         &self,
-        cpu: u32,
         local: &mut Local,
         descriptor: &Descriptor,
         (class, id): (u16, Id),
         mut pushed: Pushed,
     ) -> Retired {
         if pushed == Pushed::NoMagazine {
+            if class == NO_CLASS || !self.keeps_lazy() {
+                return Retired::Not;
+            }
             if !local.has_spare() {
                 if let Some(spare) = self.depot.take_spare() {
                     drop(local.keep_spare(spare));
@@ -830,8 +860,9 @@ impl<E: Env> Manager<E> {
             }
             pushed = local.push_lazy(descriptor, class, id);
         }
-        self.counters
-            .free(cpu, descriptor.caller(), descriptor.pages());
+        local
+            .counters()
+            .free(descriptor.caller(), descriptor.pages());
         if pushed == Pushed::Full {
             if let Some(mut magazine) = local.take_full(class) {
                 magazine.stamp = self.epochs.stamp();
@@ -879,16 +910,16 @@ impl<E: Env> Manager<E> {
     #[inline(never)]
     fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: u16) {
         let eager = self.lazy_max.load(Relaxed) == 0;
-        if !eager && class != NO_CLASS && self.magazines.load(Relaxed) {
+        if class != NO_CLASS && self.keeps_lazy() {
             // The stock has run out of empty magazines, or somebody else has it.
-            if let Ok(spare) = Magazine::new(Mode::NoWait) {
-                let pushed = self.local.with(|cpu, local| {
-                    if let Some(spare) = local.keep_spare(spare) {
-                        drop(self.depot.put_spare(spare));
-                    }
-                    self.push_lazy(cpu, local, descriptor, class, id)
-                });
-                if matches!(pushed, Some(Retired::Kept | Retired::HandedOn)) {
+            let spare = Magazine::new(Mode::NoWait);
+            if let (Ok(spare), Some(mut local)) = (spare, self.local.enter()) {
+                if let Some(spare) = local.keep_spare(spare) {
+                    drop(self.depot.put_spare(spare));
+                }
+                let retired = self.push_lazy(&mut local, descriptor, class, id);
+                drop(local);
+                if !matches!(retired, Retired::Not) {
                     return self.push_back();
                 }
             }
@@ -922,9 +953,7 @@ impl<E: Env> Manager<E> {
         self.flush(planner);
         self.cleaned(1, u64::from(gross));
         descriptor.set_next(batch::CLEAN);
-        let stocked = class != NO_CLASS
-            && self.magazines.load(Relaxed)
-            && self.local.with(|_, local| local.stock(class, id)) == Some(true);
+        let stocked = class != NO_CLASS && self.magazines.load(Relaxed) && self.stock(class, id);
         if !stocked {
             self.dissolve(&[id]);
         }
@@ -1279,7 +1308,7 @@ impl<E: Env> Manager<E> {
     ///
     /// [`BadPin`] for a pin that was given back already or never taken; then nothing has changed.
     #[inline(always)]
-    pub fn unpin(&self, pin: Pin) -> Result<Option<Dying>, BadPin> {
+    pub fn unpin(&self, pin: Pin) -> Result<Option<Dying<'_>>, BadPin> {
         let Ticket { id, version } = pin.0;
         let unpinned = self
             .descriptors
@@ -1287,7 +1316,7 @@ impl<E: Env> Manager<E> {
             .and_then(|d| Some((d, d.unpin(version)?)));
         match unpinned {
             Some((_, false)) => Ok(None),
-            Some((descriptor, true)) => Ok(Some(Self::dying(id, descriptor))),
+            Some((descriptor, true)) => Ok(Some(Dying { descriptor, id })),
             None => {
                 self.shared.bad_unpins.fetch_add(1, Relaxed);
                 Err(BadPin)

@@ -49,7 +49,10 @@ mod imp {
         sync::{lock, Mutex as KernelMutex, SpinLock},
     };
 
-    pub use crate::{once_box::OnceBox, percpu::PerCpu};
+    pub use crate::{
+        once_box::OnceBox,
+        percpu::{Owned, PerCpu},
+    };
     pub use ::core::hint::spin_loop;
     pub use ::core::sync::atomic::{
         fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -306,6 +309,33 @@ mod imp {
         CPU.with(|c| c.set(cpu));
     }
 
+    /// This CPU's value.
+    pub struct Owned<'a, T> {
+        value: base::MutexGuard<'a, T>,
+        cpu: u32,
+        _held: Held,
+    }
+
+    impl<T> Owned<'_, T> {
+        /// The CPU.
+        pub fn cpu(&self) -> u32 {
+            self.cpu
+        }
+    }
+
+    impl<T> std::ops::Deref for Owned<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            &self.value
+        }
+    }
+
+    impl<T> std::ops::DerefMut for Owned<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.value
+        }
+    }
+
     /// One value per CPU, for the one that runs there alone. The kernel's is in rust/percpu.rs.
     pub struct PerCpu<T>(mem::Table<base::Mutex<T>>);
 
@@ -321,13 +351,13 @@ mod imp {
             .map(Self)
         }
 
-        /// Runs `f` on this CPU's value, or says `None` where somebody else has it.
+        /// This CPU's value, or `None` where somebody else has it.
         #[inline]
-        pub fn with<R>(&self, f: impl FnOnce(u32, &mut T) -> R) -> Option<R> {
+        pub fn enter(&self) -> Option<Owned<'_, T>> {
             let cpu = CPU.with(|c| c.get());
-            let mut slot = self.0.get(cpu as usize)?.try_lock().ok()?;
+            let value = self.0.get(cpu as usize)?.try_lock().ok()?;
             let _held = Held::new(0, 1);
-            Some(f(cpu, &mut slot))
+            Some(Owned { value, cpu, _held })
         }
 
         /// Runs `f` on every CPU's value in turn. May sleep.

@@ -36,7 +36,7 @@ impl Vmapcache {
 // In all of this: the C functions take any size and alignment and fail on what cannot be had;
 // an area that comes back is given to the freeing function once, by the trait's contract.
 impl Side for Vmapcache {
-    #[inline]
+    #[inline(always)]
     fn va_alloc(&self, pages: u32, align: u32) -> Option<Held> {
         let request = Request {
             pages,
@@ -44,8 +44,8 @@ impl Side for Vmapcache {
             context: Context::MaySleep,
             caller: self.caller,
         };
-        let area = self.allocator.manager().alloc(&request).ok()?;
-        let start = area.start;
+        let area = self.allocator.manager().alloc(request).ok()?;
+        let start = area.start();
         let addr = self.allocator.arena().address(start);
         self.allocator.manager().publish(area, 0, Kind::VaOnly);
         Some(Held {
@@ -55,7 +55,7 @@ impl Side for Vmapcache {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn va_free(&self, area: Held) {
         // A caller who has the address, as all have who free an area.
         let Some(page) = self.allocator.arena().page_of(area.addr) else {

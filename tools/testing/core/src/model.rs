@@ -45,17 +45,17 @@ struct Mistakes {
 }
 
 /// An area that was allocated and not published.
-struct Held {
-    area: Area,
+struct Held<'m> {
+    area: Area<'m>,
     caller: usize,
     mapped: bool,
 }
 
 /// See the file.
-pub struct Model {
-    manager: Manager<TestEnv>,
+pub struct Model<'m> {
+    manager: &'m Manager<TestEnv>,
     lives: BTreeMap<u32, Life>,
-    held: Vec<Held>,
+    held: Vec<Held<'m>>,
     /// Areas whose free was deferred, start to pages: their PTEs are not clear.
     deferred: BTreeMap<u32, u32>,
     next_payload: usize,
@@ -68,24 +68,29 @@ pub struct Model {
     inject: bool,
 }
 
-impl Model {
-    /// A manager whose size and settings are drawn from `choice`.
-    pub fn new(choice: &mut impl Choice, inject: bool) -> Self {
-        let pages = match choice.below(8) {
-            0 => 2 + choice.below(30),
-            1 => 20_000,
-            _ => 600 + choice.below(2_000),
-        };
-        let config = Config {
-            pages,
-            cpus: CPUS,
-            shards: 1 + choice.below(5),
-            lazy_max_pages: [0, 16, 200, u32::MAX][choice.below(4) as usize],
-            flush_ceiling: choice.below(40),
-        };
-        run_on_cpu(0);
-        set_atomic(false);
-        let manager = Manager::new(config, TestEnv::new(pages)).unwrap();
+/// A manager whose size and settings are drawn from `choice`.
+pub fn manager(choice: &mut impl Choice) -> Manager<TestEnv> {
+    let pages = match choice.below(8) {
+        0 => 2 + choice.below(30),
+        1 => 20_000,
+        _ => 600 + choice.below(2_000),
+    };
+    let config = Config {
+        pages,
+        cpus: CPUS,
+        shards: 1 + choice.below(5),
+        lazy_max_pages: [0, 16, 200, u32::MAX][choice.below(4) as usize],
+        flush_ceiling: choice.below(40),
+    };
+    run_on_cpu(0);
+    set_atomic(false);
+    Manager::new(config, TestEnv::new(pages)).unwrap()
+}
+
+impl<'m> Model<'m> {
+    /// What `manager`, which is new, ought to do. With `inject` allocations of memory fail now and
+    /// then.
+    pub fn new(manager: &'m Manager<TestEnv>, inject: bool) -> Self {
         Self {
             manager,
             lives: BTreeMap::new(),
@@ -157,7 +162,7 @@ impl Model {
     /// All that is taken and not given back yet, as start and gross pages.
     fn taken(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         let lives = self.lives.iter().map(|(&start, life)| (start, life.pages));
-        let held = self.held.iter().map(|h| (h.area.start, h.area.pages));
+        let held = self.held.iter().map(|h| (h.area.start(), h.area.pages()));
         let deferred = self.deferred.iter().map(|(&start, &pages)| (start, pages));
         lives
             .chain(held)
@@ -216,7 +221,7 @@ impl Model {
             0
         });
         set_atomic(atomic);
-        let result = self.manager.alloc(&request);
+        let result = self.manager.alloc(request);
         set_atomic(false);
         let injected = inject && fail_nth_left() == 0;
         fail_nth(0);
@@ -236,28 +241,28 @@ impl Model {
         }
     }
 
-    fn allocated(&mut self, choice: &mut impl Choice, request: &Request, area: Area) {
+    fn allocated(&mut self, choice: &mut impl Choice, request: &Request, area: Area<'m>) {
         assert!(
             request.pages > 0 && request.align.is_power_of_two(),
             "served {request:?}"
         );
-        assert_eq!(area.pages, request.pages);
-        assert_eq!(area.start % request.align, 0);
-        let end = area.start + area.pages + GUARD;
+        assert_eq!(area.pages(), request.pages);
+        assert_eq!(area.start() % request.align, 0);
+        let end = area.start() + area.pages() + GUARD;
         assert!(end <= self.manager.pages());
         for (start, gross) in self.taken() {
             assert!(
-                end <= start || start + gross <= area.start,
+                end <= start || start + gross <= area.start(),
                 "{area:?} overlaps {start}"
             );
         }
         assert!(
-            self.manager.lookup(area.start).is_none(),
+            self.manager.lookup(area.start()).is_none(),
             "seen before it was published"
         );
         let mapped = choice.percent(90);
         if mapped {
-            self.manager.env().map(area.start, area.pages);
+            self.manager.env().map(area.start(), area.pages());
         }
         let held = Held {
             area,
@@ -271,21 +276,21 @@ impl Model {
         }
     }
 
-    fn publish(&mut self, choice: &mut impl Choice, held: Held) {
+    fn publish(&mut self, choice: &mut impl Choice, held: Held<'m>) {
         let Held {
             area,
             caller,
             mapped,
         } = held;
         if !mapped {
-            self.manager.env().map(area.start, area.pages);
+            self.manager.env().map(area.start(), area.pages());
         }
         let kinds = [Kind::Vmalloc, Kind::Vmap, Kind::VmMapRam, Kind::VaOnly];
         let kind = kinds[choice.below(4) as usize];
         let payload = self.next_payload;
         self.next_payload += 1;
         let life = Life {
-            pages: area.pages,
+            pages: area.pages(),
             payload,
             kind,
             caller,
@@ -293,14 +298,16 @@ impl Model {
             ticket: None,
             pinned: None,
         };
-        let start = area.start;
+        let start = area.start();
         self.manager.publish(area, payload, kind);
         assert!(self.lives.insert(start, life).is_none());
     }
 
-    fn abort(&mut self, held: Held) {
+    fn abort(&mut self, held: Held<'m>) {
         if held.mapped {
-            self.manager.env().clear(held.area.start, held.area.pages);
+            self.manager
+                .env()
+                .clear(held.area.start(), held.area.pages());
         }
         self.manager.abort(held.area);
     }
@@ -384,7 +391,7 @@ impl Model {
         }
     }
 
-    fn finish_free(&mut self, start: u32, dying: Dying, defer: bool) {
+    fn finish_free(&mut self, start: u32, dying: Dying<'m>, defer: bool) {
         let life = self.lives.remove(&start).unwrap();
         if let Some(pin) = life.pinned {
             if self.stale.len() == 16 {
@@ -393,7 +400,7 @@ impl Model {
             self.stale.push(pin);
         }
         assert_eq!(
-            (dying.start, dying.pages, dying.payload, dying.kind),
+            (dying.start(), dying.pages(), dying.payload(), dying.kind()),
             (start, life.pages, life.payload, life.kind)
         );
         if defer {
@@ -591,9 +598,9 @@ impl Model {
     fn work(&mut self) {
         if self.manager.env().deferred_kicked.swap(false, SeqCst) {
             for dying in self.manager.take_deferred() {
-                let pages = self.deferred.remove(&dying.start);
-                assert_eq!(pages, Some(dying.pages));
-                self.manager.env().clear(dying.start, dying.pages);
+                let pages = self.deferred.remove(&dying.start());
+                assert_eq!(pages, Some(dying.pages()));
+                self.manager.env().clear(dying.start(), dying.pages());
                 self.manager.finish_free(dying);
             }
             assert!(self.deferred.is_empty());

@@ -88,8 +88,8 @@ impl Rows {
             context: Context::MaySleep,
             caller: 1,
         };
-        if let Ok(area) = self.manager.alloc(&request) {
-            let start = area.start;
+        if let Ok(area) = self.manager.alloc(request) {
+            let start = area.start();
             self.manager.publish(area, 0, Kind::VaOnly);
             assert!(self.live.insert(start, (pages, self.now)).is_none());
         }

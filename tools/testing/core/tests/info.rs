@@ -34,8 +34,8 @@ fn alloc(manager: &Manager<IdleEnv>, pages: u32, caller: usize) -> Option<u32> {
         context: Context::MaySleep,
         caller,
     };
-    let area = manager.alloc(&request).ok()?;
-    let start = area.start;
+    let area = manager.alloc(request).ok()?;
+    let start = area.start();
     manager.publish(area, 0, Kind::VaOnly);
     Some(start)
 }

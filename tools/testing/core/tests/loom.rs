@@ -73,7 +73,8 @@ impl OneArea {
         assert_eq!(descriptors.take(Mode::Sleep), Ok(0));
         let descriptor = descriptors.get(0).unwrap();
         descriptor.shape(10, 1, NO_CLASS);
-        descriptor.publish(111, OTHERS, Kind::Vmap, 0);
+        descriptor.claim(NO_CLASS, OTHERS, 0);
+        descriptor.publish(111, Kind::Vmap);
         Arc::new(Self {
             descriptors,
             pte: Owned::new(111),
@@ -108,7 +109,8 @@ impl OneArea {
                 self.pte.write(0);
                 descriptor.shape(20, 2, NO_CLASS);
                 self.pte.write(222);
-                descriptor.publish(222, OTHERS, Kind::Vmap, 0);
+                descriptor.claim(NO_CLASS, OTHERS, 0);
+                descriptor.publish(222, Kind::Vmap);
             }
             Kill::Pinned(_) => {}
             other => panic!("{other:?}"),
@@ -209,7 +211,8 @@ fn double_free_against_reuse() {
         let descriptor = area.descriptors.get(0).unwrap();
         if descriptor.kill(10) == Kill::Dead {
             descriptor.shape(20, 2, NO_CLASS);
-            descriptor.publish(222, OTHERS, Kind::Vmap, 0);
+            descriptor.claim(NO_CLASS, OTHERS, 0);
+            descriptor.publish(222, Kind::Vmap);
             assert!(!late.join().unwrap(), "the second free won");
             let seen = descriptor.snapshot().unwrap();
             assert_eq!((seen.start, seen.pages), (20, 2));
@@ -276,7 +279,8 @@ fn slot_publication() {
         index.set(10, 1, NO_ID);
         descriptor.shape(20, 2, NO_CLASS);
         index.set(20, 2, 0);
-        descriptor.publish(222, OTHERS, Kind::Vmap, 0);
+        descriptor.claim(NO_CLASS, OTHERS, 0);
+        descriptor.publish(222, Kind::Vmap);
         assert!(find(&world, 20).is_some() && find(&world, 10).is_none());
         reader.join().unwrap();
     });
@@ -608,8 +612,8 @@ fn take_one(manager: &Manager<Ptes>) -> Option<u32> {
         context: Context::MaySleep,
         caller: 1,
     };
-    let area = manager.alloc(&request).ok()?;
-    let start = area.start;
+    let area = manager.alloc(request).ok()?;
+    let start = area.start();
     let pte = &manager.env().0[start as usize];
     assert_eq!(pte.read(), 0, "handed out while it is mapped");
     pte.write(1);

@@ -7,7 +7,7 @@
 use core_tests::{
     choice::{Bytes, Rng},
     env::TestEnv,
-    model::Model,
+    model::{manager, Model},
     va::{
         area::Kind,
         mem::{fail_nth, NoMemory},
@@ -19,7 +19,8 @@ use proptest::prelude::*;
 
 fn run(seed: u64, steps: u32, inject: bool) {
     let mut rng = Rng::new(seed);
-    let mut model = Model::new(&mut rng, inject);
+    let manager = manager(&mut rng);
+    let mut model = Model::new(&manager, inject);
     for _ in 0..steps {
         model.step(&mut rng);
     }
@@ -71,8 +72,8 @@ fn alloc(manager: &Manager<TestEnv>, pages: u32) -> u32 {
         context: Context::MaySleep,
         caller: 1,
     };
-    let area = manager.alloc(&request).unwrap();
-    let start = area.start;
+    let area = manager.alloc(request).unwrap();
+    let start = area.start();
     manager.publish(area, 0, Kind::VaOnly);
     start
 }
@@ -147,7 +148,8 @@ proptest! {
     #[test]
     fn sequences_of_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..600), inject: bool) {
         let mut bytes = Bytes(&bytes);
-        let mut model = Model::new(&mut bytes, inject);
+        let manager = manager(&mut bytes);
+        let mut model = Model::new(&manager, inject);
         while !bytes.is_empty() {
             model.step(&mut bytes);
         }

@@ -48,20 +48,20 @@ impl World {
         }
     }
 
-    fn alloc(&self, pages: u32, align: u32, context: Context) -> Result<Area, AllocError> {
-        let area = self.manager.alloc(&Request {
+    fn alloc(&self, pages: u32, align: u32, context: Context) -> Result<Area<'_>, AllocError> {
+        let area = self.manager.alloc(Request {
             pages,
             align,
             context,
             caller: 0x1000 + pages as usize,
         })?;
-        assert!(area.start % align == 0 && area.pages == pages);
-        self.manager.env().map(area.start, pages);
+        assert!(area.start() % align == 0 && area.pages() == pages);
+        self.manager.env().map(area.start(), pages);
         Ok(area)
     }
 
-    fn finish(&self, dying: Dying) {
-        self.manager.env().clear(dying.start, dying.pages);
+    fn finish(&self, dying: Dying<'_>) {
+        self.manager.env().clear(dying.start(), dying.pages());
         self.manager.finish_free(dying);
     }
 
@@ -106,7 +106,7 @@ impl World {
                 let Ok(area) = self.alloc(pages, align, context) else {
                     continue;
                 };
-                let start = area.start;
+                let start = area.start();
                 if rng.percent(5) {
                     self.manager.env().clear(start, pages);
                     self.manager.abort(area);
@@ -255,7 +255,7 @@ fn stress(pages: u32, shards: u32, lazy_max: u32, operations: u32) {
             let area = world
                 .alloc(1 + i % 5, 1 << (i % 4), Context::MaySleep)
                 .unwrap();
-            let range = (area.start, area.pages);
+            let range = (area.start(), area.pages());
             world.manager.publish(area, 7, Kind::Vmalloc);
             range
         })
@@ -334,7 +334,7 @@ fn one_free_wins() {
         }
         for i in 0..ROUNDS {
             let area = world.alloc(1, 1, Context::MaySleep).unwrap();
-            let start = area.start;
+            let start = area.start();
             world.manager.publish(area, 1, Kind::Vmap);
             round.store(u64::from(i + 1) << 32 | u64::from(start), SeqCst);
             while freed.load(SeqCst) != i + 1 {
@@ -355,7 +355,7 @@ fn a_double_free_harms_nobody_else() {
     world.manager.set_magazines(false);
     // So that page 2 is the lowest free one, and not aligned to 16 pages.
     let first = world.alloc(1, 1, Context::MaySleep).unwrap();
-    let first_page = first.start;
+    let first_page = first.start();
     world.manager.publish(first, 1, Kind::Vmap);
     let stolen = AtomicU32::new(0);
     thread::scope(|scope| {
@@ -374,7 +374,7 @@ fn a_double_free_harms_nobody_else() {
         let mut lost = 0;
         for _ in 0..30_000 {
             let area = world.alloc(1, 1, Context::MaySleep).unwrap();
-            assert_eq!(area.start, VICTIM);
+            assert_eq!(area.start(), VICTIM);
             world.manager.publish(area, 1, Kind::Vmap);
             match world.manager.begin_free(VICTIM) {
                 Ok(Freed::Now(dying)) => world.finish(dying),
@@ -385,7 +385,7 @@ fn a_double_free_harms_nobody_else() {
             }
             // The same descriptor, elsewhere.
             let area = world.alloc(1, 16, Context::MaySleep).unwrap();
-            let start = area.start;
+            let start = area.start();
             assert_eq!(start, 16);
             world.manager.publish(area, 1, Kind::Vmap);
             world.free(start);
@@ -414,7 +414,7 @@ fn nobody_fails_while_another_purges() {
                 for _ in 0..40_000 {
                     if own.len() < EACH as usize && rng.percent(60) {
                         let area = world.alloc(1, 1, Context::MaySleep).unwrap();
-                        own.push(area.start);
+                        own.push(area.start());
                         world.manager.publish(area, 1, Kind::Vmap);
                     } else if !own.is_empty() {
                         let i = rng.below(own.len() as u32) as usize;
@@ -453,8 +453,8 @@ fn producer_and_consumer() {
         for i in 0..100_000u32 {
             let area = world.alloc(1, 1, Context::MaySleep).unwrap();
             let span = spans.entry(i / 25_000).or_insert(0);
-            *span = area.start.max(*span);
-            let start = area.start;
+            *span = area.start().max(*span);
+            let start = area.start();
             world.manager.publish(area, 1, Kind::Vmap);
             let waiting = {
                 let mut queue = queue.lock().unwrap();

@@ -31,8 +31,8 @@ fn alloc(manager: &Manager<IdleEnv>, pages: u32) -> u32 {
         context: Context::MaySleep,
         caller: 0x1000 + pages as usize,
     };
-    let area = manager.alloc(&request).unwrap();
-    let start = area.start;
+    let area = manager.alloc(request).unwrap();
+    let start = area.start();
     manager.publish(area, 0, Kind::VaOnly);
     start
 }

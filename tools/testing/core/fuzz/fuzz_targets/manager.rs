@@ -4,11 +4,12 @@
 
 #![no_main]
 
-use core_tests::{choice::Bytes, model::Model};
+use core_tests::{choice::Bytes, model::{manager, Model}};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
-    let mut model = Model::new(&mut bytes, true);
+    let manager = manager(&mut bytes);
+    let mut model = Model::new(&manager, true);
     while !bytes.is_empty() {
         model.step(&mut bytes);
     }
