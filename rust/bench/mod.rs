@@ -150,7 +150,10 @@ impl Bench {
         let mut error = Text(KVVec::new());
         writeln!(error, "{complaint}").map_err(|_| ENOMEM)?;
         self.show(Text(KVVec::new()), error);
-        Ok(EINVAL)
+        Ok(match complaint.why {
+            Why::NoMemory(_) => ENOMEM,
+            _ => EINVAL,
+        })
     }
 
     /// A write to `bench/run`.
