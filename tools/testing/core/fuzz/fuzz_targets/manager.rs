@@ -4,7 +4,10 @@
 
 #![no_main]
 
-use core_tests::{choice::Bytes, model::{manager, Model}};
+use core_tests::{
+    choice::Bytes,
+    model::{manager, Model},
+};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
