@@ -9,13 +9,18 @@
 //! untouched, until some CPU swaps its empty one for it. Nothing is done per area between free and
 //! allocation; areas keep their descriptor and their index words on the way.
 //!
+//! A class that is rarely used would fill no magazine of its own, and hand it on with an area or two
+//! in it each time. Such areas share the CPU's *mixed* lazy magazine, and are sorted into the depot
+//! one by one after the flush; the depot gives them out one by one.
+//!
 //! Freed on another CPU than allocated, an area simply travels in the freeing CPU's magazine to the
 //! depot, from which the allocating CPU refills: nothing piles up on one side.
 //!
 //! # Invariants
 //!
 //! - Areas in a clean magazine, or in the depot, were flushed after their PTEs were cleared.
-//! - All areas of a magazine are of its class. A magazine in the depot is not empty.
+//! - All areas of a magazine are of its class, unless it is mixed. A magazine in the depot is not
+//!   empty, and not mixed.
 
 use super::{
     area::{Descriptor, Id, NO_CLASS, NO_ID},
@@ -68,6 +73,9 @@ pub struct Magazine {
     pub stamp: u64,
     /// Its number while it is lazy, see [`Batches`].
     pub batch: u32,
+    /// Pages that its areas take, guard pages included, if it is mixed.
+    mixed_gross: u32,
+    /// Of all its areas; [`NO_CLASS`] if it is mixed.
     class: u16,
     len: u16,
     /// Areas that make it full; set with the class, while a CPU fills it.
@@ -87,6 +95,7 @@ impl Magazine {
                 next: None,
                 stamp: 0,
                 batch: 0,
+                mixed_gross: 0,
                 class: NO_CLASS,
                 len: 0,
                 full: 0,
@@ -113,9 +122,15 @@ impl Magazine {
         }
     }
 
-    /// The class of its areas.
+    /// The class of its areas; [`NO_CLASS`] if it is mixed.
     pub fn class(&self) -> u16 {
         self.class
+    }
+
+    /// Takes all areas out of a mixed magazine.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.mixed_gross = 0;
     }
 
     /// Its areas.
@@ -125,7 +140,11 @@ impl Magazine {
 
     /// Pages that its areas take, guard pages included.
     pub fn gross(&self) -> u32 {
-        u32::from(self.len) * gross_of(self.class)
+        if self.class == NO_CLASS {
+            self.mixed_gross
+        } else {
+            u32::from(self.len) * gross_of(self.class)
+        }
     }
 }
 
@@ -169,6 +188,26 @@ impl Chain {
         ::core::mem::take(self)
     }
 
+    /// Puts one area on top of the first magazine, if that holds fewer than `rounds`.
+    fn push_one(&mut self, id: Id, rounds: u16) -> bool {
+        match &mut self.head {
+            Some(top) if top.len < rounds => {
+                top.push(id);
+                self.gross += u64::from(gross_of(top.class));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes one area out of the first magazine, which is not empty.
+    fn pop_one(&mut self) -> Option<Id> {
+        let top = self.head.as_mut()?;
+        let id = top.pop()?;
+        self.gross -= u64::from(gross_of(top.class));
+        Some(id)
+    }
+
     /// The magazines, first to last.
     pub fn iter(&self) -> impl Iterator<Item = &Magazine> {
         ::core::iter::successors(self.head.as_deref(), |m| m.next.as_deref())
@@ -202,7 +241,14 @@ struct Slot {
     lazy: Option<Box<Magazine>>,
     /// Areas to make the next time that the depot has none.
     grow: u8,
+    /// Areas that were freed into the mixed magazine, up to [`HOT`].
+    heat: u8,
 }
+
+/// So many areas freed give a class a lazy magazine of its own.
+const HOT: u8 = 8;
+/// With fewer areas in it when it is handed on, a class loses that again.
+const SPARSE: u16 = 4;
 
 type Set = [u64; CLASSES / 64];
 
@@ -223,6 +269,8 @@ fn pick(set: &mut Set) -> Option<u16> {
 /// The stock of one CPU. Whoever holds it runs on that CPU alone, or has stopped it from being used.
 pub struct Local {
     slots: LargeBox<[Slot; CLASSES]>,
+    /// The lazy magazine of classes that have none of their own.
+    mixed: Option<Box<Magazine>>,
     /// Classes whose lazy magazine may hold areas.
     lazy_set: Set,
     /// Classes whose clean magazine may hold areas.
@@ -241,8 +289,9 @@ pub struct Local {
     counters: Shared<Padded<Cpu>>,
 }
 
-/// Largest batch of areas made at once.
-const GROW_MAX: u8 = 16;
+/// Largest batch of areas made at once, and the pages that it may take.
+const GROW_MAX: u32 = 16;
+const GROW_GROSS: u32 = 128;
 
 impl Local {
     /// An empty stock of `cpu`, whose magazines take at most `magazine_gross` pages each (and one
@@ -261,7 +310,9 @@ impl Local {
                 clean: None,
                 lazy: None,
                 grow: 1,
+                heat: 0,
             })?,
+            mixed: None,
             lazy_set: [0; CLASSES / 64],
             clean_set: [0; CLASSES / 64],
             lazy_gross: 0,
@@ -326,10 +377,11 @@ impl Local {
     /// How many areas of `class` to make now that there is none in stock: more each time.
     pub fn next_batch(&mut self, class: u16) -> u32 {
         let rounds = self.rounds(class);
+        let most = (GROW_GROSS / gross_of(class)).clamp(1, GROW_MAX) as u8;
         match self.slots.get_mut(usize::from(class)) {
             Some(slot) => {
                 let batch = u16::from(slot.grow).min(rounds);
-                slot.grow = slot.grow.saturating_mul(2).min(GROW_MAX);
+                slot.grow = slot.grow.saturating_mul(2).min(most);
                 u32::from(batch)
             }
             None => 1,
@@ -400,6 +452,58 @@ impl Local {
         true
     }
 
+    /// Whether `class` is to have a lazy magazine of its own.
+    pub fn is_hot(&self, class: u16) -> bool {
+        self.slots
+            .get(usize::from(class))
+            .is_some_and(|slot| slot.heat >= HOT)
+    }
+
+    /// As [`Self::push_lazy`], into the mixed magazine. When that is full, [`Self::take_mixed`]
+    /// follows.
+    pub fn push_mixed(&mut self, descriptor: &Descriptor, class: u16, id: Id) -> Pushed {
+        let Some(magazine) = &mut self.mixed else {
+            return Pushed::NoMagazine;
+        };
+        let gross = gross_of(class);
+        magazine.push(id);
+        magazine.mixed_gross = magazine.mixed_gross.wrapping_add(gross);
+        descriptor.set_next(magazine.batch);
+        self.lazy_gross = self.lazy_gross.wrapping_add(gross);
+        if let Some(slot) = self.slots.get_mut(usize::from(class)) {
+            slot.heat = slot.heat.saturating_add(1).min(HOT);
+        }
+        if magazine.len >= magazine.full || magazine.mixed_gross >= self.magazine_gross {
+            Pushed::Full
+        } else {
+            Pushed::Kept
+        }
+    }
+
+    /// Begins an empty mixed magazine: the spare one. False if there is none, or no number.
+    pub fn start_mixed(&mut self, batches: &Batches) -> bool {
+        let Some(mut magazine) = self.spare.take() else {
+            return false;
+        };
+        let Some(batch) = batches.begin(&mut self.cursor) else {
+            self.spare = Some(magazine);
+            return false;
+        };
+        magazine.batch = batch;
+        magazine.class = NO_CLASS;
+        magazine.mixed_gross = 0;
+        magazine.full = ROUNDS as u16;
+        self.mixed = Some(magazine);
+        true
+    }
+
+    /// Takes the mixed magazine out.
+    pub fn take_mixed(&mut self) -> Option<Box<Magazine>> {
+        let magazine = self.mixed.take()?;
+        self.lazy_gross = self.lazy_gross.wrapping_sub(magazine.gross());
+        Some(magazine)
+    }
+
     /// Takes the lazy magazine of `class` out.
     pub fn take_full(&mut self, class: u16) -> Option<Box<Magazine>> {
         let magazine = self.slots.get_mut(usize::from(class))?.lazy.take()?;
@@ -422,10 +526,17 @@ impl Local {
         while let Some(class) = pick(&mut self.lazy_set) {
             if let Some(slot) = self.slots.get_mut(usize::from(class)) {
                 if let Some(mut magazine) = slot.lazy.take() {
+                    if magazine.len < SPARSE {
+                        slot.heat = 0;
+                    }
                     magazine.stamp = stamp;
                     chain.push(magazine);
                 }
             }
+        }
+        if let Some(mut magazine) = self.mixed.take() {
+            magazine.stamp = stamp;
+            chain.push(magazine);
         }
         self.lazy_gross = 0;
     }
@@ -469,6 +580,17 @@ pub enum Pushed {
     NoMagazine,
 }
 
+/// What [`Depot::take`] found.
+pub enum Taken {
+    /// A magazine of the class.
+    Magazine(Box<Magazine>),
+    /// One area, and the magazine that it left empty.
+    One(Id, Option<Box<Magazine>>),
+}
+
+/// A magazine in the depot with fewer areas is not worth moving.
+const FEW: u16 = 8;
+
 const BINS: usize = 64;
 const SPARES_MAX: u32 = 256;
 
@@ -507,15 +629,56 @@ impl Depot {
         Some(&self.bins.get(usize::from(class) % BINS)?.0)
     }
 
-    /// Takes a clean magazine of `class`.
-    pub fn take(&self, class: u16) -> Option<Box<Magazine>> {
+    /// Takes a clean magazine of `class`; where it holds but a few areas, one of them.
+    pub fn take(&self, class: u16) -> Option<Taken> {
         let bin = self.bin(class)?;
         self.locks.fetch_add(1, Relaxed);
         let mut bin = bin.lock();
-        let magazine = bin.heads.get_mut(usize::from(class) / BINS)?.pop()?;
+        let chain = bin.heads.get_mut(usize::from(class) / BINS)?;
+        let taken = if chain.head.as_ref()?.len < FEW {
+            let id = chain.pop_one()?;
+            let empty = chain.head.as_ref().is_some_and(|top| top.len == 0);
+            Taken::One(id, if empty { chain.pop() } else { None })
+        } else {
+            Taken::Magazine(chain.pop()?)
+        };
         drop(bin);
-        self.gross.fetch_sub(u64::from(magazine.gross()), Relaxed);
-        Some(magazine)
+        let gross = match &taken {
+            Taken::One(..) => gross_of(class),
+            Taken::Magazine(magazine) => magazine.gross(),
+        };
+        self.gross.fetch_sub(u64::from(gross), Relaxed);
+        Some(taken)
+    }
+
+    /// Puts one clean area of `class` in; where that takes another magazine, the `spare` one. False
+    /// if there is none; then the caller keeps the area.
+    pub fn put_one(
+        &self,
+        class: u16,
+        id: Id,
+        rounds: u16,
+        spare: &mut Option<Box<Magazine>>,
+    ) -> bool {
+        let Some(bin) = self.bin(class) else {
+            return false;
+        };
+        self.locks.fetch_add(1, Relaxed);
+        let mut bin = bin.lock();
+        let Some(chain) = bin.heads.get_mut(usize::from(class) / BINS) else {
+            return false;
+        };
+        if !chain.push_one(id, rounds) {
+            let Some(mut magazine) = spare.take() else {
+                return false;
+            };
+            magazine.class = class;
+            magazine.push(id);
+            chain.push(magazine);
+        }
+        drop(bin);
+        self.gross.fetch_add(u64::from(gross_of(class)), Relaxed);
+        true
     }
 
     /// Takes out all magazines of one class that has any, looking from bin `*bin` on.

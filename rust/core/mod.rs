@@ -46,7 +46,7 @@ use callers::{CallerId, Callers};
 use counters::Counters;
 use index::Index;
 use info::Info;
-use magazine::{class_of, pages_of, Chain, Depot, Local, Magazine, Pushed};
+use magazine::{class_of, pages_of, Chain, Depot, Local, Magazine, Pushed, Taken};
 use mem::{Box, Mode, NoMemory, Table};
 use purge::{Epochs, List, Plan, Planner, Range, Stack};
 use record::Generations;
@@ -516,6 +516,18 @@ impl<E: Env> Manager<E> {
     #[inline(always)]
     fn pop(&self, local: &mut Owned<'_, Local>, class: u16, caller: usize) -> Option<Area<'_>> {
         let id = local.pop(class)?;
+        self.take_out(local, id, class, caller)
+    }
+
+    /// Gives an area of the stock to `caller`.
+    #[inline(always)]
+    fn take_out(
+        &self,
+        local: &mut Owned<'_, Local>,
+        id: Id,
+        class: u16,
+        caller: usize,
+    ) -> Option<Area<'_>> {
         let descriptor = self.descriptors.get(id)?;
         let caller = local.caller(&self.callers, caller);
         local.counters().alloc(caller, pages_of(class));
@@ -579,7 +591,15 @@ impl<E: Env> Manager<E> {
         if self.draining.load(Relaxed) {
             return None;
         }
-        let full = self.depot.take(class)?;
+        let full = match self.depot.take(class)? {
+            Taken::Magazine(full) => full,
+            Taken::One(id, empty) => {
+                if let Some(empty) = empty {
+                    self.put_spare(&mut local, empty);
+                }
+                return self.take_out(&mut local, id, class, request.caller);
+            }
+        };
         if local.clean_gross() > self.local_clean_max {
             let mut chain = Chain::new();
             local.spill_clean(&mut chain);
@@ -604,8 +624,12 @@ impl<E: Env> Manager<E> {
     }
 
     /// Puts a clean magazine, full or not, into the depot.
-    fn shelve(&self, magazine: Box<Magazine>) {
+    fn shelve(&self, mut magazine: Box<Magazine>) {
         let empty = if magazine.ids().is_empty() {
+            Some(magazine)
+        } else if magazine.class() == NO_CLASS {
+            self.sort_out(&magazine);
+            magazine.clear();
             Some(magazine)
         } else {
             let rounds = Depot::rounds(self.magazine_gross, magazine.class());
@@ -613,6 +637,32 @@ impl<E: Env> Manager<E> {
         };
         if let Some(empty) = empty {
             drop(self.depot.put_spare(empty));
+        }
+    }
+
+    /// Puts the areas of a clean mixed magazine into the depot, each where it belongs.
+    fn sort_out(&self, mixed: &Magazine) {
+        let mut spare = None;
+        for &id in mixed.ids() {
+            let class = match self.descriptors.get(id) {
+                Some(descriptor) => descriptor.class(),
+                None => continue,
+            };
+            let rounds = Depot::rounds(self.magazine_gross, class);
+            if self.depot.put_one(class, id, rounds, &mut spare) {
+                continue;
+            }
+            // It takes a magazine more.
+            spare = self
+                .depot
+                .take_spare()
+                .or_else(|| Magazine::new(Mode::NoWait).ok());
+            if !self.depot.put_one(class, id, rounds, &mut spare) {
+                self.dissolve(&[id]);
+            }
+        }
+        if let Some(spare) = spare {
+            drop(self.depot.put_spare(spare));
         }
     }
 
@@ -846,25 +896,46 @@ impl<E: Env> Manager<E> {
         (class, id): (u16, Id),
         mut pushed: Pushed,
     ) -> Retired {
+        let mut mixed = false;
         if pushed == Pushed::NoMagazine {
             if class == NO_CLASS || !self.keeps_lazy() {
                 return Retired::Not;
             }
+            mixed = !local.is_hot(class);
+            if mixed {
+                pushed = local.push_mixed(descriptor, class, id);
+            }
+        }
+        if pushed == Pushed::NoMagazine {
             if !local.has_spare() {
                 if let Some(spare) = self.depot.take_spare() {
                     drop(local.keep_spare(spare));
                 }
             }
-            if !local.start_lazy(&self.batches, class) {
+            let started = if mixed {
+                local.start_mixed(&self.batches)
+            } else {
+                local.start_lazy(&self.batches, class)
+            };
+            if !started {
                 return Retired::Not;
             }
-            pushed = local.push_lazy(descriptor, class, id);
+            pushed = if mixed {
+                local.push_mixed(descriptor, class, id)
+            } else {
+                local.push_lazy(descriptor, class, id)
+            };
         }
         local
             .counters()
             .free(descriptor.caller(), descriptor.pages());
         if pushed == Pushed::Full {
-            if let Some(mut magazine) = local.take_full(class) {
+            let full = if mixed {
+                local.take_mixed()
+            } else {
+                local.take_full(class)
+            };
+            if let Some(mut magazine) = full {
                 magazine.stamp = self.epochs.stamp();
                 self.queue(magazine);
             }
