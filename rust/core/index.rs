@@ -17,7 +17,7 @@ use super::{
     area::{Id, NO_ID},
     mem::{boxed_array, Box, Mode, NoMemory, Table},
     sync::{
-        AtomicU32, OnceBox,
+        AtomicU32, AtomicU64, OnceBox,
         Ordering::{Acquire, Release},
     },
 };
@@ -27,12 +27,53 @@ pub const WINDOW: u32 = 512;
 
 type Words = [AtomicU32; WINDOW as usize];
 
-struct Window {
+/// What the index knows of 512 pages.
+pub struct Window {
+    /// The area found here last, and the pages of the window that it held: a guess that the finder
+    /// checks. One word, so that a wrong guess is seen without a look at the area.
+    last: AtomicU64,
     /// The area that takes the whole window.
     whole: AtomicU32,
-    /// The area found here last; a guess that the finder checks.
-    last: AtomicU32,
     words: OnceBox<Words>,
+}
+
+impl Window {
+    /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
+    #[inline(always)]
+    pub fn get(&self, page: u32) -> Id {
+        let whole = self.whole.load(Acquire);
+        if whole != NO_ID {
+            return whole;
+        }
+        match self.words.get() {
+            Some(words) => match words.get((page % WINDOW) as usize) {
+                Some(word) => word.load(Acquire),
+                None => NO_ID,
+            },
+            None => NO_ID,
+        }
+    }
+
+    /// The area found last, if it held `page` then: a guess, to be checked by the caller.
+    #[inline(always)]
+    pub fn last(&self, page: u32) -> Option<Id> {
+        let last = self.last.load(Acquire);
+        let (first, len) = (last as u32 & 0xffff, last as u32 >> 16);
+        ((page % WINDOW).wrapping_sub(first) < len).then_some((last >> 32) as Id)
+    }
+
+    /// Remembers `id`, which was found at `page` and takes `pages` pages from `start` on, as the area
+    /// found last. Not if it is a single page, which is found as fast without.
+    #[inline(always)]
+    pub fn remember(&self, page: u32, id: Id, start: u32, pages: u32) {
+        if pages > 1 {
+            let base = page - page % WINDOW;
+            let first = start.saturating_sub(base);
+            let end = start.wrapping_add(pages).wrapping_sub(base).min(WINDOW);
+            let range = u64::from(end.wrapping_sub(first) << 16 | first);
+            self.last.store(u64::from(id) << 32 | range, Release);
+        }
+    }
 }
 
 /// The index of one arena.
@@ -67,7 +108,8 @@ impl Index {
         Ok(Self {
             windows: Table::new(windows, Mode::Sleep, |_| Window {
                 whole: AtomicU32::new(NO_ID),
-                last: AtomicU32::new(NO_ID),
+                // Holds no page.
+                last: AtomicU64::new(0),
                 words: OnceBox::new(),
             })?,
         })
@@ -109,45 +151,16 @@ impl Index {
         }
     }
 
+    /// The window of `page`, if that is one of the arena's.
+    #[inline(always)]
+    pub fn window(&self, page: u32) -> Option<&Window> {
+        self.windows.get((page / WINDOW) as usize)
+    }
+
     /// The area that holds `page`, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: u32) -> Id {
-        let Some(window) = self.windows.get((page / WINDOW) as usize) else {
-            return NO_ID;
-        };
-        Self::get_in(window, page)
-    }
-
-    #[inline(always)]
-    fn get_in(window: &Window, page: u32) -> Id {
-        let whole = window.whole.load(Acquire);
-        if whole != NO_ID {
-            return whole;
-        }
-        match window.words.get() {
-            Some(words) => match words.get((page % WINDOW) as usize) {
-                Some(word) => word.load(Acquire),
-                None => NO_ID,
-            },
-            None => NO_ID,
-        }
-    }
-
-    /// The area found last in the window of `page`: a guess, to be checked by the caller.
-    #[inline(always)]
-    pub fn last(&self, page: u32) -> Id {
-        match self.windows.get((page / WINDOW) as usize) {
-            Some(window) => window.last.load(Acquire),
-            None => NO_ID,
-        }
-    }
-
-    /// Remembers `id` as the area found last in the window of `page`.
-    #[inline(always)]
-    pub fn remember(&self, page: u32, id: Id) {
-        if let Some(window) = self.windows.get((page / WINDOW) as usize) {
-            window.last.store(id, Release);
-        }
+        self.window(page).map_or(NO_ID, |window| window.get(page))
     }
 
     /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.

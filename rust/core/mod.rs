@@ -1327,49 +1327,59 @@ impl<E: Env> Manager<E> {
     // ---- lookup ----
 
     /// Asks the area found last in the window of `page`, then the one that the index names, for what
-    /// `ask` wants of the area that holds `page`.
+    /// `ask` wants of the area that holds `page`; it tells where that lies, too.
     #[inline(always)]
-    fn find<R>(&self, page: u32, ask: impl Fn(Id, &Descriptor) -> Option<R>) -> Option<R> {
+    fn find<R>(
+        &self,
+        page: u32,
+        ask: impl Fn(Id, &Descriptor) -> Option<(Found, R)>,
+    ) -> Option<(Found, R)> {
+        let window = self.index.window(page)?;
         let cached = self.lookup_cache.load(Relaxed);
         if cached {
-            let id = self.index.last(page);
-            if let Some(descriptor) = self.descriptors.get(id) {
+            let last = window.last(page);
+            if let Some((id, last)) = last.and_then(|id| Some((id, self.descriptors.get(id)?))) {
                 // A guess: but a Live area that holds the page is the one.
-                let answer = ask(id, descriptor);
+                let answer = ask(id, last);
                 if answer.is_some() {
                     return answer;
                 }
             }
         }
-        let id = self.index.get(page);
-        let answer = ask(id, self.descriptors.get(id)?)?;
+        let id = window.get(page);
+        let (found, answer) = ask(id, self.descriptors.get(id)?)?;
         if cached {
-            self.index.remember(page, id);
+            window.remember(page, id, found.start, found.pages);
         }
-        Some(answer)
+        Some((found, answer))
     }
 
     /// The Live area that holds `page`; none for a guard page. Any context, no lock.
     #[inline(always)]
     pub fn lookup(&self, page: u32) -> Option<Found> {
-        self.find(page, |_, descriptor| descriptor.find(page))
+        let (found, ()) = self.find(page, |_, descriptor| Some((descriptor.find(page)?, ())))?;
+        Some(found)
     }
 
     /// As [`Self::lookup`], with all that is known of the area.
     pub fn inspect(&self, page: u32) -> Option<Snapshot> {
-        self.find(page, |_, descriptor| {
-            descriptor.snapshot().filter(|seen| seen.covers(page))
-        })
+        let (_, seen) = self.find(page, |_, descriptor| {
+            let seen = descriptor.snapshot().filter(|seen| seen.covers(page))?;
+            let (start, pages) = (seen.start, seen.pages);
+            Some((Found { start, pages }, seen))
+        })?;
+        Some(seen)
     }
 
     /// Pins the Live area that holds `page`: it stays mapped until the pin is given back. Any
     /// context, no lock.
     #[inline(always)]
     pub fn pin(&self, page: u32) -> Option<(Pin, Found)> {
-        self.find(page, |id, descriptor| {
+        let (found, pin) = self.find(page, |id, descriptor| {
             let (version, found) = descriptor.pin(page)?;
-            Some((Pin(Ticket { id, version }), found))
-        })
+            Some((found, Pin(Ticket { id, version })))
+        })?;
+        Some((pin, found))
     }
 
     /// Gives a pin back. Returns the area if it was freed meanwhile and this was the last pin: the
