@@ -63,7 +63,7 @@ check: ## the tests that need no debug kernel, from a bare machine: check-core, 
 check-core: ## what needs no VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
 
-check-stock: ## the kselftests on the stock kernel in the VM (KERNEL_SERIES=7.2 for another series)
+check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
 
 check-debug: ## the kselftests on the debug kernel in the VM

@@ -15,8 +15,8 @@ available() {
 # fill MB: has that much of the memory used by a file that cannot be written out
 fill() {
 	mkdir -p "$TMP/full"
-	mount -t tmpfs -o size=100% full "$TMP/full" || fail "mount"
-	trap 'umount "$TMP/full"' EXIT
+	busybox mount -t tmpfs -o size=100% full "$TMP/full" || fail "mount"
+	trap 'busybox umount "$TMP/full"' EXIT
 	head -c "$1"M /dev/zero >"$TMP/full/file"
 }
 
