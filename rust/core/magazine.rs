@@ -80,6 +80,8 @@ pub struct Magazine {
     len: u16,
     /// Areas that make it full; set with the class, while a CPU fills it.
     full: u16,
+    /// The CPU that filled it.
+    home: u16,
     ids: [Id; ROUNDS],
 }
 
@@ -99,6 +101,7 @@ impl Magazine {
                 class: NO_CLASS,
                 len: 0,
                 full: 0,
+                home: 0,
                 ids: [NO_ID; ROUNDS],
             },
             mode,
@@ -186,6 +189,24 @@ impl Chain {
     /// Takes the whole list out.
     pub fn take(&mut self) -> Self {
         ::core::mem::take(self)
+    }
+
+    /// Takes out the first magazine that `cpu` filled, if that is among the first few; else the first.
+    fn pop_near(&mut self, cpu: u16) -> Option<Box<Magazine>> {
+        let before = self
+            .iter()
+            .take(NEAR)
+            .position(|magazine| magazine.home == cpu)
+            .unwrap_or(0);
+        let mut link = &mut self.head;
+        for _ in 0..before {
+            link = &mut link.as_mut()?.next;
+        }
+        let mut magazine = link.take()?;
+        *link = magazine.next.take();
+        self.gross -= u64::from(magazine.gross());
+        self.len -= 1;
+        Some(magazine)
     }
 
     /// Puts one area on top of the first magazine, if that holds fewer than `rounds`.
@@ -282,6 +303,7 @@ pub struct Local {
     /// Bounds the areas of a magazine: pages.
     magazine_gross: u32,
     spare: Option<Box<Magazine>>,
+    cpu: u16,
     /// Where to look for the next batch number.
     cursor: u32,
     /// The caller seen last, and its number.
@@ -319,6 +341,7 @@ impl Local {
             clean_gross: 0,
             magazine_gross,
             spare: None,
+            cpu: cpu as u16,
             // Apart from those of other CPUs.
             cursor: cpu.wrapping_shl(12),
             last_caller: (0, OTHERS),
@@ -447,6 +470,7 @@ impl Local {
         magazine.batch = batch;
         magazine.class = class;
         magazine.full = full;
+        magazine.home = self.cpu;
         slot.lazy = Some(magazine);
         mark(&mut self.lazy_set, class);
         true
@@ -591,6 +615,10 @@ pub enum Taken {
 /// A magazine in the depot with fewer areas is not worth moving.
 const FEW: u16 = 8;
 
+/// So many magazines of the depot are looked at for one whose areas this CPU used last: descriptors
+/// that lie in its cache are worth it.
+const NEAR: usize = 8;
+
 const BINS: usize = 64;
 const SPARES_MAX: u32 = 256;
 
@@ -629,8 +657,9 @@ impl Depot {
         Some(&self.bins.get(usize::from(class) % BINS)?.0)
     }
 
-    /// Takes a clean magazine of `class`; where it holds but a few areas, one of them.
-    pub fn take(&self, class: u16) -> Option<Taken> {
+    /// Takes a clean magazine of `class`, if possible one that `cpu` filled; where the first holds but
+    /// a few areas, one of them.
+    pub fn take(&self, class: u16, cpu: u32) -> Option<Taken> {
         let bin = self.bin(class)?;
         self.locks.fetch_add(1, Relaxed);
         let mut bin = bin.lock();
@@ -640,7 +669,7 @@ impl Depot {
             let empty = chain.head.as_ref().is_some_and(|top| top.len == 0);
             Taken::One(id, if empty { chain.pop() } else { None })
         } else {
-            Taken::Magazine(chain.pop()?)
+            Taken::Magazine(chain.pop_near(cpu as u16)?)
         };
         drop(bin);
         let gross = match &taken {

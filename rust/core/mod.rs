@@ -591,7 +591,7 @@ impl<E: Env> Manager<E> {
         if self.draining.load(Relaxed) {
             return None;
         }
-        let full = match self.depot.take(class)? {
+        let full = match self.depot.take(class, local.cpu())? {
             Taken::Magazine(full) => full,
             Taken::One(id, empty) => {
                 if let Some(empty) = empty {

@@ -113,6 +113,37 @@ fn the_limit_is_of_what_is_lazy() {
     assert!(manager.stats().steps > 0);
 }
 
+/// What a CPU freed comes back to it: the other one's cache has nothing of it.
+#[test]
+fn areas_come_home() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let mut homes = [Vec::new(), Vec::new()];
+    for _ in 0..4 {
+        for cpu in 0..2 {
+            run_on_cpu(cpu);
+            homes[cpu as usize].extend((0..120).map(|_| alloc(&manager, 1)));
+        }
+    }
+    for part in 0..4 {
+        for cpu in 0..2 {
+            run_on_cpu(cpu);
+            homes[cpu as usize][part * 120..][..120]
+                .iter()
+                .for_each(|&start| free(&manager, start));
+        }
+    }
+    manager.purge(Purge::Full);
+    for cpu in 0..2 {
+        run_on_cpu(cpu);
+        let home = &homes[cpu as usize];
+        let strangers = (0..360)
+            .filter(|_| !home.contains(&alloc(&manager, 1)))
+            .count();
+        assert!(strangers <= 30, "{strangers} of 360 on CPU {cpu}");
+    }
+}
+
 /// What a CPU had that no longer runs, others get.
 #[test]
 fn stock_of_a_cpu_that_went() {
