@@ -126,6 +126,9 @@ struct Runner {
 /// Most operations of a thread in a run.
 const MOST_OPS: u64 = 100_000_000;
 
+/// Most runs that a side is given to settle.
+const SETTLING_MOST: u32 = 8;
+
 /// A pass that a signal has ended has no result, whatever its threads have counted.
 fn pass(trial: &dyn Trial, pass: Pass, stop: &Atomic<bool>) -> Result<Sums> {
     let sums = trial.pass(pass, stop)?;
@@ -164,10 +167,13 @@ impl Runner {
         }
     }
 
-    /// Warms up, and finds out how many operations fill a run.
+    /// Warms up, and finds out how many operations fill a run. An allocator with empty stocks is
+    /// another one than it will be, so that goes on until a run is hardly faster than the one before.
     fn warm_up(&mut self, spec: &Spec, stop: &Atomic<bool>) -> Result {
         let target = u64::from(spec.ms) * 1_000_000;
         self.ops = spec.ops.unwrap_or(self.trial.batch()).into();
+        let mut settling = 0;
+        let mut last = u64::MAX;
         loop {
             let sums = pass(&*self.trial, self.plain(), stop)?;
             if spec.ops.is_some() {
@@ -184,7 +190,12 @@ impl Runner {
             // At most 10^8 operations times 10^10 ns.
             self.ops = (self.ops * target / ns).clamp(1, most);
             if enough {
-                return Ok(());
+                let settled = sums.per_op.0 >= last / 10 * 9;
+                last = sums.per_op.0;
+                settling += 1;
+                if settled || settling == SETTLING_MOST {
+                    return Ok(());
+                }
             }
         }
     }
