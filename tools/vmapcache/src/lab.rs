@@ -61,12 +61,15 @@ pub fn run(line: &str) -> Result<String, Refused> {
     }
 }
 
-/// Measures all lines. Beside the results, what was refused, wrong, or lost, a line each.
+/// Measures all lines. Beside the results of each, what was refused, wrong, or lost, a line each.
 ///
 /// # Errors
 ///
 /// Where going on makes no sense: an interrupt, a module that answers something else.
-pub fn measure(lines: &[Line], machine: &Machine) -> Result<(Vec<Record>, Vec<String>), String> {
+pub fn measure(
+    lines: &[Line],
+    machine: &Machine,
+) -> Result<(Vec<Vec<Record>>, Vec<String>), String> {
     let (mut records, mut trouble) = (Vec::new(), Vec::new());
     let total = lines.iter().map(|line| line.weight).sum();
     let mut bar = Bar::new(total);
@@ -78,10 +81,12 @@ pub fn measure(lines: &[Line], machine: &Machine) -> Result<(Vec<Record>, Vec<St
             Ok(result) => result,
             Err(Refused::Said(why)) => {
                 trouble.push(format!("not measured: {}\n  {why}", line.words));
+                records.push(Vec::new());
                 continue;
             }
             Err(Refused::Failed(e)) => return Err(format!("{}: {e}", line.words)),
         };
+        let mut sides = Vec::new();
         for text in result.lines() {
             let record = Record::parse(text, &line.switches, machine)?;
             match record.check.as_deref() {
@@ -91,8 +96,9 @@ pub fn measure(lines: &[Line], machine: &Machine) -> Result<(Vec<Record>, Vec<St
                     record.allocator, line.words
                 )),
             }
-            records.push(record);
+            sides.push(record);
         }
+        records.push(sides);
     }
     Ok((records, trouble))
 }

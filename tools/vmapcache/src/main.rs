@@ -101,6 +101,7 @@ fn bench(
     let machine = machine::Machine::here();
     println!("{machine}");
     let (records, trouble) = lab::measure(&matrix::lines(extent, &lab::switches()?), &machine)?;
+    let records: Vec<_> = records.into_iter().flatten().collect();
     if let Some(out) = out {
         record::save(&out, &records)?;
         eprintln!("data in {}", out.display());
