@@ -14,8 +14,12 @@ use core_tests::{
 };
 
 fn manager(lazy_max_pages: u32) -> Manager<IdleEnv> {
+    manager_of(1 << 16, lazy_max_pages)
+}
+
+fn manager_of(pages: u32, lazy_max_pages: u32) -> Manager<IdleEnv> {
     let config = Config {
-        pages: 1 << 16,
+        pages,
         cpus: 2,
         shards: 2,
         lazy_max_pages,
@@ -186,4 +190,23 @@ fn numbers_wrap() {
         batches.end(number);
         assert!(!batches.is_lazy(number));
     }
+}
+
+/// /proc looks at 65,536 pages at a time: what lives just behind them is shown, however much clean
+/// stock, of which nothing is shown, lies before it.
+#[test]
+fn shown_behind_clean_stock() {
+    let manager = manager_of(1 << 18, 1 << 17);
+    let areas: Vec<u32> = (0..60_000).map(|_| alloc(&manager, 1)).collect();
+    let first = 1 << 16;
+    for &start in areas.iter().filter(|&&start| start < first) {
+        free(&manager, start);
+    }
+    manager.purge(Purge::Full);
+    let shown = manager.next_shown(0).unwrap();
+    assert!(shown.live.is_some());
+    assert_eq!(
+        Some(shown.start),
+        areas.into_iter().filter(|&start| start >= first).min()
+    );
 }
