@@ -60,6 +60,9 @@ fn values_beyond_the_last_bucket_count() {
     h.add(1);
     assert_eq!((h.count(), h.max(), h.at(500)), (2, u64::MAX, 1));
     assert!(h.at(999) > 1 << 39);
+    // They are counted in the last bucket, and not only known as the largest.
+    h.add(u64::MAX);
+    assert!((1 << 39..u64::MAX).contains(&h.at(500)));
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn medians() {
     assert_eq!(of(&[]), Default::default());
     assert_eq!(of(&[7]).median, Picos(7));
     assert_eq!(of(&[9, 1, 5]).median, Picos(5));
-    assert_eq!(of(&[9, 1, 5, 6]).median, Picos(5));
+    assert_eq!(of(&[9, 1, 5, 8]).median, Picos(6));
     let all = of(&[5, 900, 3, 4, 6]);
     assert_eq!(
         (all.min, all.median, all.max),

@@ -64,7 +64,12 @@ fn what_is_wrong_is_named() {
     assert_eq!(why("scenario=vmap pages="), Why::NotANumber);
     assert_eq!(why("scenario=vmap pages=+1"), Why::NotANumber);
     assert_eq!(why("scenario=vmap pages=0x10"), Why::NotANumber);
+    let as_long = |length: usize| format!("scenario=vmap{}", " ".repeat(length - 13));
+    assert!(parse(as_long(MAX_LINE).as_bytes()).is_ok());
+    assert_eq!(why(&as_long(MAX_LINE + 1)), Why::TooLong);
     assert_eq!(why("scenario=vmap pages=0"), Why::Range(1, 65_536));
+    assert_eq!(why("scenario=vmap runs=65"), Why::Range(1, 64));
+    assert!(parse(b"scenario=vmap runs=64 pages=65536").is_ok());
     assert_eq!(
         why("scenario=vmap runs=99999999999999999999"),
         Why::Range(1, 64)
