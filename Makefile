@@ -13,7 +13,7 @@ VM_TIMEOUT = 900
 
 FUZZ_SECONDS = 60
 
-export KERNEL_SERIES VM_CPUS VM_MEM FUZZ_SECONDS
+export KERNEL_SERIES VM_CPUS VM_MEM FUZZ_SECONDS CHECK_MINUTES MINUTES
 export VM_COMMAND := $(value CMD)
 
 # A KDIR of one's own, the running kernel's where Rust modules can be built for it,
@@ -57,8 +57,8 @@ samples: ## the consumers in samples/, in C and in Rust, built for the stock ker
 rust-analyzer: ## rust-project.json for editors
 	@scripts/sandbox scripts/rust-analyzer
 
-check: ## the tests that need no debug kernel, from a bare machine: check-core, check-stock
-	@scripts/check core stock
+check: ## all tests, from a bare machine: check-core, check-stock, check-debug (CHECK_MINUTES= at most)
+	@scripts/check core stock debug
 
 check-core: ## what needs no VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
@@ -66,7 +66,7 @@ check-core: ## what needs no VM: formatting, lints, host tests, models, litmus t
 check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
 
-check-debug: ## the kselftests on the debug kernel in the VM
+check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5
 	@scripts/check debug
 
 MINUTES = 5

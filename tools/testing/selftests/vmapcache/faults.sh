@@ -12,17 +12,17 @@ grep -q no_flush "$TMP/vmapcache_faults.ko" || fail "not built with faults"
 # As in stale-tlb.sh.
 own_faulty no_flush arena_mb=16
 echo 0 >$ours/lazy_max_pages
-kcase_fails "reads saw an old colour" stale_tlb rounds=10000
+kcase_fails "reads saw an old colour" stale_tlb rounds="$(less 10000)"
 # What was not flushed must not be met again by whoever comes next.
 echo 0 >$ours/faults/no_flush
-kcase stale_tlb rounds=1000
+kcase stale_tlb rounds="$(less 1000)"
 empty
 
 # As in second-task.sh.
 own_faulty no_wait arena_mb=1
-kcase_fails "allocations failed" second_task slots=64 rounds=1250
+kcase_fails "allocations failed" second_task slots=64 rounds="$(less 1250)"
 echo 0 >$ours/faults/no_wait
-kcase second_task slots=64 rounds=100
+kcase second_task slots=64 rounds="$(less 100)"
 empty
 
 # As in backpressure.sh.

@@ -61,7 +61,7 @@ grown() {
 	: >"$TMP/alone"
 	: >"$TMP/shared"
 	: >"$TMP/read"
-	for _ in 1 2 3 4 5 6 7; do
+	for _ in $(seq "$(less 7)"); do
 		writers "$1" "$TMP/alone"
 		beside $cases/empty $cases/empty "$1" "$TMP/shared"
 		beside "$2" "$3" "$1" "$TMP/read"

@@ -7,7 +7,7 @@ DESCRIPTION="let 4 tasks use an arena of 64 places, all lazy, and see none fail 
 # 64 places of 4 pages.
 own arena_mb=1
 [ "$(arena_pages)" = 256 ] || skip "the smallest arena has $(arena_pages) pages, not 256"
-kcase second_task slots=64 rounds=1250
+kcase second_task slots=64 rounds="$(less 1250)"
 echo "$(noted served) served, $(stat purge_waits) waits, $(stat purge_retries) retries"
 [ "$(stat purge_retries)" -ge 1 ] || fail "nobody ever ran out of space"
 empty

@@ -9,7 +9,7 @@ DESCRIPTION="look for old translations after addresses were given out anew"
 own arena_mb=16
 for limit in 0 64 500; do
 	echo $limit >$ours/lazy_max_pages
-	kcase stale_tlb rounds=10000
+	kcase stale_tlb rounds="$(less 10000)"
 	echo "limit $limit: $(noted reads) reads, $(noted reused) times the same address," \
 		"$(noted flushes) flushes"
 	[ "$(noted reads)" -ge 1000 ] || fail "hardly anything was read"

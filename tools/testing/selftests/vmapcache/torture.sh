@@ -7,6 +7,8 @@ DESCRIPTION="do everything at once: all calls, sizes, CPUs and interrupts, under
 # SECONDS_EACH at a time, MINUTES in all: each part begins with a balanced arena, and
 # with a seed of its own.
 seconds=${SECONDS_EACH:-10}
+# Where what comes before and behind takes long.
+[ "$SLOWNESS" = 1 ] || seconds=${SECONDS_EACH:-$((${MINUTES:-0} > 0 ? 30 : 10))}
 parts=$((${MINUTES:-0} * 60 / seconds))
 [ "$parts" -ge 1 ] || parts=1
 seed=${SEED:-1}

@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="weigh the bookkeeping of 100,000 areas of a page, beside the in-tree allocator's"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+own
+bench=$ours/bench
+[ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
+areas=100000
+
+mine() {
+	echo $(($(stat descriptor_bytes) + $(stat index_bytes)))
+}
+
+# All that lies in slabs, whoever put it there: 100,000 areas outweigh the rest.
+theirs() {
+	awk '/^[^#s]|^s[^l]/ { bytes += $2 * $4 } END { printf "%d\n", bytes }' /proc/slabinfo
+}
+
+# hold ALLOCATOR: has the laboratory make the areas; they stay for some seconds
+hold() {
+	echo "scenario=va_only sides=$1 live=$areas ms=$((2000 * SLOWNESS)) runs=3 latency=0 flushes=0 hold=0" |
+		LC_ALL=C cat >$bench/run 2>"$TMP/error" &
+	holder=$!
+}
+
+let_go() {
+	kill $holder
+	wait $holder 2>/dev/null
+}
+
+before=$(mine)
+hold vmapcache
+tenths=0
+until [ "$(stat areas)" -ge $areas ]; do
+	tenths=$((tenths + 1))
+	[ $tenths -lt $((200 * SLOWNESS)) ] || fail "$(stat areas) areas"
+	sleep 0.1
+done
+bytes=$((($(mine) - before) / areas))
+let_go
+
+in_tree="no slabinfo to tell"
+if [ -r /proc/slabinfo ]; then
+	before=$(theirs)
+	hold in-tree
+	last=0
+	now=$before
+	# Until no more come: the areas are there, and what is measured among them is one at a time.
+	until [ $((now - before)) -gt $((areas * 32)) ] && [ $((now - last)) -lt $((areas / 4)) ]; do
+		tenths=$((tenths + 1))
+		[ $tenths -lt $((400 * SLOWNESS)) ] || fail "$((now - before)) bytes in slabs"
+		last=$now
+		sleep 0.3
+		now=$(theirs)
+	done
+	in_tree="$(((now - before) / areas)) bytes"
+	let_go
+fi
+echo "an area of a page takes $bytes bytes of descriptor and index; in-tree $in_tree"
+[ $bytes -le 80 ] || fail "more than 80 bytes"
+empty
