@@ -10,8 +10,9 @@
 //! allocation; areas keep their descriptor and their index words on the way.
 //!
 //! A class that is rarely used would fill no magazine of its own, and hand it on with an area or two
-//! in it each time. Such areas share the CPU's *mixed* lazy magazine, and are sorted into the depot
-//! one by one after the flush; the depot gives them out one by one.
+//! in it each time. Such areas share the CPU's *mixed* lazy magazine. After the flush that comes back
+//! to the CPU, which keeps one area of each class by itself; what it has already is sorted into the
+//! depot, one by one, and the depot gives it out one by one.
 //!
 //! Freed on another CPU than allocated, an area simply travels in the freeing CPU's magazine to the
 //! depot, from which the allocating CPU refills: nothing piles up on one side.
@@ -128,6 +129,23 @@ impl Magazine {
     /// The class of its areas; [`NO_CLASS`] if it is mixed.
     pub fn class(&self) -> u16 {
         self.class
+    }
+
+    /// The CPU that filled it.
+    pub fn home(&self) -> u16 {
+        self.home
+    }
+
+    /// Leaves those areas of a mixed magazine in it that `stays` says.
+    pub fn retain(&mut self, mut stays: impl FnMut(Id) -> bool) {
+        let all = self.len;
+        self.clear();
+        for at in 0..usize::from(all) {
+            match self.ids.get(at) {
+                Some(&id) if stays(id) => self.push(id),
+                _ => {}
+            }
+        }
     }
 
     /// Takes all areas out of a mixed magazine.
@@ -260,6 +278,8 @@ impl Drop for Chain {
 struct Slot {
     clean: Option<Box<Magazine>>,
     lazy: Option<Box<Magazine>>,
+    /// One clean area more, or [`NO_ID`].
+    single: Id,
     /// Areas to make the next time that the depot has none.
     grow: u8,
     /// Areas that were freed into the mixed magazine, up to [`HOT`].
@@ -296,6 +316,10 @@ pub struct Local {
     lazy_set: Set,
     /// Classes whose clean magazine may hold areas.
     clean_set: Set,
+    /// Classes that may have a single area.
+    single_set: Set,
+    /// Pages of single areas, guard pages included.
+    single_gross: u32,
     /// Pages in lazy magazines, guard pages included.
     lazy_gross: u32,
     /// Pages in clean magazines when they were put in; only grows until the stock is spilled.
@@ -331,12 +355,15 @@ impl Local {
             slots: large_array(|_| Slot {
                 clean: None,
                 lazy: None,
+                single: NO_ID,
                 grow: 1,
                 heat: 0,
             })?,
             mixed: None,
             lazy_set: [0; CLASSES / 64],
             clean_set: [0; CLASSES / 64],
+            single_set: [0; CLASSES / 64],
+            single_gross: 0,
             lazy_gross: 0,
             clean_gross: 0,
             magazine_gross,
@@ -517,8 +544,44 @@ impl Local {
         magazine.class = NO_CLASS;
         magazine.mixed_gross = 0;
         magazine.full = ROUNDS as u16;
+        magazine.home = self.cpu;
         self.mixed = Some(magazine);
         true
+    }
+
+    /// Takes the single area of `class` out.
+    #[inline]
+    pub fn take_single(&mut self, class: u16) -> Option<Id> {
+        let slot = self.slots.get_mut(usize::from(class))?;
+        if slot.single == NO_ID {
+            return None;
+        }
+        self.single_gross = self.single_gross.wrapping_sub(gross_of(class));
+        Some(::core::mem::replace(&mut slot.single, NO_ID))
+    }
+
+    /// Keeps a clean area of `class` by itself. False if there is one, or if with it they would take
+    /// more than `most` pages; then the caller keeps it.
+    pub fn keep_single(&mut self, class: u16, id: Id, most: u32) -> bool {
+        let gross = self.single_gross.saturating_add(gross_of(class));
+        match self.slots.get_mut(usize::from(class)) {
+            Some(slot) if slot.single == NO_ID && gross <= most => {
+                slot.single = id;
+                self.single_gross = gross;
+                mark(&mut self.single_set, class);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Hands all single areas to `each`.
+    pub fn spill_singles(&mut self, mut each: impl FnMut(Id)) {
+        while let Some(class) = pick(&mut self.single_set) {
+            if let Some(id) = self.take_single(class) {
+                each(id);
+            }
+        }
     }
 
     /// Takes the mixed magazine out.

@@ -318,6 +318,16 @@ struct Loose {
     pending: AtomicU32,
 }
 
+/// Mixed magazines that are clean, for the CPU that filled them.
+struct Returned {
+    chain: Lock<Chain>,
+    /// Whether there is one: a hint, written under the lock.
+    any: AtomicBool,
+}
+
+/// So many wait for their CPU at most. One that only frees never asks for them.
+const RETURNED_MAX: u32 = 4;
+
 /// What readers write, on cache lines that nobody else looks at.
 struct Readers {
     cache: info::Cache,
@@ -357,6 +367,7 @@ pub struct Manager<E: Env> {
     shards: Shards,
     local: PerCpu<Local>,
     batches: Batches,
+    returned: Table<Padded<Returned>>,
     depot: Depot,
 
     /// Sealed batches that wait for a flush.
@@ -407,6 +418,12 @@ impl<E: Env> Manager<E> {
                 Local::new(cpu, magazine_gross, counters.of(cpu).ok_or(NoMemory)?)
             })?,
             batches: Batches::new(cpus)?,
+            returned: Table::try_new(cpus as usize, Mode::Sleep, |_| {
+                Ok(Padded(Returned {
+                    chain: Lock::new(Chain::new(), Class::Depot)?,
+                    any: AtomicBool::new(false),
+                }))
+            })?,
             depot: Depot::new()?,
             lazy: Padded(Lock::new(Chain::new(), Class::Lazy)?),
             lazy_gross: Padded(AtomicU64::new(0)),
@@ -588,8 +605,19 @@ impl<E: Env> Manager<E> {
         if let Some(area) = self.pop(&mut local, class, request.caller) {
             return Some(area);
         }
+        if let Some(id) = local.take_single(class) {
+            return self.take_out(&mut local, id, class, request.caller);
+        }
         if self.draining.load(Relaxed) {
             return None;
+        }
+        while let Some(left) = self.come_home(&mut local) {
+            drop(local);
+            self.shelve(left);
+            local = self.local.enter()?;
+            if let Some(id) = local.take_single(class) {
+                return self.take_out(&mut local, id, class, request.caller);
+            }
         }
         let full = match self.depot.take(class, local.cpu())? {
             Taken::Magazine(full) => full,
@@ -613,6 +641,51 @@ impl<E: Env> Manager<E> {
         self.pop(&mut local, class, request.caller)
     }
 
+    /// Gives a clean mixed magazine back to the CPU that filled it, unless that has enough.
+    fn give_home(&self, magazine: Box<Magazine>) {
+        if let Some(own) = self.returned.get(usize::from(magazine.home())) {
+            self.shared.lazy_locks.fetch_add(1, Relaxed);
+            let mut chain = own.chain.lock();
+            if chain.len() < RETURNED_MAX {
+                chain.push(magazine);
+                own.any.store(true, Relaxed);
+                return;
+            }
+        }
+        self.shelve(magazine);
+    }
+
+    /// Takes the areas of a mixed magazine that came back into this CPU's stock. Returns it with what
+    /// there is no place for.
+    fn come_home(&self, local: &mut Owned<'_, Local>) -> Option<Box<Magazine>> {
+        let own = self.returned.get(local.cpu() as usize)?;
+        if !own.any.load(Relaxed) {
+            return None;
+        }
+        self.shared.lazy_locks.fetch_add(1, Relaxed);
+        let mut chain = own.chain.lock();
+        let back = chain.pop();
+        own.any.store(!chain.is_empty(), Relaxed);
+        drop(chain);
+        let mut back = back?;
+        back.retain(|id| {
+            self.descriptors.get(id).is_some_and(|descriptor| {
+                !local.keep_single(descriptor.class(), id, self.local_clean_max)
+            })
+        });
+        Some(back)
+    }
+
+    /// Takes out what waits for CPU `cpu` to come for it.
+    fn take_returned(&self, cpu: usize) -> Chain {
+        let Some(own) = self.returned.get(cpu) else {
+            return Chain::new();
+        };
+        let mut chain = own.chain.lock();
+        own.any.store(false, Relaxed);
+        chain.take()
+    }
+
     fn put_spare(&self, local: &mut Local, empty: Box<Magazine>) {
         if !empty.ids().is_empty() {
             return self.shelve(empty);
@@ -628,7 +701,7 @@ impl<E: Env> Manager<E> {
         let empty = if magazine.ids().is_empty() {
             Some(magazine)
         } else if magazine.class() == NO_CLASS {
-            self.sort_out(&magazine);
+            self.sort_out(magazine.ids().iter().copied());
             magazine.clear();
             Some(magazine)
         } else {
@@ -640,10 +713,10 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Puts the areas of a clean mixed magazine into the depot, each where it belongs.
-    fn sort_out(&self, mixed: &Magazine) {
+    /// Puts clean areas into the depot, each where it belongs.
+    fn sort_out(&self, ids: impl Iterator<Item = Id>) {
         let mut spare = None;
-        for &id in mixed.ids() {
+        for id in ids {
             let class = match self.descriptors.get(id) {
                 Some(descriptor) => descriptor.class(),
                 None => continue,
@@ -1099,6 +1172,7 @@ impl<E: Env> Manager<E> {
         self.shared.purges.fetch_add(1, Relaxed);
         self.purge_kicked.store(false, Relaxed);
         let mut clean = Chain::new();
+        let mut singles = List::default();
         let mut lazy = Chain::new();
         // Seen by every later owner of a stock, since `with_each` waits for the earlier ones.
         self.draining.store(how == Purge::Drain, Relaxed);
@@ -1107,6 +1181,7 @@ impl<E: Env> Manager<E> {
                 local.spill_lazy(&mut lazy, self.epochs.stamp());
                 if how == Purge::Drain {
                     local.spill_clean(&mut clean);
+                    local.spill_singles(|id| singles.push(&self.descriptors, id));
                 }
             });
         }
@@ -1158,7 +1233,8 @@ impl<E: Env> Manager<E> {
             self.plan_ids(&mut planner, loose.iter(&self.descriptors));
         }
         self.flush(planner);
-        let loose_gross = self.dissolve_list(loose);
+        let (loose_areas, loose_gross) = self.dissolve_list(loose);
+        self.cleaned(loose_areas, loose_gross);
         self.sub_lazy(sealed_gross + loose_gross);
 
         while let Some(magazine) = lazy.pop() {
@@ -1170,12 +1246,21 @@ impl<E: Env> Manager<E> {
                 || self.depot.gross() > self.depot_max
             {
                 clean.push(magazine);
+            } else if magazine.class() == NO_CLASS {
+                self.give_home(magazine);
             } else {
                 self.shelve(magazine);
             }
             self.env.resched();
         }
         if how == Purge::Drain {
+            for cpu in 0..self.returned.len() {
+                let mut back = self.take_returned(cpu);
+                while let Some(magazine) = back.pop() {
+                    clean.push(magazine);
+                }
+            }
+            self.dissolve_list(singles);
             let mut bin = 0;
             while let Some(mut chain) = self.depot.take_any(&mut bin) {
                 while let Some(magazine) = chain.pop() {
@@ -1259,8 +1344,8 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Dissolves flushed loose areas; returns their pages.
-    fn dissolve_list(&self, mut list: List) -> u64 {
+    /// Dissolves a list of clean areas; returns how many they were, and their pages.
+    fn dissolve_list(&self, mut list: List) -> (u64, u64) {
         let mut gross = 0;
         let mut areas = 0;
         loop {
@@ -1281,12 +1366,20 @@ impl<E: Env> Manager<E> {
             gross += self.dissolve(ids);
             self.env.resched();
         }
-        self.cleaned(areas, gross);
-        gross
+        (areas, gross)
     }
 
-    /// Turns all magazines of the depot into free extents. Does not sleep.
+    /// Turns all magazines of the depot, and those that wait for their CPU, into free extents. Does
+    /// not sleep.
     fn dissolve_depot(&self) {
+        for cpu in 0..self.returned.len() {
+            let mut back = self.take_returned(cpu);
+            while let Some(magazine) = back.pop() {
+                for ids in magazine.ids().chunks(shards::STEP) {
+                    self.dissolve(ids);
+                }
+            }
+        }
         let mut bin = 0;
         while let Some(mut chain) = self.depot.take_any(&mut bin) {
             while let Some(magazine) = chain.pop() {
@@ -1582,15 +1675,24 @@ impl<E: Env> Manager<E> {
     /// Moves the stock of `cpu`, which no longer runs, to where others find it. Sleeps.
     pub fn drain_cpu(&self, cpu: u32) {
         let mut clean = Chain::new();
+        let mut singles = List::default();
         self.local.with_each(|at, local| {
             if at == cpu {
                 self.hand_on(local);
                 local.spill_clean(&mut clean);
+                local.spill_singles(|id| singles.push(&self.descriptors, id));
             }
         });
-        while let Some(magazine) = clean.pop() {
+        let mut back = self.take_returned(cpu as usize);
+        while let Some(magazine) = clean.pop().or_else(|| back.pop()) {
             self.shelve(magazine);
         }
+        self.sort_out(::core::iter::from_fn(|| {
+            let id = singles.pop(&self.descriptors)?;
+            // It is in no list any more, and clean as before.
+            self.descriptors.get(id)?.set_next(batch::CLEAN);
+            Some(id)
+        }));
     }
 
     /// Pages that a [`Purge::Drain`] could turn into free extents, as far as CPUs have handed them

@@ -87,7 +87,7 @@ fn free(manager: &Manager<TestEnv>, start: u32) {
 
 fn two_cpus(lazy_max_pages: u32) -> Manager<TestEnv> {
     let config = Config {
-        pages: 1 << 16,
+        pages: 1 << 18,
         cpus: 2,
         shards: 2,
         lazy_max_pages,
@@ -111,6 +111,100 @@ fn the_limit_is_of_what_is_lazy() {
     let areas: Vec<u32> = (0..2_500).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     assert!(manager.stats().steps > 0);
+}
+
+/// Areas of sizes that are rare come back to the CPU that freed them, without a lock for each.
+#[test]
+fn rare_sizes_come_home() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let all = |manager: &Manager<TestEnv>| -> Vec<u32> {
+        (1..=60).map(|pages| alloc(manager, pages)).collect()
+    };
+    let first = all(&manager);
+    first.iter().for_each(|&start| free(&manager, start));
+    manager.purge(Purge::Full);
+    let before = manager.stats();
+    let mut again = all(&manager);
+    let after = manager.stats();
+    assert_eq!(after.searches, before.searches);
+    let locks = after.shared_locks - before.shared_locks;
+    assert!(locks <= 5, "{locks} locks for 60 areas");
+    let (mut first, fresh) = (first, again.clone());
+    first.sort_unstable();
+    again.sort_unstable();
+    assert_eq!(first, again);
+
+    // Who only frees does not have them pile up: the other one finds them.
+    for round in 0..20 {
+        run_on_cpu(1);
+        let areas = if round == 0 {
+            fresh.clone()
+        } else {
+            all(&manager)
+        };
+        run_on_cpu(0);
+        areas.iter().for_each(|&start| free(&manager, start));
+        manager.purge(Purge::Full);
+    }
+    let made = manager.stats().searches;
+    run_on_cpu(1);
+    for _ in 0..10 {
+        let areas = all(&manager);
+        run_on_cpu(0);
+        areas.iter().for_each(|&start| free(&manager, start));
+        manager.purge(Purge::Full);
+        run_on_cpu(1);
+    }
+    assert_eq!(
+        manager.stats().searches,
+        made,
+        "what it frees is lost to others"
+    );
+}
+
+/// Nothing of what rare sizes leave in stock is lost to a request of everything.
+#[test]
+fn all_comes_back_from_rare_sizes() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    for round in 0..6 {
+        run_on_cpu(round % 2);
+        for _ in 0..3 {
+            let areas: Vec<u32> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
+            areas.iter().for_each(|&start| free(&manager, start));
+            manager.purge(Purge::Full);
+        }
+        if round == 3 {
+            // One that is alive meanwhile, and a CPU that goes.
+            let kept = alloc(&manager, 7);
+            manager.drain_cpu(0);
+            free(&manager, kept);
+        }
+        let whole = alloc(&manager, (1 << 18) - 1);
+        free(&manager, whole);
+        manager.purge(Purge::Full);
+    }
+}
+
+/// The single areas of a CPU that went are had by the others without a search.
+#[test]
+fn single_areas_of_a_cpu_that_went() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let mut first: Vec<u32> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
+    first.iter().for_each(|&start| free(&manager, start));
+    manager.purge(Purge::Full);
+    // Takes them all into its stock.
+    let one = alloc(&manager, 1);
+    manager.drain_cpu(0);
+    manager.purge(Purge::Full);
+    run_on_cpu(1);
+    let mut again: Vec<u32> = (2..=60).map(|pages| alloc(&manager, pages)).collect();
+    again.push(one);
+    first.sort_unstable();
+    again.sort_unstable();
+    assert_eq!(first, again);
 }
 
 /// What a CPU freed comes back to it: the other one's cache has nothing of it.

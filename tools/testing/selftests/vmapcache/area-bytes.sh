@@ -7,7 +7,7 @@ DESCRIPTION="weigh the bookkeeping of 100,000 areas of a page, beside the in-tre
 own
 bench=$ours/bench
 [ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
-areas=100000
+areas=$(less 100000)
 
 mine() {
 	echo $(($(stat descriptor_bytes) + $(stat index_bytes)))
