@@ -33,12 +33,16 @@ use super::{
     GUARD,
 };
 
-/// Largest area, in pages, that magazines keep.
-pub const MAX_PAGES: u32 = 256;
+/// Largest area, in pages, that magazines keep at each of their alignments.
+const ALIGNED_MAX: u32 = 256;
+/// Largest area, in pages, that they keep where no alignment is asked for.
+const MAX_PAGES: u32 = 1024;
 /// Alignments that magazines keep: 1, 2, ... 256 pages.
 const ALIGNMENTS: u32 = 9;
+/// Classes of the former; those of larger areas follow.
+const ALIGNED: u32 = ALIGNED_MAX * ALIGNMENTS;
 /// Number of classes.
-pub const CLASSES: usize = (MAX_PAGES * ALIGNMENTS) as usize;
+pub const CLASSES: usize = (ALIGNED + MAX_PAGES - ALIGNED_MAX) as usize;
 /// Areas in a full magazine at most; with its header a magazine is 512 bytes.
 pub const ROUNDS: usize = 120;
 
@@ -48,8 +52,10 @@ pub const ROUNDS: usize = 120;
 pub fn class_of(pages: u32, align: u32) -> u16 {
     let exponent = align.trailing_zeros();
     // The last says that `align` is a power of two, without counting its bits.
-    if pages.wrapping_sub(1) < MAX_PAGES && exponent < ALIGNMENTS && align >> exponent == 1 {
-        (exponent * MAX_PAGES + (pages - 1)) as u16
+    if pages.wrapping_sub(1) < ALIGNED_MAX && exponent < ALIGNMENTS && align >> exponent == 1 {
+        (exponent * ALIGNED_MAX + (pages - 1)) as u16
+    } else if pages > ALIGNED_MAX && pages <= MAX_PAGES && align == 1 {
+        (ALIGNED + (pages - ALIGNED_MAX - 1)) as u16
     } else {
         NO_CLASS
     }
@@ -58,7 +64,12 @@ pub fn class_of(pages: u32, align: u32) -> u16 {
 /// Pages of an area of `class`.
 #[inline(always)]
 pub fn pages_of(class: u16) -> u32 {
-    u32::from(class) % MAX_PAGES + 1
+    let class = u32::from(class);
+    if class < ALIGNED {
+        class % ALIGNED_MAX + 1
+    } else {
+        class - ALIGNED + ALIGNED_MAX + 1
+    }
 }
 
 /// Pages that one area of `class` takes, guard page included.

@@ -46,7 +46,7 @@ use callers::{CallerId, Callers};
 use counters::Counters;
 use index::Index;
 use info::Info;
-use magazine::{class_of, pages_of, Chain, Depot, Local, Magazine, Pushed, Taken};
+use magazine::{class_of, Chain, Depot, Local, Magazine, Pushed, Taken};
 use mem::{Box, Mode, NoMemory, Table};
 use purge::{Epochs, List, Plan, Planner, Range, Stack};
 use record::Generations;
@@ -547,7 +547,7 @@ impl<E: Env> Manager<E> {
     ) -> Option<Area<'_>> {
         let descriptor = self.descriptors.get(id)?;
         let caller = local.caller(&self.callers, caller);
-        local.counters().alloc(caller, pages_of(class));
+        local.counters().alloc(caller, descriptor.pages());
         descriptor.claim(class, caller, local.cpu());
         Some(Area { descriptor, id })
     }

@@ -9,7 +9,8 @@ use core_tests::{
     env::TestEnv,
     model::{manager, Model},
     va::{
-        area::Kind,
+        area::{Kind, NO_CLASS},
+        magazine::{class_of, pages_of, CLASSES},
         mem::{fail_nth, NoMemory},
         sync::run_on_cpu,
         Config, Context, Freed, Manager, Purge, Request,
@@ -205,6 +206,28 @@ fn single_areas_of_a_cpu_that_went() {
     first.sort_unstable();
     again.sort_unstable();
     assert_eq!(first, again);
+}
+
+/// No two sizes or alignments share a class, and each class is of one.
+#[test]
+fn classes() {
+    let mut seen = [false; CLASSES];
+    for pages in 0..2_000 {
+        for exponent in 0..14 {
+            let class = class_of(pages, 1 << exponent);
+            let kept =
+                pages > 0 && (pages <= 256 && exponent <= 8 || pages <= 1_024 && exponent == 0);
+            assert_eq!(class != NO_CLASS, kept, "{pages} at {exponent}");
+            if kept {
+                assert_eq!(pages_of(class), pages);
+                let slot = &mut seen[usize::from(class)];
+                assert!(!*slot, "{pages} at {exponent} shares {class}");
+                *slot = true;
+            }
+        }
+    }
+    assert!(seen.iter().all(|seen| *seen));
+    assert_eq!((class_of(3, 3), class_of(3, 0)), (NO_CLASS, NO_CLASS));
 }
 
 /// What a CPU freed comes back to it: the other one's cache has nothing of it.
