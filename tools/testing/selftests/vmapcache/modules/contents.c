@@ -154,14 +154,14 @@ static void guard_pages(struct run *run)
 static void unmapped(struct run *run)
 {
 	const struct allocator *a = allocator_of(run);
-	struct held held[32] = {};
+	struct held held[24] = {};
 	void *addr[ARRAY_SIZE(held)] = {};
 	unsigned long last[ARRAY_SIZE(held)];
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(held); i++) {
 		/* The last ones take several page tables each. */
-		last[i] = (i < 28 ? i : i * 40) * PAGE_SIZE;
+		last[i] = (i < 20 ? i : i * 40) * PAGE_SIZE;
 		held[i].count = last[i] / PAGE_SIZE + 1;
 		held[i].way = i % WAYS;
 		if (a == &allocator_in_tree && held[i].way == VM_MAP_RAM)

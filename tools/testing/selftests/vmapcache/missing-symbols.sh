@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="load the module with each kernel function that it needs under a name that no kernel has"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+# Of what is found by name, stats says how.
+own
+sed -n 's/^symbol_\([^ ]*\) .*/\1/p' $ours/stats >"$TMP/symbols"
+unload
+rm -f "$TMP/defaults"
+[ "$(wc -l <"$TMP/symbols")" -ge 6 ] || fail "stats names $(wc -l <"$TMP/symbols") symbols"
+
+while read -r name; do
+	# As long as the true one, so that all else in the file stays where it is.
+	LC_ALL=C sed "s/\\x00$name\\x00/\\x00${name%??}zz\\x00/g" "$TMP/vmapcache.ko" >"$TMP/lacking.ko"
+	! cmp -s "$TMP/vmapcache.ko" "$TMP/lacking.ko" || fail "$name is not in the module"
+	case $name in
+		free_pages_bulk)
+			# Faster than what there is without it, and no more.
+			insmod "$TMP/lacking.ko" || fail "without $name"
+			grep -q "^symbol_${name%??}zz " $ours/stats || fail "$name: $(grep symbol_ $ours/stats)"
+			kcase contents areas=20
+			empty
+			unload
+			;;
+		*)
+			expect_log "vmapcache: kernel symbol ${name%??}zz not found: the kernel must be built with CONFIG_"
+			if insmod "$TMP/lacking.ko" 2>"$TMP/error"; then
+				fail "loaded without $name"
+			fi
+			grep -qE 'No such file|Unknown symbol' "$TMP/error" || fail "$name: $(cat "$TMP/error")"
+			;;
+	esac
+	nothing_left
+done <"$TMP/symbols"
+rm "$TMP/lacking.ko"
+echo "$(wc -l <"$TMP/symbols") symbols"
