@@ -48,7 +48,7 @@ if [ -r /proc/slabinfo ]; then
 	last=0
 	now=$before
 	# Until no more come: the areas are there, and what is measured among them is one at a time.
-	until [ $((now - before)) -gt $((areas * 32)) ] && [ $((now - last)) -lt $((areas / 4)) ]; do
+	until [ $((now - before)) -gt $((areas * 32)) ] && [ $((now - last)) -lt $((areas * 4)) ]; do
 		tenths=$((tenths + 1))
 		[ $tenths -lt $((400 * SLOWNESS)) ] || fail "$((now - before)) bytes in slabs"
 		last=$now
