@@ -33,7 +33,7 @@ let_go() {
 before=$(mine)
 hold vmapcache
 tenths=0
-until [ "$(stat areas)" -ge $areas ]; do
+until [ "$(stat areas)" -ge "$areas" ]; do
 	tenths=$((tenths + 1))
 	[ $tenths -lt $((200 * SLOWNESS)) ] || fail "$(stat areas) areas"
 	sleep 0.1
