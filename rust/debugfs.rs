@@ -90,6 +90,7 @@ fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ("purge_waits", s.waits),
         ("purge_retries", s.retries),
         ("backpressure_steps", s.steps),
+        ("hold_max_ns", s.hold_max_ns),
         ("flushes", s.flushes_full.wrapping_add(s.flushes_range)),
         ("flushes_full", s.flushes_full),
         ("flushes_range", s.flushes_range),

@@ -162,4 +162,9 @@ impl Env for Mapping {
         // SAFETY: No precondition.
         unsafe { bindings::vc_may_sleep() }
     }
+
+    fn now(&self) -> u64 {
+        // SAFETY: No precondition.
+        unsafe { bindings::vc_now() }
+    }
 }

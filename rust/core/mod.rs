@@ -77,6 +77,9 @@ pub trait Env: Send + Sync {
 
     /// Whether the caller may sleep and send interrupts to other CPUs right now.
     fn may_sleep(&self) -> bool;
+
+    /// Nanoseconds of this CPU's clock. Any context.
+    fn now(&self) -> u64;
 }
 
 /// How a manager is set up.
@@ -825,7 +828,7 @@ impl<E: Env> Manager<E> {
         let (id, descriptor) = match self.describe(start, pages, class, mode) {
             Ok(described) => described,
             Err(e) => {
-                self.shards.give_back(&[range]);
+                self.shards.give_back(&[range], || self.env.now());
                 return Err(e.into());
             }
         };
@@ -1408,7 +1411,8 @@ impl<E: Env> Manager<E> {
             }
             len += 1;
         }
-        self.shards.give_back(ranges.get(..len).unwrap_or_default());
+        let ranges = ranges.get(..len).unwrap_or_default();
+        self.shards.give_back(ranges, || self.env.now());
         for &id in ids {
             self.descriptors.give_back(id);
         }
@@ -1735,6 +1739,7 @@ impl<E: Env> Manager<E> {
             waits: shared.waits.load(Relaxed),
             retries: shared.retries.load(Relaxed),
             steps: shared.steps.load(Relaxed),
+            hold_max_ns: self.shards.hold_max.load(Relaxed),
             double_frees: shared.double_frees.load(Relaxed),
             inner_frees: shared.inner_frees.load(Relaxed),
             foreign_frees: shared.foreign_frees.load(Relaxed),
@@ -1784,6 +1789,8 @@ pub struct Stats {
     pub waits: u64,
     pub retries: u64,
     pub steps: u64,
+    /// The longest that a lock was held to give areas back, in ns.
+    pub hold_max_ns: u64,
     /// Misuse that was detected and had no effect.
     pub double_frees: u64,
     pub inner_frees: u64,

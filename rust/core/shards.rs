@@ -112,6 +112,8 @@ pub struct Shards {
     pub searches: AtomicU64,
     /// Acquisitions of a shard's lock.
     pub locks: AtomicU64,
+    /// The longest that one was held to give ranges back, in the unit of the clock.
+    pub hold_max: AtomicU64,
 }
 
 /// Why no range was had.
@@ -168,6 +170,7 @@ impl Shards {
             visited: AtomicU64::new(0),
             searches: AtomicU64::new(0),
             locks: AtomicU64::new(0),
+            hold_max: AtomicU64::new(0),
         })
     }
 
@@ -303,10 +306,13 @@ impl Shards {
                 Ok(true) => taken += piece.pages,
                 other => {
                     if taken > 0 {
-                        self.give_back(&[Range {
-                            start,
-                            pages: taken,
-                        }]);
+                        self.give_back(
+                            &[Range {
+                                start,
+                                pages: taken,
+                            }],
+                            || 0,
+                        );
                     }
                     return other;
                 }
@@ -317,29 +323,39 @@ impl Shards {
 
     /// Gives ranges back, at most [`STEP`] of them, each one that was taken (or its guard page and
     /// all, when it spans shards). Never needs memory; a lock is held for one run of ranges of the
-    /// same shard. Returns how many were refused because they were free already.
-    pub fn give_back(&self, ranges: &[Range]) -> u32 {
+    /// same shard, and timed by `now`. Returns how many were refused because they were free already.
+    pub fn give_back(&self, ranges: &[Range], now: impl Fn() -> u64) -> u32 {
         let mut refused = 0;
         let mut held: Option<(&Shard, LockGuard<'_, Held>)> = None;
-        let let_go = |held: &mut Option<(&Shard, LockGuard<'_, Held>)>| {
+        let mut since = 0;
+        let let_go = |held: &mut Option<(&Shard, LockGuard<'_, Held>)>, since: u64| {
             if let Some((shard, mut space)) = held.take() {
                 shard.show(&mut space.extents);
+                let longest = now().saturating_sub(since);
+                drop(space);
+                if longest > self.hold_max.load(Relaxed) {
+                    self.hold_max.fetch_max(longest, Relaxed);
+                }
             }
         };
         for range in ranges {
             for (shard, piece) in self.pieces(range.start, range.pages) {
                 if held.as_ref().is_some_and(|(at, _)| at.start != shard.start) {
                     // The old lock goes before the new one is taken.
-                    let_go(&mut held);
+                    let_go(&mut held, since);
                 }
-                let (_, space) = held.get_or_insert_with(|| (shard, self.lock(shard)));
+                let (_, space) = held.get_or_insert_with(|| {
+                    let space = self.lock(shard);
+                    since = now();
+                    (shard, space)
+                });
                 match space.extents.free(piece.start, piece.pages) {
                     Ok(()) => space.pieces = space.pieces.saturating_sub(1),
                     Err(_) => refused += 1,
                 }
             }
         }
-        let_go(&mut held);
+        let_go(&mut held, since);
         refused
     }
 

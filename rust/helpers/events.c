@@ -7,6 +7,7 @@
 #include <linux/notifier.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
 #include <linux/shrinker.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
@@ -148,6 +149,16 @@ void vc_kick_deferred(void)
 bool vc_may_sleep(void)
 {
 	return preemptible() && !rcu_preempt_depth();
+}
+
+/**
+ * vc_now() - nanoseconds of this CPU's clock
+ *
+ * Context: Any.
+ */
+unsigned long long vc_now(void)
+{
+	return local_clock();
 }
 
 /**

@@ -90,6 +90,7 @@ void vc_events_stop(void);
 void vc_kick_purge(void);
 void vc_kick_deferred(void);
 bool vc_may_sleep(void);
+unsigned long long vc_now(void);
 void vc_resched(void);
 void vc_wait_gone(const void *ticket);
 void vc_wake_gone(void);

@@ -15,6 +15,9 @@ use std::{
 const CLEAN: u64 = 0;
 const MAPPED: u64 = u64::MAX;
 
+/// From one look at the time to the next, in ns.
+pub const TICK: u64 = 1_000;
+
 thread_local! {
     static ATOMIC: Cell<bool> = const { Cell::new(false) };
 }
@@ -28,6 +31,7 @@ pub fn set_atomic(atomic: bool) {
 pub struct TestEnv {
     pages: Vec<AtomicU64>,
     clock: AtomicU64,
+    reads: AtomicU64,
     /// Somebody asked for a background purge.
     pub purge_kicked: AtomicBool,
     /// Somebody asked for the deferred areas to be finished.
@@ -40,6 +44,7 @@ impl TestEnv {
         Self {
             pages: (0..pages).map(|_| AtomicU64::new(CLEAN)).collect(),
             clock: AtomicU64::new(1),
+            reads: AtomicU64::new(0),
             purge_kicked: AtomicBool::new(false),
             deferred_kicked: AtomicBool::new(false),
         }
@@ -120,6 +125,11 @@ impl Env for TestEnv {
     fn may_sleep(&self) -> bool {
         !ATOMIC.with(|a| a.get())
     }
+
+    /// A tick later each time.
+    fn now(&self) -> u64 {
+        self.reads.fetch_add(TICK, SeqCst)
+    }
 }
 
 /// Surroundings without page tables, where flushes have nothing to do: for what is about sums alone.
@@ -132,5 +142,8 @@ impl Env for IdleEnv {
     fn resched(&self) {}
     fn may_sleep(&self) -> bool {
         true
+    }
+    fn now(&self) -> u64 {
+        0
     }
 }

@@ -590,6 +590,9 @@ impl Env for Ptes {
     fn may_sleep(&self) -> bool {
         true
     }
+    fn now(&self) -> u64 {
+        0
+    }
 }
 
 /// An arena of 4 pages: room for two areas of one page.

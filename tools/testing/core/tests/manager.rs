@@ -6,7 +6,7 @@
 
 use core_tests::{
     choice::{Bytes, Rng},
-    env::TestEnv,
+    env::{TestEnv, TICK},
     model::{manager, Model},
     va::{
         area::{Kind, NO_CLASS},
@@ -206,6 +206,18 @@ fn single_areas_of_a_cpu_that_went() {
     first.sort_unstable();
     again.sort_unstable();
     assert_eq!(first, again);
+}
+
+/// What is given back under one lock is timed, from when it is held.
+#[test]
+fn the_longest_hold_is_told() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let areas: Vec<u32> = (0..200).map(|_| alloc(&manager, 3)).collect();
+    areas.iter().for_each(|&start| free(&manager, start));
+    assert_eq!(manager.stats().hold_max_ns, 0);
+    manager.purge(Purge::Drain);
+    assert_eq!(manager.stats().hold_max_ns, TICK);
 }
 
 /// No two sizes or alignments share a class, and each class is of one.

@@ -18,6 +18,8 @@ for try in 1 2 3; do
 	idle=$(noted idle) mine=$(noted vmapcache) theirs=$(noted in_tree)
 	echo "try $try: worst delay idle $idle ns, vmapcache $mine ns, in-tree $theirs ns;" \
 		"$purged areas in $purges purges"
+	echo "longest hold of a lock $(stat hold_max_ns) ns"
+	[ "$(stat hold_max_ns)" -gt 0 ] || fail "no lock was ever held"
 	[ $purged -ge $((areas * rounds * 25 / 26)) ] || fail "not all were purged"
 	if [ $((mine * 10)) -le "$theirs" ] || [ "$mine" -le $((idle * 2)) ]; then
 		empty
