@@ -9,7 +9,8 @@ DESCRIPTION="measure how late a timer's thread is while 50,000 areas are purged,
 own
 # Less where the arena is small: a quarter of it is lazy at most.
 areas=$(less 52000) rounds=$(less 5)
-echo 100000 >$ours/lazy_max_pages
+# A little less than they take, so that the last of them have all purged.
+echo $((areas * 25 / 13)) >$ours/lazy_max_pages
 # Medians of several rounds, and some tries: the machine under the VM may be busy.
 for try in 1 2 3; do
 	purged=$(stat flushed_areas) purges=$(stat purges)
@@ -18,8 +19,6 @@ for try in 1 2 3; do
 	idle=$(noted idle) mine=$(noted vmapcache) theirs=$(noted in_tree)
 	echo "try $try: worst delay idle $idle ns, vmapcache $mine ns, in-tree $theirs ns;" \
 		"$purged areas in $purges purges"
-	echo "longest hold of a lock $(stat hold_max_ns) ns"
-	[ "$(stat hold_max_ns)" -gt 0 ] || fail "no lock was ever held"
 	[ $purged -ge $((areas * rounds * 25 / 26)) ] || fail "not all were purged"
 	if [ $((mine * 10)) -le "$theirs" ] || [ "$mine" -le $((idle * 2)) ]; then
 		empty

@@ -16,6 +16,9 @@ done
 left=$(($(stat bytes_stock) + $(stat bytes_lazy)))
 echo "$full bytes of addresses in stock or lazy, $left after the shrinker"
 [ "$left" -le $((full / 10)) ] || fail "the shrinker left $left of $full bytes"
+# All of it went back to the extents, under locks.
+echo "longest hold of a lock $(stat hold_max_ns) ns"
+[ "$(stat hold_max_ns)" -gt 0 ] || fail "no lock was ever held"
 # While others allocate.
 echo 2 >/proc/sys/vm/drop_caches &
 kcase contents areas=200
