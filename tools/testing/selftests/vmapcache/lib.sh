@@ -36,6 +36,11 @@ expect_log() {
 	printf '%s\n' "$1" >>"$TMP/expected"
 }
 
+# allow_log PATTERN: the kernel may say this, and it is not about us
+allow_log() {
+	printf '%s\n' "$1" >>"$TMP/allowed"
+}
+
 is_loaded() {
 	[ -d "/sys/module/$1" ]
 }
