@@ -208,11 +208,7 @@ impl Chain {
 
     /// Takes the first magazine out.
     pub fn pop(&mut self) -> Option<Box<Magazine>> {
-        let mut magazine = self.head.take()?;
-        self.head = magazine.next.take();
-        self.gross -= u64::from(magazine.gross());
-        self.len -= 1;
-        Some(magazine)
+        self.pop_behind(0)
     }
 
     /// Takes the whole list out.
@@ -227,6 +223,11 @@ impl Chain {
             .take(NEAR)
             .position(|magazine| magazine.home == cpu)
             .unwrap_or(0);
+        self.pop_behind(before)
+    }
+
+    /// Takes out the magazine that so many others stand before.
+    fn pop_behind(&mut self, before: usize) -> Option<Box<Magazine>> {
         let mut link = &mut self.head;
         for _ in 0..before {
             link = &mut link.as_mut()?.next;

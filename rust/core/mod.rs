@@ -1375,21 +1375,19 @@ impl<E: Env> Manager<E> {
     /// Turns all magazines of the depot, and those that wait for their CPU, into free extents. Does
     /// not sleep.
     fn dissolve_depot(&self) {
-        for cpu in 0..self.returned.len() {
-            let mut back = self.take_returned(cpu);
-            while let Some(magazine) = back.pop() {
-                for ids in magazine.ids().chunks(shards::STEP) {
-                    self.dissolve(ids);
-                }
-            }
-        }
-        let mut bin = 0;
-        while let Some(mut chain) = self.depot.take_any(&mut bin) {
+        let dissolve = |mut chain: Chain| {
             while let Some(magazine) = chain.pop() {
                 for ids in magazine.ids().chunks(shards::STEP) {
                     self.dissolve(ids);
                 }
             }
+        };
+        for cpu in 0..self.returned.len() {
+            dissolve(self.take_returned(cpu));
+        }
+        let mut bin = 0;
+        while let Some(chain) = self.depot.take_any(&mut bin) {
+            dissolve(chain);
         }
     }
 
