@@ -90,8 +90,10 @@ fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
 
 fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
     let (kind, array) = match live.kind {
-        // One page has no array: see `vc_populate`.
-        Kind::Vmalloc if live.pages == 1 => (bindings::vc_row_kind_VC_ROW_VMALLOC, 0),
+        // Neighbours have no array: see `vc_populate`.
+        Kind::Vmalloc if live.payload & bindings::VC_RUN as usize != 0 => {
+            (bindings::vc_row_kind_VC_ROW_VMALLOC, 0)
+        }
         Kind::Vmalloc => (bindings::vc_row_kind_VC_ROW_VMALLOC, live.payload),
         Kind::Vmap => (bindings::vc_row_kind_VC_ROW_VMAP, live.payload),
         Kind::VmMapRam => (bindings::vc_row_kind_VC_ROW_VM_MAP_RAM, 0),

@@ -57,6 +57,9 @@ unsigned long vc_arena_max_mb(void);
 
 /* mapping.c */
 
+/* In a payload of vc_populate(): no array, but the first of pages that are neighbours. */
+#define VC_RUN	1UL
+
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot);
 void vc_unmap(unsigned long addr, unsigned long nr);

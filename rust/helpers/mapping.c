@@ -20,6 +20,15 @@
 /* Pages asked of the bulk allocator at once: it works with preemption off. */
 #define BULK_CHUNK	100UL
 
+/* Areas of so many pages at most need no array, where their pages are neighbours. */
+#define RUN_MAX		32UL
+
+/* The pages of an area: those of an array or, where that is NULL, a run of neighbours. */
+struct pages {
+	struct page **array;
+	struct page *run;
+};
+
 /* The flags of a request that say how to reclaim; mm/internal.h's GFP_RECLAIM_MASK. */
 #define RECLAIM_FLAGS	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | \
 			 __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
@@ -62,6 +71,24 @@ static int kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
 #endif
 	scope_leave(scope);
 	return err;
+}
+
+static void name_run(struct page **names, struct page *run, unsigned long nr)
+{
+	while (nr--)
+		*names++ = run++;
+}
+
+static noinline int map_first(unsigned long addr, unsigned long nr, struct pages pages,
+			      pgprot_t prot, gfp_t gfp)
+{
+	struct page *names[RUN_MAX];
+
+	if (!pages.array) {
+		name_run(names, pages.run, nr);
+		pages.array = names;
+	}
+	return kernel_map(addr, nr, pages.array, prot, gfp);
 }
 
 static void kernel_unmap(unsigned long addr, unsigned long nr)
@@ -119,37 +146,55 @@ static pte_t *known_table(unsigned long addr)
 	return READ_ONCE(tables[(addr >> PMD_SHIFT) - first_window]);
 }
 
-static noinline int map_first(unsigned long addr, unsigned long nr, struct page **pages,
-			      pgprot_t prot, gfp_t gfp)
+static void note_table(unsigned long addr)
 {
-	int err = kernel_map(addr, nr, pages, prot, gfp);
 	unsigned int level;
-	pte_t *pte;
+	pte_t *pte = lookup_address(addr & PMD_MASK, &level);
 
-	if (!err) {
-		pte = lookup_address(addr & PMD_MASK, &level);
-		if (pte && level == PG_LEVEL_4K)
-			WRITE_ONCE(tables[(addr >> PMD_SHIFT) - first_window], pte);
-	}
-	return err;
+	if (pte && level == PG_LEVEL_4K)
+		WRITE_ONCE(tables[(addr >> PMD_SHIFT) - first_window], pte);
 }
 
-static int map_window(unsigned long addr, unsigned long nr, struct page **pages,
-		      pgprot_t prot, gfp_t gfp)
+static int set_array(pte_t *pte, unsigned long nr, struct page **pages, pgprot_t prot)
 {
-	pte_t *pte = known_table(addr);
 	unsigned long i;
 
-	if (unlikely(!pte))
-		return map_first(addr, nr, pages, prot, gfp);
-
-	pte += pte_index(addr);
 	for (i = 0; i < nr; i++, pte++) {
 		if (WARN_ON_ONCE(!pages[i] || !pte_none(ptep_get(pte))))
 			return -EINVAL;
 		set_pte(pte, mk_pte(pages[i], prot));
 	}
 	return 0;
+}
+
+static int set_run(pte_t *pte, unsigned long nr, struct page *page, pgprot_t prot)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	for (; nr; nr--, pte++, pfn++) {
+		if (WARN_ON_ONCE(!pte_none(ptep_get(pte))))
+			return -EINVAL;
+		set_pte(pte, pfn_pte(pfn, prot));
+	}
+	return 0;
+}
+
+static int map_window(unsigned long addr, unsigned long nr, struct pages pages,
+		      pgprot_t prot, gfp_t gfp)
+{
+	pte_t *pte = known_table(addr);
+
+	if (unlikely(!pte)) {
+		int err = map_first(addr, nr, pages, prot, gfp);
+
+		if (!err)
+			note_table(addr);
+		return err;
+	}
+	pte += pte_index(addr);
+	if (pages.array)
+		return set_array(pte, nr, pages.array, prot);
+	return set_run(pte, nr, pages.run, prot);
 }
 
 static void unmap_window(unsigned long addr, unsigned long nr)
@@ -175,10 +220,10 @@ void vc_tables_exit(void)
 {
 }
 
-static int map_window(unsigned long addr, unsigned long nr, struct page **pages,
+static int map_window(unsigned long addr, unsigned long nr, struct pages pages,
 		      pgprot_t prot, gfp_t gfp)
 {
-	return kernel_map(addr, nr, pages, prot, gfp);
+	return map_first(addr, nr, pages, prot, gfp);
 }
 
 static void unmap_window(unsigned long addr, unsigned long nr)
@@ -194,7 +239,7 @@ static unsigned long in_window(unsigned long addr, unsigned long nr)
 	return min(nr, PTRS_PER_PTE - pte_index(addr));
 }
 
-static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
+static int map_pages(unsigned long addr, unsigned long nr, struct pages pages,
 		     pgprot_t prot, gfp_t gfp)
 {
 	unsigned long end = addr + nr * PAGE_SIZE, at = addr;
@@ -209,7 +254,10 @@ static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
 		if (likely(!nr))
 			break;
 		at += step * PAGE_SIZE;
-		pages += step;
+		if (pages.array)
+			pages.array += step;
+		else
+			pages.run += step;
 		if (gfpflags_allow_blocking(gfp))
 			cond_resched();
 	}
@@ -230,7 +278,8 @@ static int map_pages(unsigned long addr, unsigned long nr, struct page **pages,
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot)
 {
-	int err = map_pages(addr, nr, pages, pgprot_nx(__pgprot(prot)), GFP_KERNEL);
+	int err = map_pages(addr, nr, (struct pages){ .array = pages },
+			    pgprot_nx(__pgprot(prot)), GFP_KERNEL);
 
 	if (!err)
 		shadow_open(addr, nr * PAGE_SIZE, nr * PAGE_SIZE);
@@ -309,6 +358,30 @@ static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
 	return alloc_pages_node(node, gfp, order);
 }
 
+/* What is had without effort. */
+static gfp_t easy(gfp_t gfp)
+{
+	return gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+}
+
+/*
+ * The pages of a small area in one run, if that can be had without effort; a single one
+ * with all the effort that @gfp allows.
+ */
+static struct page *alloc_neighbours(unsigned long nr, gfp_t gfp, int node)
+{
+	struct page *page;
+
+	if (nr == 1)
+		return alloc_run(gfp, node, 0);
+	if (!is_power_of_2(nr) || nr > RUN_MAX)
+		return NULL;
+	page = alloc_run(easy(gfp), node, ilog2(nr));
+	if (page)
+		split_page(page, ilog2(nr));
+	return page;
+}
+
 /*
  * Fills @pages: first runs as large as can be had without effort, split into
  * pages, then in bulk, then page by page with all the effort that @gfp allows.
@@ -317,13 +390,12 @@ static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
  */
 static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp, int node)
 {
-	gfp_t easy = gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
 	unsigned int limit = MAX_PAGE_ORDER;
 	unsigned long done = 0;
 
 	while (limit && nr - done > 1) {
 		unsigned int order = min_t(unsigned int, limit, ilog2(nr - done));
-		struct page *page = alloc_run(easy, node, order);
+		struct page *page = alloc_run(easy(gfp), node, order);
 		unsigned long i;
 
 		if (!page) {
@@ -374,12 +446,44 @@ void vc_put_pages(unsigned long nr, struct page **pages)
 	kvfree(pages);
 }
 
+static noinline void put_run(unsigned long nr, struct page *run)
+{
+	struct page *names[RUN_MAX];
+
+	name_run(names, run, nr);
+	static_call(vc_free_pages_bulk)(names, nr);
+}
+
 static void put_payload(unsigned long nr, unsigned long payload)
 {
-	if (nr == 1)
-		__free_page((struct page *)payload);
-	else
+	struct page *run = (struct page *)(payload - VC_RUN);
+
+	if (!(payload & VC_RUN))
 		vc_put_pages(nr, (struct page **)payload);
+	else if (nr == 1)
+		__free_page(run);
+	else
+		put_run(nr, run);
+}
+
+/* The pages of an area one by one, in an array. */
+static struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
+{
+	struct page **pages;
+	unsigned long got;
+
+	if (nr == 1)
+		return NULL;
+	pages = kvmalloc_node(array_size(nr, sizeof(*pages)),
+			      (gfp & RECLAIM_FLAGS) | __GFP_NOWARN, node);
+	if (unlikely(!pages))
+		return NULL;
+	got = fill_pages(pages, nr, gfp, node);
+	if (unlikely(got < nr)) {
+		vc_put_pages(got, pages);
+		return NULL;
+	}
+	return pages;
 }
 
 /**
@@ -388,8 +492,8 @@ static void put_payload(unsigned long nr, unsigned long payload)
  * @nr: pages, at least 1
  * @gfp: as given to __vmalloc()
  * @node: NUMA node, or NUMA_NO_NODE
- * @payload: set to what vc_depopulate() needs: the page of a 1-page area,
- *	else the array of its pages
+ * @payload: set to what vc_depopulate() needs: the first page and VC_RUN, where the
+ *	others follow it, else the array of the pages
  *
  * Context: Task context; atomic if @gfp does not allow blocking.
  * Return: 0, -ENOMEM where no memory was to be had and no PTE was set, or -EAGAIN
@@ -400,31 +504,21 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload)
 {
 	bool nofail = (gfp & __GFP_NOFAIL) && gfpflags_allow_blocking(gfp);
-	struct page **pages, *page;
-	unsigned long got;
+	struct pages pages = { };
 	int err;
 
 	gfp |= __GFP_NOWARN;
 	if (!(gfp & (GFP_DMA | GFP_DMA32)))
 		gfp |= __GFP_HIGHMEM;
 
-	if (nr == 1) {
-		page = alloc_run(gfp, node, 0);
-		if (unlikely(!page))
-			return -ENOMEM;
-		pages = &page;
-		*payload = (unsigned long)page;
+	pages.run = alloc_neighbours(nr, gfp, node);
+	if (likely(pages.run)) {
+		*payload = (unsigned long)pages.run + VC_RUN;
 	} else {
-		pages = kvmalloc_node(array_size(nr, sizeof(*pages)),
-				      (gfp & RECLAIM_FLAGS) | __GFP_NOWARN, node);
-		if (unlikely(!pages))
+		pages.array = alloc_array(nr, gfp, node);
+		if (unlikely(!pages.array))
 			return -ENOMEM;
-		got = fill_pages(pages, nr, gfp, node);
-		if (unlikely(got < nr)) {
-			vc_put_pages(got, pages);
-			return -ENOMEM;
-		}
-		*payload = (unsigned long)pages;
+		*payload = (unsigned long)pages.array;
 	}
 
 	while (unlikely(err = map_pages(addr, nr, pages, PAGE_KERNEL, gfp))) {
