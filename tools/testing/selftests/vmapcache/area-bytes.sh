@@ -20,9 +20,13 @@ theirs() {
 
 # hold ALLOCATOR: has the laboratory make the areas; they stay for some seconds
 hold() {
-	echo "scenario=va_only sides=$1 live=$areas ms=$((2000 * SLOWNESS)) runs=3 latency=0 flushes=0 hold=0" |
+	echo "scenario=va_only sides=$1 live=$areas ms=10000 runs=3 latency=0 flushes=0 hold=0" |
 		LC_ALL=C cat >$bench/run 2>"$TMP/error" &
 	holder=$!
+}
+
+held() {
+	kill -0 $holder 2>/dev/null || fail "$(cat $bench/error) $(cat "$TMP/error")"
 }
 
 let_go() {
@@ -36,6 +40,7 @@ tenths=0
 until [ "$(stat areas)" -ge "$areas" ]; do
 	tenths=$((tenths + 1))
 	[ $tenths -lt $((200 * SLOWNESS)) ] || fail "$(stat areas) areas"
+	held
 	sleep 0.1
 done
 bytes=$((($(mine) - before) / areas))
@@ -51,7 +56,8 @@ if [ -r /proc/slabinfo ] && [ "$SLOWNESS" = 1 ]; then
 	# Until no more come: the areas are there, and what is measured among them is one at a time.
 	until [ $((now - before)) -gt $((areas * 32)) ] && [ $((now - last)) -lt $((areas * 4)) ]; do
 		tenths=$((tenths + 1))
-		[ $tenths -lt $((400 * SLOWNESS)) ] || fail "$((now - before)) bytes in slabs"
+		[ $tenths -lt 400 ] || fail "$((now - before)) bytes in slabs"
+		held
 		last=$now
 		sleep 0.3
 		now=$(theirs)
