@@ -5,7 +5,7 @@ DESCRIPTION="leave many holes that are too small, and count how many a search vi
 . "${0%/*}/lib.sh"
 
 # Without magazines each allocation searches; frees that are not lazy leave holes.
-own arena_mb=2048
+own arena_mb=1024
 echo 0 >$ours/switches/magazines
 echo 0 >$ours/lazy_max_pages
 for count in 100 500 2000; do

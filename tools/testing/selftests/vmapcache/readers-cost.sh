@@ -8,6 +8,8 @@ TIMEOUT=300
 
 command -v perl >/dev/null || skip "no perl"
 own
+turns=7
+[ "$SLOWNESS" = 1 ] || turns=3
 
 # read_on FILE NAME: from beginning to end, without a pause; counts that in $TMP/NAME
 read_on() {
@@ -52,6 +54,11 @@ beside() {
 	done
 }
 
+# median FILE: of a number a turn
+median() {
+	sort -n "$1" | sed -n $((turns / 2 + 1))p
+}
+
 # grown ALLOCATOR FILE FILE: what its writers take alone, beside two tasks that read a
 # file which has nothing to do with it, and beside two that read these files: medians of
 # turns. The second against the first is what it costs to share CPUs: cold caches, and
@@ -61,14 +68,14 @@ grown() {
 	: >"$TMP/alone"
 	: >"$TMP/shared"
 	: >"$TMP/read"
-	for _ in $(seq "$(less 7)"); do
+	for _ in $(seq $turns); do
 		writers "$1" "$TMP/alone"
 		beside $cases/empty $cases/empty "$1" "$TMP/shared"
 		beside "$2" "$3" "$1" "$TMP/read"
 	done
-	alone=$(sort -n "$TMP/alone" | sed -n 4p)
-	shared=$(sort -n "$TMP/shared" | sed -n 4p)
-	read=$(sort -n "$TMP/read" | sed -n 4p)
+	alone=$(median "$TMP/alone")
+	shared=$(median "$TMP/shared")
+	read=$(median "$TMP/read")
 	more=$(((read - shared) * 1000 / shared))
 	echo "$1: $alone ns for an operation alone, $shared beside tasks that read nothing, $read beside" \
 		"readers: $more per mille more than beside others, $(((read - alone) * 1000 / alone)) than" \
