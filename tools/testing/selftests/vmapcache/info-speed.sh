@@ -50,7 +50,8 @@ cat $cases/result >"$TMP/notes"
 walk=$(noted walk_ns)
 echo "a read of an empty file $empty ns, of info $cached ns; a walk over 100,000 areas $walk ns," \
 	"$((walk / cached)) times as much"
-[ $((cached * 1000)) -le "$walk" ] || fail "a cached read costs more than 1/1,000 of a walk"
+# A slow kernel is slow in system calls before all.
+[ $((cached * 1000)) -le $((walk * SLOWNESS)) ] || fail "a cached read costs more than 1/1,000 of a walk"
 # 2 us; where the emulated CPU is so busy that an empty read alone takes more than
 # twice that, half of an empty read.
 allowed=2000
