@@ -4,8 +4,9 @@ DESCRIPTION="allocate on one CPU and free on another, and see addresses and memo
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
+# ROUNDS: some 50,000 a second on emulated CPUs. For minutes by hand, with LIMIT= for run.
 own
-kcase producer_consumer rounds=100000
+kcase producer_consumer rounds="${ROUNDS:-100000}"
 grep -v failures "$TMP/notes"
 # What one purge limit holds may come on top of the first quarter's span, not more.
 limit=$(stat lazy_max_pages)
