@@ -358,28 +358,28 @@ static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
 	return alloc_pages_node(node, gfp, order);
 }
 
-/* What is had without effort. */
-static gfp_t easy(gfp_t gfp)
+/* Neighbours, if they can be had without effort: pages of their own each. */
+static struct page *alloc_neighbours(gfp_t gfp, int node, unsigned int order)
 {
-	return gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+	struct page *page;
+
+	page = alloc_run(gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL), node, order);
+	if (page)
+		split_page(page, order);
+	return page;
 }
 
 /*
  * The pages of a small area in one run, if that can be had without effort; a single one
  * with all the effort that @gfp allows.
  */
-static struct page *alloc_neighbours(unsigned long nr, gfp_t gfp, int node)
+static struct page *alloc_whole(unsigned long nr, gfp_t gfp, int node)
 {
-	struct page *page;
-
 	if (nr == 1)
 		return alloc_run(gfp, node, 0);
 	if (!is_power_of_2(nr) || nr > RUN_MAX)
 		return NULL;
-	page = alloc_run(easy(gfp), node, ilog2(nr));
-	if (page)
-		split_page(page, ilog2(nr));
-	return page;
+	return alloc_neighbours(gfp, node, ilog2(nr));
 }
 
 /*
@@ -395,14 +395,13 @@ static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp
 
 	while (limit && nr - done > 1) {
 		unsigned int order = min_t(unsigned int, limit, ilog2(nr - done));
-		struct page *page = alloc_run(easy(gfp), node, order);
+		struct page *page = alloc_neighbours(gfp, node, order);
 		unsigned long i;
 
 		if (!page) {
 			limit = order - 1;
 			continue;
 		}
-		split_page(page, order);
 		for (i = 0; i < 1UL << order; i++)
 			pages[done++] = page + i;
 	}
@@ -511,7 +510,7 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 	if (!(gfp & (GFP_DMA | GFP_DMA32)))
 		gfp |= __GFP_HIGHMEM;
 
-	pages.run = alloc_neighbours(nr, gfp, node);
+	pages.run = alloc_whole(nr, gfp, node);
 	if (likely(pages.run)) {
 		*payload = (unsigned long)pages.run + VC_RUN;
 	} else {

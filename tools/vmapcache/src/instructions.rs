@@ -26,18 +26,19 @@ const AGREE: f64 = 0.01;
 /// So often a line is counted until they are.
 const MOST_TIMES: usize = 6;
 
-/// All counts of the same work.
+/// All counts of the same work, in ascending order.
 struct Count {
     of: Record,
     all: Vec<f64>,
 }
 
 impl Count {
+    /// The count that another one confirms, and how far the two are apart.
     fn agreed(&self) -> Option<(f64, f64)> {
         nearest(&self.all)
     }
 
-    /// How far those are apart.
+    /// How far those two are apart.
     fn apart(&self) -> f64 {
         self.agreed().map_or(f64::INFINITY, |(_, apart)| apart)
     }
