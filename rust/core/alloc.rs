@@ -140,11 +140,12 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// As [`Self::refill`]; where the depot has nothing although more is lazy than should be, because
-    /// the purge that was asked for has yet to get a CPU, purges a part rather than have more made.
+    /// As [`Self::refill`]; where the depot has nothing although far more is lazy than should be,
+    /// because the purge that was asked for has yet to get a CPU, purges a part rather than have more
+    /// made.
     fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area<'_>> {
         self.refill(request, class).or_else(|| {
-            let overdue = self.lazy_gross.load(Relaxed) > u64::from(self.lazy_max.load(Relaxed));
+            let overdue = self.lazy_gross.load(Relaxed) > self.high();
             if !overdue || request.context == Context::NoWait {
                 return None;
             }
@@ -161,9 +162,6 @@ impl<E: Env> Manager<E> {
         if let Some(area) = self.pop(&mut local, class, request.caller) {
             return Some(area);
         }
-        if let Some(id) = local.take_single(class) {
-            return self.take_out(&mut local, id, class, request.caller);
-        }
         if self.draining.load(Relaxed) {
             return None;
         }
@@ -171,8 +169,8 @@ impl<E: Env> Manager<E> {
             drop(local);
             self.shelve(left);
             local = self.local.enter()?;
-            if let Some(id) = local.take_single(class) {
-                return self.take_out(&mut local, id, class, request.caller);
+            if let Some(area) = self.pop(&mut local, class, request.caller) {
+                return Some(area);
             }
         }
         let full = match self.depot.take(class, local.cpu())? {

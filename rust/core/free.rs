@@ -82,6 +82,11 @@ enum Retired {
     Not,
 }
 
+/// Tasks purge themselves when so many times the limit is lazy. A flush costs as much for a few
+/// large areas as for thousands of small ones; so the limit only has the work item called, and what
+/// is freed until that has a CPU shares its flush.
+const HIGH: u64 = 4;
+
 impl<E: Env> Manager<E> {
     /// Ends the life of the area that starts at `page`. Any context; of several callers one wins.
     ///
@@ -319,9 +324,9 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Lazy pages from which on who frees purges.
+    /// Lazy pages from which on tasks purge themselves.
     pub(super) fn high(&self) -> u64 {
-        u64::from(self.lazy_max.load(Relaxed)) * 2
+        u64::from(self.lazy_max.load(Relaxed)) * HIGH
     }
 
     /// Backpressure: where frees outrun the purger, the freeing task does a bounded part itself.

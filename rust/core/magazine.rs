@@ -298,6 +298,14 @@ struct Slot {
     heat: u8,
 }
 
+impl Slot {
+    #[inline(always)]
+    fn take_single(&mut self) -> Option<Id> {
+        let id = ::core::mem::replace(&mut self.single, NO_ID);
+        (id != NO_ID).then_some(id)
+    }
+}
+
 /// So many areas freed give a class a lazy magazine of its own.
 const HOT: u8 = 8;
 /// With fewer areas in it when it is handed on, a class loses that again.
@@ -416,11 +424,13 @@ impl Local {
     /// Takes a clean area of `class`.
     #[inline(always)]
     pub fn pop(&mut self, class: u16) -> Option<Id> {
-        self.slots
-            .get_mut(usize::from(class))?
-            .clean
-            .as_mut()?
-            .pop()
+        let slot = self.slots.get_mut(usize::from(class))?;
+        if let Some(id) = slot.clean.as_mut().and_then(|clean| clean.pop()) {
+            return Some(id);
+        }
+        let single = slot.take_single()?;
+        self.single_gross = self.single_gross.wrapping_sub(gross_of(class));
+        Some(single)
     }
 
     /// Puts a clean magazine in place of the empty one, which is given back.
@@ -561,17 +571,6 @@ impl Local {
         true
     }
 
-    /// Takes the single area of `class` out.
-    #[inline]
-    pub fn take_single(&mut self, class: u16) -> Option<Id> {
-        let slot = self.slots.get_mut(usize::from(class))?;
-        if slot.single == NO_ID {
-            return None;
-        }
-        self.single_gross = self.single_gross.wrapping_sub(gross_of(class));
-        Some(::core::mem::replace(&mut slot.single, NO_ID))
-    }
-
     /// Keeps a clean area of `class` by itself. False if there is one, or if with it they would take
     /// more than `most` pages; then the caller keeps it.
     pub fn keep_single(&mut self, class: u16, id: Id, most: u32) -> bool {
@@ -590,10 +589,15 @@ impl Local {
     /// Hands all single areas to `each`.
     pub fn spill_singles(&mut self, mut each: impl FnMut(Id)) {
         while let Some(class) = pick(&mut self.single_set) {
-            if let Some(id) = self.take_single(class) {
+            if let Some(id) = self
+                .slots
+                .get_mut(usize::from(class))
+                .and_then(Slot::take_single)
+            {
                 each(id);
             }
         }
+        self.single_gross = 0;
     }
 
     /// Takes the mixed magazine out.

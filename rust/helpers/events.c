@@ -25,7 +25,7 @@ static void purge(struct work_struct *work)
 {
 	vc_rs_purge();
 }
-static DECLARE_WORK(purge_work, purge);
+static DECLARE_DELAYED_WORK(purge_work, purge);
 
 static void finish_deferred(struct work_struct *work)
 {
@@ -118,6 +118,7 @@ void vc_events_stop(void)
 	unregister_vmap_purge_notifier(&purge_notifier);
 	cpuhp_remove_state_nocalls(cpu_state);
 	vc_names_stop();
+	cancel_delayed_work_sync(&purge_work);
 	destroy_workqueue(queue);
 }
 
@@ -128,7 +129,8 @@ void vc_events_stop(void)
  */
 void vc_kick_purge(void)
 {
-	queue_work(queue, &purge_work);
+	/* A tick later: what is freed meanwhile shares the flush. */
+	queue_delayed_work(queue, &purge_work, 1);
 }
 
 /**

@@ -108,8 +108,11 @@ fn the_limit_is_of_what_is_lazy() {
         assert_eq!(manager.stats().steps, 0);
         manager.purge(Purge::Full);
     }
-    // Beyond twice the limit, who frees has to.
-    let areas: Vec<u32> = (0..2_500).map(|_| alloc(&manager, 9)).collect();
+    // Beyond four times the limit, who frees has to, and not much earlier.
+    let areas: Vec<u32> = (0..3_000).map(|_| alloc(&manager, 9)).collect();
+    areas.iter().for_each(|&start| free(&manager, start));
+    assert_eq!(manager.stats().steps, 0);
+    let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     assert!(manager.stats().steps > 0);
 }

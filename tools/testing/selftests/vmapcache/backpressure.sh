@@ -6,8 +6,8 @@ DESCRIPTION="allocate and free in twice as many threads as CPUs, and see address
 
 # STORM_SECONDS=60 (and LIMIT=120) for the whole minute.
 own
-# Four times the limit may be lazy before who frees must wait.
-kcase storm seconds="${STORM_SECONDS:-20}" grow=$(($(stat lazy_max_pages) * 4))
+# Eight times the limit may be lazy before who frees must wait.
+kcase storm seconds="${STORM_SECONDS:-20}" grow=$(($(stat lazy_max_pages) * 8))
 grep -v failures "$TMP/notes"
 echo "backpressure steps: $(stat backpressure_steps), purges: $(stat purges)"
 [ "$(noted tables_0)" -ge "$(noted windows_0)" ] || fail "page tables are not counted"

@@ -31,6 +31,6 @@ mb=65536
 [ "$SLOWNESS" = 1 ] || mb=1024
 own_faulty no_purge arena_mb=$mb
 echo $(($(stat lazy_max_pages) / SLOWNESS)) >$ours/lazy_max_pages
-kcase_fails "the span grew" storm seconds=$((6 * SLOWNESS)) grow=$(($(stat lazy_max_pages) * 4))
+kcase_fails "the span grew" storm seconds=$((6 * SLOWNESS)) grow=$(($(stat lazy_max_pages) * 8))
 echo 0 >$ours/faults/no_purge
 empty
