@@ -145,7 +145,7 @@ impl<E: Env> Manager<E> {
     /// made.
     fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area<'_>> {
         self.refill(request, class).or_else(|| {
-            let overdue = self.lazy_gross.load(Relaxed) > self.high();
+            let overdue = self.lazy_span.load(Relaxed) > self.high();
             if !overdue || request.context == Context::NoWait {
                 return None;
             }
@@ -182,7 +182,7 @@ impl<E: Env> Manager<E> {
                 return self.take_out(&mut local, id, class, request.caller);
             }
         };
-        if local.clean_gross() > self.local_clean_max {
+        if local.clean_span() > self.local_clean_max {
             let mut chain = Chain::new();
             local.spill_clean(&mut chain);
             while let Some(magazine) = chain.pop() {
@@ -259,7 +259,7 @@ impl<E: Env> Manager<E> {
             magazine.clear();
             Some(magazine)
         } else {
-            let rounds = Depot::rounds(self.magazine_gross, magazine.class());
+            let rounds = Depot::rounds(self.magazine_span, magazine.class());
             self.depot.put(magazine, rounds)
         };
         if let Some(empty) = empty {
@@ -275,7 +275,7 @@ impl<E: Env> Manager<E> {
                 Some(descriptor) => descriptor.class(),
                 None => continue,
             };
-            let rounds = Depot::rounds(self.magazine_gross, class);
+            let rounds = Depot::rounds(self.magazine_span, class);
             if self.depot.put_one(class, id, rounds, &mut spare) {
                 continue;
             }

@@ -172,7 +172,7 @@ impl<E: Env> Manager<E> {
     #[inline(always)]
     fn push_lazy(&self, local: &mut Local, descriptor: &Descriptor, class: u16, id: Id) -> Retired {
         let pushed = local.push_lazy(descriptor, class, id);
-        if pushed == Pushed::Kept && local.lazy_gross() <= self.local_lazy_max.load(Relaxed) {
+        if pushed == Pushed::Kept && local.lazy_span() <= self.local_lazy_max.load(Relaxed) {
             local
                 .counters()
                 .free(descriptor.caller(), descriptor.pages());
@@ -233,7 +233,7 @@ impl<E: Env> Manager<E> {
                 magazine.stamp = self.epochs.stamp();
                 self.queue(magazine);
             }
-        } else if local.lazy_gross() > self.local_lazy_max.load(Relaxed) {
+        } else if local.lazy_span() > self.local_lazy_max.load(Relaxed) {
             self.hand_on(local);
         } else {
             return Retired::Kept;
@@ -253,17 +253,14 @@ impl<E: Env> Manager<E> {
 
     /// Hands one stamped magazine on to whoever purges next.
     fn queue(&self, magazine: Box<Magazine>) {
-        let gross = u64::from(magazine.gross());
+        let span = u64::from(magazine.span());
         self.shared.lazy_locks.fetch_add(1, Relaxed);
         self.lazy.lock().push(magazine);
-        self.add_lazy(gross);
+        self.add_lazy(span);
     }
 
-    fn add_lazy(&self, gross: u64) {
-        let total = self
-            .lazy_gross
-            .fetch_add(gross, Relaxed)
-            .wrapping_add(gross);
+    fn add_lazy(&self, span: u64) {
+        let total = self.lazy_span.fetch_add(span, Relaxed).wrapping_add(span);
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
         // Pairs with the acquire in `purge_due`, which then sees what was added.
         if total > u64::from(max) && !self.purge_kicked.swap(true, Release) {
@@ -333,7 +330,7 @@ impl<E: Env> Manager<E> {
     #[cold]
     #[inline(never)]
     fn push_back(&self) {
-        if self.lazy_gross.load(Relaxed) > self.high() && self.env.may_sleep() {
+        if self.lazy_span.load(Relaxed) > self.high() && self.env.may_sleep() {
             self.shared.steps.fetch_add(1, Relaxed);
             self.purge(Purge::Step);
         }

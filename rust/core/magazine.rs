@@ -37,8 +37,8 @@ use super::{
 const ALIGNED_MAX: u32 = 256;
 /// Largest area, in pages, that they keep where no alignment is asked for.
 const MAX_PAGES: u32 = 1024;
-/// Alignments that magazines keep: 1, 2, ... 256 pages.
-const ALIGNMENTS: u32 = 9;
+/// Alignments that magazines keep: 1, 2, ... 512 pages, which is what one page table maps.
+const ALIGNMENTS: u32 = 10;
 /// Classes of the former; those of larger areas follow.
 const ALIGNED: u32 = ALIGNED_MAX * ALIGNMENTS;
 /// Number of classes.
@@ -78,6 +78,18 @@ pub fn gross_of(class: u16) -> u32 {
     pages_of(class) + GUARD
 }
 
+/// Pages that one area of `class` keeps from others: with the guard page, up to its alignment. What
+/// bounds stocks, since a page at a multiple of 1 MiB takes as much of the arena as 256 pages.
+#[inline(always)]
+pub fn span_of(class: u16) -> u32 {
+    let exponent = match u32::from(class) {
+        class if class < ALIGNED => class / ALIGNED_MAX,
+        _ => 0,
+    };
+    let below = (1 << exponent) - 1;
+    (gross_of(class) + below) & !below
+}
+
 /// A stack of areas of one class.
 pub struct Magazine {
     next: Option<Box<Magazine>>,
@@ -85,8 +97,10 @@ pub struct Magazine {
     pub stamp: u64,
     /// Its number while it is lazy, see [`Batches`].
     pub batch: u32,
-    /// Pages that its areas take, guard pages included, if it is mixed.
-    mixed_gross: u32,
+    /// Pages that its areas take, guard pages included, and those that they keep from others, if it
+    /// is mixed.
+    mixed_gross: u16,
+    mixed_span: u16,
     /// Of all its areas; [`NO_CLASS`] if it is mixed.
     class: u16,
     len: u16,
@@ -110,6 +124,7 @@ impl Magazine {
                 stamp: 0,
                 batch: 0,
                 mixed_gross: 0,
+                mixed_span: 0,
                 class: NO_CLASS,
                 len: 0,
                 full: 0,
@@ -163,6 +178,7 @@ impl Magazine {
     pub fn clear(&mut self) {
         self.len = 0;
         self.mixed_gross = 0;
+        self.mixed_span = 0;
     }
 
     /// Its areas.
@@ -173,9 +189,18 @@ impl Magazine {
     /// Pages that its areas take, guard pages included.
     pub fn gross(&self) -> u32 {
         if self.class == NO_CLASS {
-            self.mixed_gross
+            u32::from(self.mixed_gross)
         } else {
             u32::from(self.len) * gross_of(self.class)
+        }
+    }
+
+    /// Pages that its areas keep from others.
+    pub fn span(&self) -> u32 {
+        if self.class == NO_CLASS {
+            u32::from(self.mixed_span)
+        } else {
+            u32::from(self.len) * span_of(self.class)
         }
     }
 }
@@ -184,7 +209,7 @@ impl Magazine {
 #[derive(Default)]
 pub struct Chain {
     head: Option<Box<Magazine>>,
-    gross: u64,
+    span: u64,
     len: u32,
 }
 
@@ -193,14 +218,14 @@ impl Chain {
     pub const fn new() -> Self {
         Self {
             head: None,
-            gross: 0,
+            span: 0,
             len: 0,
         }
     }
 
     /// Puts a magazine in front.
     pub fn push(&mut self, mut magazine: Box<Magazine>) {
-        self.gross += u64::from(magazine.gross());
+        self.span += u64::from(magazine.span());
         self.len += 1;
         magazine.next = self.head.take();
         self.head = Some(magazine);
@@ -234,7 +259,7 @@ impl Chain {
         }
         let mut magazine = link.take()?;
         *link = magazine.next.take();
-        self.gross -= u64::from(magazine.gross());
+        self.span -= u64::from(magazine.span());
         self.len -= 1;
         Some(magazine)
     }
@@ -244,7 +269,7 @@ impl Chain {
         match &mut self.head {
             Some(top) if top.len < rounds => {
                 top.push(id);
-                self.gross += u64::from(gross_of(top.class));
+                self.span += u64::from(span_of(top.class));
                 true
             }
             _ => false,
@@ -255,7 +280,7 @@ impl Chain {
     fn pop_one(&mut self) -> Option<Id> {
         let top = self.head.as_mut()?;
         let id = top.pop()?;
-        self.gross -= u64::from(gross_of(top.class));
+        self.span -= u64::from(span_of(top.class));
         Some(id)
     }
 
@@ -264,9 +289,9 @@ impl Chain {
         ::core::iter::successors(self.head.as_deref(), |m| m.next.as_deref())
     }
 
-    /// Pages that all areas in it take, guard pages included.
-    pub fn gross(&self) -> u64 {
-        self.gross
+    /// Pages that all areas in it keep from others.
+    pub fn span(&self) -> u64 {
+        self.span
     }
 
     /// Number of magazines.
@@ -294,6 +319,8 @@ struct Slot {
     single: Id,
     /// Areas to make the next time that the depot has none.
     grow: u8,
+    /// [`span_of`] its class: on the way of each free.
+    span: u16,
     /// Areas that were freed into the mixed magazine, up to [`HOT`].
     heat: u8,
 }
@@ -338,14 +365,14 @@ pub struct Local {
     clean_set: Set,
     /// Classes that may have a single area.
     single_set: Set,
-    /// Pages of single areas, guard pages included.
-    single_gross: u32,
-    /// Pages in lazy magazines, guard pages included.
-    lazy_gross: u32,
-    /// Pages in clean magazines when they were put in; only grows until the stock is spilled.
-    clean_gross: u32,
+    /// Pages that single areas keep from others; so for the next two.
+    single_span: u32,
+    /// In lazy magazines.
+    lazy_span: u32,
+    /// In clean magazines when they were put in; only grows until the stock is spilled.
+    clean_span: u32,
     /// Bounds the areas of a magazine: pages.
-    magazine_gross: u32,
+    magazine_span: u32,
     spare: Option<Box<Magazine>>,
     cpu: u16,
     /// Where to look for the next batch number.
@@ -357,10 +384,10 @@ pub struct Local {
 
 /// Largest batch of areas made at once, and the pages that it may take.
 const GROW_MAX: u32 = 16;
-const GROW_GROSS: u32 = 128;
+const GROW_SPAN: u32 = 128;
 
 impl Local {
-    /// An empty stock of `cpu`, whose magazines take at most `magazine_gross` pages each (and one
+    /// An empty stock of `cpu`, whose magazines take at most `magazine_span` pages each (and one
     /// area at least), and which counts in `counters`. May sleep.
     ///
     /// # Errors
@@ -368,14 +395,15 @@ impl Local {
     /// [`NoMemory`].
     pub fn new(
         cpu: u32,
-        magazine_gross: u32,
+        magazine_span: u32,
         counters: Shared<Padded<Cpu>>,
     ) -> Result<Self, NoMemory> {
         Ok(Self {
-            slots: large_array(|_| Slot {
+            slots: large_array(|class| Slot {
                 clean: None,
                 lazy: None,
                 single: NO_ID,
+                span: span_of(class as u16) as u16,
                 grow: 1,
                 heat: 0,
             })?,
@@ -383,10 +411,10 @@ impl Local {
             lazy_set: [0; CLASSES / 64],
             clean_set: [0; CLASSES / 64],
             single_set: [0; CLASSES / 64],
-            single_gross: 0,
-            lazy_gross: 0,
-            clean_gross: 0,
-            magazine_gross,
+            single_span: 0,
+            lazy_span: 0,
+            clean_span: 0,
+            magazine_span,
             spare: None,
             cpu: cpu as u16,
             // Apart from those of other CPUs.
@@ -397,7 +425,7 @@ impl Local {
     }
 
     fn rounds(&self, class: u16) -> u16 {
-        (self.magazine_gross / gross_of(class)).clamp(1, ROUNDS as u32) as u16
+        (self.magazine_span / span_of(class)).clamp(1, ROUNDS as u32) as u16
     }
 
     /// Where operations of this CPU are counted.
@@ -429,19 +457,19 @@ impl Local {
             return Some(id);
         }
         let single = slot.take_single()?;
-        self.single_gross = self.single_gross.wrapping_sub(gross_of(class));
+        self.single_span = self.single_span.wrapping_sub(u32::from(slot.span));
         Some(single)
     }
 
     /// Puts a clean magazine in place of the empty one, which is given back.
     pub fn load(&mut self, magazine: Box<Magazine>) -> Option<Box<Magazine>> {
         let class = magazine.class;
-        let gross = magazine.gross();
+        let span = magazine.span();
         let Some(slot) = self.slots.get_mut(usize::from(class)) else {
             return Some(magazine);
         };
         let old = slot.clean.replace(magazine);
-        self.clean_gross = self.clean_gross.saturating_add(gross);
+        self.clean_span = self.clean_span.saturating_add(span);
         mark(&mut self.clean_set, class);
         old
     }
@@ -449,7 +477,7 @@ impl Local {
     /// How many areas of `class` to make now that there is none in stock: more each time.
     pub fn next_batch(&mut self, class: u16) -> u32 {
         let rounds = self.rounds(class);
-        let most = (GROW_GROSS / gross_of(class)).clamp(1, GROW_MAX) as u8;
+        let most = (GROW_SPAN / span_of(class)).clamp(1, GROW_MAX) as u8;
         match self.slots.get_mut(usize::from(class)) {
             Some(slot) => {
                 let batch = u16::from(slot.grow).min(rounds);
@@ -476,7 +504,7 @@ impl Local {
         match &mut slot.clean {
             Some(magazine) if magazine.len < rounds => {
                 magazine.push(id);
-                self.clean_gross = self.clean_gross.saturating_add(gross_of(class));
+                self.clean_span = self.clean_span.saturating_add(span_of(class));
                 mark(&mut self.clean_set, class);
                 true
             }
@@ -488,13 +516,16 @@ impl Local {
     /// magazine, in which case [`Self::take_full`] follows.
     #[inline(always)]
     pub fn push_lazy(&mut self, descriptor: &Descriptor, class: u16, id: Id) -> Pushed {
-        let slot = self.slots.get_mut(usize::from(class));
-        let Some(magazine) = slot.and_then(|slot| slot.lazy.as_mut()) else {
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return Pushed::NoMagazine;
+        };
+        let span = u32::from(slot.span);
+        let Some(magazine) = &mut slot.lazy else {
             return Pushed::NoMagazine;
         };
         magazine.push(id);
         let (batch, full) = (magazine.batch, magazine.len >= magazine.full);
-        self.lazy_gross = self.lazy_gross.wrapping_add(gross_of(class));
+        self.lazy_span = self.lazy_span.wrapping_add(span);
         descriptor.set_next(batch);
         if full {
             Pushed::Full
@@ -535,18 +566,20 @@ impl Local {
     /// As [`Self::push_lazy`], into the mixed magazine. When that is full, [`Self::take_mixed`]
     /// follows.
     pub fn push_mixed(&mut self, descriptor: &Descriptor, class: u16, id: Id) -> Pushed {
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return Pushed::NoMagazine;
+        };
         let Some(magazine) = &mut self.mixed else {
             return Pushed::NoMagazine;
         };
-        let gross = gross_of(class);
+        slot.heat = slot.heat.saturating_add(1).min(HOT);
         magazine.push(id);
-        magazine.mixed_gross = magazine.mixed_gross.wrapping_add(gross);
+        // No more than one area above what fills it, so that both fit.
+        magazine.mixed_gross = magazine.mixed_gross.wrapping_add(gross_of(class) as u16);
+        magazine.mixed_span = magazine.mixed_span.wrapping_add(slot.span);
         descriptor.set_next(magazine.batch);
-        self.lazy_gross = self.lazy_gross.wrapping_add(gross);
-        if let Some(slot) = self.slots.get_mut(usize::from(class)) {
-            slot.heat = slot.heat.saturating_add(1).min(HOT);
-        }
-        if magazine.len >= magazine.full || magazine.mixed_gross >= self.magazine_gross {
+        self.lazy_span = self.lazy_span.wrapping_add(u32::from(slot.span));
+        if magazine.len >= magazine.full || u32::from(magazine.mixed_span) >= self.magazine_span {
             Pushed::Full
         } else {
             Pushed::Kept
@@ -565,6 +598,7 @@ impl Local {
         magazine.batch = batch;
         magazine.class = NO_CLASS;
         magazine.mixed_gross = 0;
+        magazine.mixed_span = 0;
         magazine.full = ROUNDS as u16;
         magazine.home = self.cpu;
         self.mixed = Some(magazine);
@@ -574,16 +608,17 @@ impl Local {
     /// Keeps a clean area of `class` by itself. False if there is one, or if with it they would take
     /// more than `most` pages; then the caller keeps it.
     pub fn keep_single(&mut self, class: u16, id: Id, most: u32) -> bool {
-        let gross = self.single_gross.saturating_add(gross_of(class));
-        match self.slots.get_mut(usize::from(class)) {
-            Some(slot) if slot.single == NO_ID && gross <= most => {
-                slot.single = id;
-                self.single_gross = gross;
-                mark(&mut self.single_set, class);
-                true
-            }
-            _ => false,
+        let Some(slot) = self.slots.get_mut(usize::from(class)) else {
+            return false;
+        };
+        let span = self.single_span.saturating_add(u32::from(slot.span));
+        if slot.single != NO_ID || span > most {
+            return false;
         }
+        slot.single = id;
+        self.single_span = span;
+        mark(&mut self.single_set, class);
+        true
     }
 
     /// Hands all single areas to `each`.
@@ -597,31 +632,31 @@ impl Local {
                 each(id);
             }
         }
-        self.single_gross = 0;
+        self.single_span = 0;
     }
 
     /// Takes the mixed magazine out.
     pub fn take_mixed(&mut self) -> Option<Box<Magazine>> {
         let magazine = self.mixed.take()?;
-        self.lazy_gross = self.lazy_gross.wrapping_sub(magazine.gross());
+        self.lazy_span = self.lazy_span.wrapping_sub(magazine.span());
         Some(magazine)
     }
 
     /// Takes the lazy magazine of `class` out.
     pub fn take_full(&mut self, class: u16) -> Option<Box<Magazine>> {
         let magazine = self.slots.get_mut(usize::from(class))?.lazy.take()?;
-        self.lazy_gross = self.lazy_gross.wrapping_sub(magazine.gross());
+        self.lazy_span = self.lazy_span.wrapping_sub(magazine.span());
         Some(magazine)
     }
 
-    /// Pages in lazy magazines, guard pages included.
-    pub fn lazy_gross(&self) -> u32 {
-        self.lazy_gross
+    /// Pages that what is in lazy magazines keeps from others.
+    pub fn lazy_span(&self) -> u32 {
+        self.lazy_span
     }
 
-    /// Pages in clean magazines, guard pages included, at most.
-    pub fn clean_gross(&self) -> u32 {
-        self.clean_gross
+    /// The same of clean magazines, at most.
+    pub fn clean_span(&self) -> u32 {
+        self.clean_span
     }
 
     /// Moves all lazy magazines to `chain`, with `stamp` on each.
@@ -641,7 +676,7 @@ impl Local {
             magazine.stamp = stamp;
             chain.push(magazine);
         }
-        self.lazy_gross = 0;
+        self.lazy_span = 0;
     }
 
     /// Moves all clean magazines to `chain`, empty ones too.
@@ -654,7 +689,7 @@ impl Local {
                 }
             }
         }
-        self.clean_gross = 0;
+        self.clean_span = 0;
     }
 
     /// Whether an empty magazine is at hand.
@@ -709,7 +744,7 @@ struct Bin {
 pub struct Depot {
     bins: Table<Padded<Lock<Bin>>>,
     spares: Padded<Lock<Chain>>,
-    gross: AtomicU64,
+    span: AtomicU64,
     /// Acquisitions of its locks.
     pub locks: AtomicU64,
 }
@@ -727,7 +762,7 @@ impl Depot {
                 Ok(Padded(Lock::new(Bin { heads }, Class::Depot)?))
             })?,
             spares: Padded(Lock::new(Chain::new(), Class::Depot)?),
-            gross: AtomicU64::new(0),
+            span: AtomicU64::new(0),
             locks: AtomicU64::new(0),
         })
     }
@@ -751,11 +786,11 @@ impl Depot {
             Taken::Magazine(chain.pop_near(cpu as u16)?)
         };
         drop(bin);
-        let gross = match &taken {
-            Taken::One(..) => gross_of(class),
-            Taken::Magazine(magazine) => magazine.gross(),
+        let span = match &taken {
+            Taken::One(..) => span_of(class),
+            Taken::Magazine(magazine) => magazine.span(),
         };
-        self.gross.fetch_sub(u64::from(gross), Relaxed);
+        self.span.fetch_sub(u64::from(span), Relaxed);
         Some(taken)
     }
 
@@ -785,18 +820,18 @@ impl Depot {
             chain.push(magazine);
         }
         drop(bin);
-        self.gross.fetch_add(u64::from(gross_of(class)), Relaxed);
+        self.span.fetch_add(u64::from(span_of(class)), Relaxed);
         true
     }
 
     /// Takes out all magazines of one class that has any, looking from bin `*bin` on.
     pub fn take_any(&self, bin: &mut usize) -> Option<Chain> {
-        while self.gross() > 0 {
+        while self.span() > 0 {
             let mut at = self.bins.get(*bin)?.lock();
             self.locks.fetch_add(1, Relaxed);
             if let Some(chain) = at.heads.iter_mut().find(|chain| !chain.is_empty()) {
                 let taken = chain.take();
-                self.gross.fetch_sub(taken.gross(), Relaxed);
+                self.span.fetch_sub(taken.span(), Relaxed);
                 return Some(taken);
             }
             *bin += 1;
@@ -809,11 +844,11 @@ impl Depot {
     /// fits. A magazine that became empty is given back.
     pub fn put(&self, mut magazine: Box<Magazine>, rounds: u16) -> Option<Box<Magazine>> {
         let class = magazine.class;
-        let gross = u64::from(magazine.gross());
+        let span = u64::from(magazine.span());
         let Some(bin) = self.bin(class) else {
             return Some(magazine);
         };
-        self.gross.fetch_add(gross, Relaxed);
+        self.span.fetch_add(span, Relaxed);
         self.locks.fetch_add(1, Relaxed);
         let mut bin = bin.lock();
         let Some(chain) = bin.heads.get_mut(usize::from(class) / BINS) else {
@@ -839,8 +874,8 @@ impl Depot {
     }
 
     /// How many areas of `class` make a magazine full, given its bound in pages.
-    pub fn rounds(magazine_gross: u32, class: u16) -> u16 {
-        (magazine_gross / gross_of(class)).clamp(1, ROUNDS as u32) as u16
+    pub fn rounds(magazine_span: u32, class: u16) -> u16 {
+        (magazine_span / span_of(class)).clamp(1, ROUNDS as u32) as u16
     }
 
     /// An empty magazine that lies about.
@@ -865,8 +900,8 @@ impl Depot {
         self.spares.lock().take()
     }
 
-    /// Pages in clean magazines here, guard pages included.
-    pub fn gross(&self) -> u64 {
-        self.gross.load(Relaxed)
+    /// Pages that what lies here keeps from others.
+    pub fn span(&self) -> u64 {
+        self.span.load(Relaxed)
     }
 }

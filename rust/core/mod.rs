@@ -183,7 +183,7 @@ pub struct Manager<E: Env> {
     env: E,
     pages: u32,
     flush_ceiling: u32,
-    magazine_gross: u32,
+    magazine_span: u32,
     /// Bounds of one CPU's lazy and clean stock, and of the depot: pages.
     local_lazy_max: AtomicU32,
     local_clean_max: u32,
@@ -203,8 +203,8 @@ pub struct Manager<E: Env> {
 
     /// Sealed batches that wait for a flush.
     lazy: Padded<Lock<Chain>>,
-    /// Pages in them and in the loose lists, as far as handed in.
-    lazy_gross: Padded<AtomicU64>,
+    /// Pages that what is in them and in the loose lists keeps from others, as far as handed in.
+    lazy_span: Padded<AtomicU64>,
     purge_kicked: AtomicBool,
     /// A drain is under way: no CPU takes from the depot what it has not reached yet.
     draining: AtomicBool,
@@ -228,13 +228,13 @@ impl<E: Env> Manager<E> {
     pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
         let pages = config.pages;
         let cpus = config.cpus.max(1);
-        let magazine_gross = (pages / 256).min(16384);
+        let magazine_span = (pages / 256).min(16384);
         let counters = Counters::new(cpus)?;
         let manager = Self {
             env,
             pages,
             flush_ceiling: config.flush_ceiling,
-            magazine_gross,
+            magazine_span,
             local_lazy_max: AtomicU32::new(0),
             local_clean_max: pages / cpus.saturating_mul(8),
             depot_max: u64::from(pages / 4),
@@ -246,7 +246,7 @@ impl<E: Env> Manager<E> {
             index: Index::new(pages)?,
             shards: Shards::new(pages, config.shards)?,
             local: PerCpu::new(cpus, |cpu| {
-                Local::new(cpu, magazine_gross, counters.of(cpu).ok_or(NoMemory)?)
+                Local::new(cpu, magazine_span, counters.of(cpu).ok_or(NoMemory)?)
             })?,
             batches: Batches::new(cpus)?,
             returned: Table::try_new(cpus as usize, Mode::Sleep, |_| {
@@ -257,7 +257,7 @@ impl<E: Env> Manager<E> {
             })?,
             depot: Depot::new()?,
             lazy: Padded(Lock::new(Chain::new(), Class::Lazy)?),
-            lazy_gross: Padded(AtomicU64::new(0)),
+            lazy_span: Padded(AtomicU64::new(0)),
             purge_kicked: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             loose: Table::new(cpus as usize, Mode::Sleep, |_| {

@@ -42,9 +42,7 @@ impl<E: Env> Manager<E> {
             Some(guard) => guard,
             // Whoever has the purge may not have a CPU: then all wait with it, rather than go on
             // from one fresh address to the next.
-            None if how == Purge::Step && self.lazy_gross.load(Relaxed) <= 2 * self.high() => {
-                return
-            }
+            None if how == Purge::Step && self.lazy_span.load(Relaxed) <= 2 * self.high() => return,
             #[cfg(faults)]
             None if faults::Fault::NoWait.on() => return,
             None => {
@@ -63,7 +61,7 @@ impl<E: Env> Manager<E> {
         // First: who passes the limit from now on asks again.
         self.purge_kicked.swap(false, Acquire);
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
-        if self.lazy_gross.load(Relaxed) > u64::from(max) {
+        if self.lazy_span.load(Relaxed) > u64::from(max) {
             self.purge(Purge::Background);
         }
     }
@@ -97,7 +95,7 @@ impl<E: Env> Manager<E> {
                 }
             });
         }
-        let spilled = lazy.gross();
+        let spilled = lazy.span();
         {
             let mut sealed = self.lazy.lock();
             match how {
@@ -119,7 +117,7 @@ impl<E: Env> Manager<E> {
                 }
             }
         }
-        let sealed_gross = lazy.gross().wrapping_sub(spilled);
+        let sealed = lazy.span().wrapping_sub(spilled);
 
         let mut planner = Planner::new();
         for magazine in lazy.iter() {
@@ -147,7 +145,7 @@ impl<E: Env> Manager<E> {
         self.flush(planner);
         let (loose_areas, loose_gross) = self.dissolve_list(loose);
         self.cleaned(loose_areas, loose_gross);
-        self.sub_lazy(sealed_gross + loose_gross);
+        self.sub_lazy(sealed + loose_gross);
 
         while let Some(magazine) = lazy.pop() {
             let areas = magazine.ids().len() as u64;
@@ -155,7 +153,7 @@ impl<E: Env> Manager<E> {
             self.batches.end(magazine.batch);
             if how == Purge::Drain
                 || !self.magazines.load(Relaxed)
-                || self.depot.gross() > self.depot_max
+                || self.depot.span() > self.depot_max
             {
                 clean.push(magazine);
             } else if magazine.class() == NO_CLASS {
@@ -186,13 +184,13 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    fn sub_lazy(&self, gross: u64) {
+    fn sub_lazy(&self, span: u64) {
         // Loose pages are handed in late, so the total may lag behind what is taken out.
-        let mut total = self.lazy_gross.load(Relaxed);
+        let mut total = self.lazy_span.load(Relaxed);
         loop {
-            let left = total.saturating_sub(gross);
+            let left = total.saturating_sub(span);
             match self
-                .lazy_gross
+                .lazy_span
                 .compare_exchange(total, left, Relaxed, Relaxed)
             {
                 Ok(_) => return,
@@ -351,12 +349,12 @@ impl<E: Env> Manager<E> {
         }));
     }
 
-    /// Pages that a [`Purge::Drain`] could turn into free extents, as far as CPUs have handed them
-    /// on: two loads, where the exact number is a sum over all callers on all CPUs. Any context.
+    /// Pages that a [`Purge::Drain`] could turn into free extents or join to them, as far as CPUs have
+    /// handed them on: two loads, where the exact number is a sum over all callers on all CPUs. Any context.
     pub fn reclaimable(&self) -> u64 {
         self.depot
-            .gross()
-            .saturating_add(self.lazy_gross.load(Relaxed))
+            .span()
+            .saturating_add(self.lazy_span.load(Relaxed))
     }
 
     /// Frees the empty magazines; returns their bytes. Any context.

@@ -10,7 +10,7 @@ use core_tests::{
     model::{manager, Model},
     va::{
         area::{Kind, NO_CLASS},
-        magazine::{class_of, pages_of, CLASSES},
+        magazine::{class_of, pages_of, span_of, CLASSES},
         mem::{fail_nth, NoMemory},
         sync::run_on_cpu,
         Config, Context, Freed, Manager, Purge, Request,
@@ -67,9 +67,13 @@ fn no_memory_at_the_start() {
 }
 
 fn alloc(manager: &Manager<TestEnv>, pages: u32) -> u32 {
+    alloc_aligned(manager, pages, 1)
+}
+
+fn alloc_aligned(manager: &Manager<TestEnv>, pages: u32, align: u32) -> u32 {
     let request = Request {
         pages,
-        align: 1,
+        align,
         context: Context::MaySleep,
         caller: 1,
     };
@@ -114,6 +118,37 @@ fn the_limit_is_of_what_is_lazy() {
     assert_eq!(manager.stats().steps, 0);
     let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
+    assert!(manager.stats().steps > 0);
+}
+
+/// A small area at a large alignment counts with what nobody else can have at that alignment: else
+/// the arena would be used up long before the limit.
+#[test]
+fn alignment_counts_against_the_limit() {
+    for align in [256, 512] {
+        run_on_cpu(0);
+        let manager = two_cpus(8_000);
+        for _ in 0..4_000 {
+            free(&manager, alloc_aligned(&manager, 1, align));
+        }
+        let stats = manager.stats();
+        assert!(stats.steps > 0);
+        assert_eq!(stats.retries, 0, "out of space at {align}");
+        manager.purge(Purge::Full);
+        assert_eq!(manager.stats().lazy_gross, 0);
+    }
+}
+
+/// So do areas of rare sizes, which share a magazine.
+#[test]
+fn rare_sizes_count_against_the_limit() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    for align in [1, 2, 4, 8] {
+        for pages in 1..=256 {
+            free(&manager, alloc_aligned(&manager, pages, align));
+        }
+    }
     assert!(manager.stats().steps > 0);
 }
 
@@ -231,10 +266,11 @@ fn classes() {
         for exponent in 0..14 {
             let class = class_of(pages, 1 << exponent);
             let kept =
-                pages > 0 && (pages <= 256 && exponent <= 8 || pages <= 1_024 && exponent == 0);
+                pages > 0 && (pages <= 256 && exponent <= 9 || pages <= 1_024 && exponent == 0);
             assert_eq!(class != NO_CLASS, kept, "{pages} at {exponent}");
             if kept {
                 assert_eq!(pages_of(class), pages);
+                assert_eq!(span_of(class), (pages + 1).next_multiple_of(1 << exponent));
                 let slot = &mut seen[usize::from(class)];
                 assert!(!*slot, "{pages} at {exponent} shares {class}");
                 *slot = true;
