@@ -90,6 +90,12 @@ pub fn span_of(class: u16) -> u32 {
     (gross_of(class) + below) & !below
 }
 
+/// Areas of `class` that together keep at most `span` pages from others; one at least.
+fn fit(span: u32, class: u16) -> u32 {
+    // No class has 0 pages, but that is not plain to see.
+    span.checked_div(span_of(class)).unwrap_or(1).max(1)
+}
+
 /// A stack of areas of one class.
 pub struct Magazine {
     next: Option<Box<Magazine>>,
@@ -425,7 +431,7 @@ impl Local {
     }
 
     fn rounds(&self, class: u16) -> u16 {
-        (self.magazine_span / span_of(class)).clamp(1, ROUNDS as u32) as u16
+        Depot::rounds(self.magazine_span, class)
     }
 
     /// Where operations of this CPU are counted.
@@ -477,7 +483,7 @@ impl Local {
     /// How many areas of `class` to make now that there is none in stock: more each time.
     pub fn next_batch(&mut self, class: u16) -> u32 {
         let rounds = self.rounds(class);
-        let most = (GROW_SPAN / span_of(class)).clamp(1, GROW_MAX) as u8;
+        let most = fit(GROW_SPAN, class).min(GROW_MAX) as u8;
         match self.slots.get_mut(usize::from(class)) {
             Some(slot) => {
                 let batch = u16::from(slot.grow).min(rounds);
@@ -875,7 +881,7 @@ impl Depot {
 
     /// How many areas of `class` make a magazine full, given its bound in pages.
     pub fn rounds(magazine_span: u32, class: u16) -> u16 {
-        (magazine_span / span_of(class)).clamp(1, ROUNDS as u32) as u16
+        fit(magazine_span, class).min(ROUNDS as u32) as u16
     }
 
     /// An empty magazine that lies about.
