@@ -47,6 +47,7 @@ mod free;
 mod lookup;
 mod reclaim;
 mod report;
+mod stock;
 
 pub use alloc::{AllocError, Area, Request};
 pub use free::{Dying, FreeError, Freed};
