@@ -37,15 +37,23 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this fo
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 
-demo: tool ## the main job: the A/B comparison in short, in the VM, as a table
+demo: ready ## the main job: the A/B comparison in short, in the VM, as a table
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --modules "$(tool) demo"
 
-bench: tool ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes; INSTRUCTIONS=1: only adds what is counted in a second boot)
+bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes; INSTRUCTIONS=1: only adds what is counted in a second boot)
 	@$(if $(INSTRUCTIONS),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --modules \
 		"$(tool) bench $(if $(QUICK),--quick)")
 	@$(if $(QUICK),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--memory "$(VM_MEM)" --instructions --modules "$(tool) bench --instructions")
+
+# On a fresh machine each takes minutes, and neither needs the other.
+ready:
+	@scripts/sandbox --prepare
+	+@$(MAKE) --no-print-directory -j2 tool vm-kernel
+
+vm-kernel:
+	@case "$(VM_KERNEL)" in stock) scripts/kernel stock $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
 
 tool = tools/vmapcache/target/release/vmapcache
 tool:
@@ -95,4 +103,4 @@ clean: ## removes what was built here (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench tool samples rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help
+.PHONY: modules vm demo bench ready vm-kernel tool samples rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help

@@ -79,6 +79,8 @@ keep() {
 			discard "$unfinished"
 			die "could not make $kept; nothing of it was kept, the next run starts it anew"
 		fi
+		# First on the disk: else the name could outlive a power failure, and the rest not.
+		sync -f "$cache"
 		mv -T "$unfinished" "$cache/$kept"
 		trap - INT TERM HUP
 	fi
