@@ -38,14 +38,14 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this fo
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 
 demo: ready ## the main job: the A/B comparison in short, in the VM, as a table
-	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --modules "$(tool) demo"
+	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --alone "$(tool) demo"
 
 bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes; INSTRUCTIONS=1: only adds what is counted in a second boot)
 	@$(if $(INSTRUCTIONS),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
-		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --modules \
+		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --alone \
 		"$(tool) bench $(if $(QUICK),--quick)")
 	@$(if $(QUICK),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
-		--memory "$(VM_MEM)" --instructions --modules "$(tool) bench --instructions")
+		--memory "$(VM_MEM)" --instructions --alone "$(tool) bench --instructions")
 
 # On a fresh machine each takes minutes, and neither needs the other.
 ready:
