@@ -52,10 +52,11 @@ echo "a read of an empty file $empty ns, of info $cached ns; a walk over 100,000
 	"$((walk / cached)) times as much"
 # A slow kernel is slow in system calls before all.
 [ $((cached * 1000)) -le $((walk * SLOWNESS)) ] || fail "a cached read costs more than 1/1,000 of a walk"
-# 2 us; where the emulated CPU is so busy that an empty read alone takes more than
-# twice that, half of an empty read.
+# 2 us; where the emulated CPU is so slow that an empty read alone takes more than
+# that, three quarters of an empty read. From load to load it is a third to two thirds,
+# as the pages happen to meet in the emulator's TLB.
 allowed=2000
-[ $((empty / 2)) -le $allowed ] || allowed=$((empty / 2))
+[ $((empty * 3 / 4)) -le $allowed ] || allowed=$((empty * 3 / 4))
 [ $((cached - empty)) -le $((allowed * SLOWNESS)) ] ||
 	fail "a cached read costs $((cached - empty)) ns more than an empty one"
 empty
