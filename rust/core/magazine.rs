@@ -751,6 +751,8 @@ pub struct Depot {
     bins: Table<Padded<Lock<Bin>>>,
     spares: Padded<Lock<Chain>>,
     span: AtomicU64,
+    /// The bin that [`Depot::take_other`] looks into next.
+    next: AtomicU64,
     /// Acquisitions of its locks.
     pub locks: AtomicU64,
 }
@@ -769,6 +771,7 @@ impl Depot {
             })?,
             spares: Padded(Lock::new(Chain::new(), Class::Depot)?),
             span: AtomicU64::new(0),
+            next: AtomicU64::new(0),
             locks: AtomicU64::new(0),
         })
     }
@@ -841,6 +844,24 @@ impl Depot {
                 return Some(taken);
             }
             *bin += 1;
+        }
+        None
+    }
+
+    /// Takes out a magazine of another class than `class`, from each bin in turn.
+    pub fn take_other(&self, class: u16) -> Option<Box<Magazine>> {
+        let class = usize::from(class);
+        for _ in 0..BINS {
+            let at = self.next.fetch_add(1, Relaxed) as usize % BINS;
+            self.locks.fetch_add(1, Relaxed);
+            let mut bin = self.bins.get(at)?.lock();
+            let mut heads = bin.heads.iter_mut().enumerate();
+            let found = heads.find(|(i, chain)| i * BINS + at != class && !chain.is_empty());
+            if let Some(other) = found.and_then(|(_, chain)| chain.pop()) {
+                drop(bin);
+                self.span.fetch_sub(u64::from(other.span()), Relaxed);
+                return Some(other);
+            }
         }
         None
     }

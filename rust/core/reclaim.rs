@@ -147,16 +147,18 @@ impl<E: Env> Manager<E> {
         self.cleaned(loose_areas, loose_gross);
         self.sub_lazy(sealed + loose_gross);
 
+        let keep = how != Purge::Drain && self.magazines.load(Relaxed);
+        // The class that all of the depot is of, once that was found.
+        let mut alone = None;
         while let Some(magazine) = lazy.pop() {
             let areas = magazine.ids().len() as u64;
             self.cleaned(areas, u64::from(magazine.gross()));
             self.batches.end(magazine.batch);
-            if how == Purge::Drain
-                || !self.magazines.load(Relaxed)
-                || self.depot.span() > self.depot_max
-            {
+            let class = magazine.class();
+            if !keep || alone == Some(class) || !self.make_room(class, &mut clean) {
+                alone = keep.then_some(class);
                 clean.push(magazine);
-            } else if magazine.class() == NO_CLASS {
+            } else if class == NO_CLASS {
                 self.give_home(magazine);
             } else {
                 self.shelve(magazine);
@@ -182,6 +184,18 @@ impl<E: Env> Manager<E> {
         while let Some(magazine) = clean.pop() {
             self.dissolve_magazine(&magazine);
         }
+    }
+
+    /// Where the depot is full, takes magazines of other classes than `class` out, into `clean`: what
+    /// comes back was in use a moment ago, of them nobody knows. False if there are none.
+    fn make_room(&self, class: u16, clean: &mut Chain) -> bool {
+        while self.depot.span() > self.depot_max {
+            match self.depot.take_other(class) {
+                Some(other) => clean.push(other),
+                None => return false,
+            }
+        }
+        true
     }
 
     fn sub_lazy(&self, span: u64) {

@@ -152,6 +152,30 @@ fn rare_sizes_count_against_the_limit() {
     assert!(manager.stats().steps > 0);
 }
 
+/// A depot that is full of what nobody asks for any more makes room for what is in use: else that
+/// would be made from the extents each time.
+#[test]
+fn stock_out_of_use_makes_room() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let turn = |pages: u32, count: u32| {
+        let areas: Vec<u32> = (0..count).map(|_| alloc(&manager, pages)).collect();
+        areas.iter().for_each(|&start| free(&manager, start));
+        manager.purge(Purge::Full);
+        manager.stats().searches
+    };
+    for pages in [1, 3] {
+        turn(pages, 20_000);
+    }
+    let at_first = turn(8, 2_000);
+    let warm = (0..10).map(|_| turn(8, 2_000)).last();
+    let made = turn(8, 2_000) - warm.unwrap();
+    assert_eq!(made, 0, "{} of 2,000 before", at_first);
+    // Where a size takes more than there is room for, the depot is bounded all the same.
+    turn(8, 20_000);
+    assert!(manager.stats().stock_gross <= (1 << 16) + (1 << 15) + 1024);
+}
+
 /// Areas of sizes that are rare come back to the CPU that freed them, without a lock for each.
 #[test]
 fn rare_sizes_come_home() {
