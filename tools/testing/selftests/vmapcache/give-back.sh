@@ -19,4 +19,6 @@ unload
 nothing_left
 after=$(free_pages)
 echo "free pages: $before before, $after after, of $held held"
-[ $((before - after)) -lt 200 ] || fail "$((before - after)) pages lost"
+# A page for each area would be 12,000. Where freed objects are kept for a while, as KASAN
+# does, the count is off by hundreds either way: 904 more and 269 less were seen.
+[ $((before - after)) -lt $((200 * SLOWNESS)) ] || fail "$((before - after)) pages lost"
