@@ -230,9 +230,10 @@ out:
 struct storm {
 	ktime_t start;
 	u64 ns;
+	u64 limit;	/* of pairs, in place of a time; or 0 */
 	/* Windows of addresses that were ever in use; the arena is no larger. */
 	DECLARE_BITMAP(touched, WINDOWS);
-	/* At the end of each quarter of the time. */
+	/* At the end of each quarter; whichever thread is the last to see it. */
 	unsigned int windows[QUARTERS];
 	unsigned long tables[QUARTERS];
 	atomic64_t pairs;
@@ -246,35 +247,42 @@ static void touch(struct storm *storm, void *addr)
 		set_bit(window, storm->touched);
 }
 
+static unsigned int storm_quarter(struct storm *storm)
+{
+	if (storm->limit)
+		return div64_u64(atomic64_read(&storm->pairs) * QUARTERS, storm->limit);
+	return div64_u64(ktime_to_ns(ktime_sub(ktime_get(), storm->start)) * QUARTERS, storm->ns);
+}
+
 static void storm_thread(struct run *run, unsigned int thread, void *data)
 {
 	struct storm *storm = data;
-	unsigned int quarter = 0, i;
+	unsigned int quarter, i;
 	struct rnd_state rnd;
-	u64 pairs = 0;
 
 	prandom_seed_state(&rnd, thread + 1);
-	while (quarter < QUARTERS && !interrupted()) {
-		for (i = 0; i < 100; i++, pairs++) {
+	while (!interrupted()) {
+		for (i = 0; i < 100; i++) {
 			void *p = vmapcache_vmalloc((1 + below(&rnd, 8)) * PAGE_SIZE);
 
-			if (!expect(run, p, "pair %llu of thread %u", pairs, thread))
+			if (!expect(run, p, "thread %u, behind %lld pairs", thread,
+				    atomic64_read(&storm->pairs)))
 				return;
 			touch(storm, p);
 			vmapcache_vfree(p);
 		}
-		if (!thread) {
-			storm->windows[quarter] = bitmap_weight(storm->touched, WINDOWS);
-			storm->tables[quarter] = global_node_page_state(NR_PAGETABLE);
-		}
-		quarter = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), storm->start)) * QUARTERS,
-				    storm->ns);
+		atomic64_add(i, &storm->pairs);
+		quarter = storm_quarter(storm);
+		if (quarter >= QUARTERS)
+			break;
+		WRITE_ONCE(storm->windows[quarter], bitmap_weight(storm->touched, WINDOWS));
+		WRITE_ONCE(storm->tables[quarter], global_node_page_state(NR_PAGETABLE));
 	}
-	atomic64_add(pairs, &storm->pairs);
 }
 
 /*
- * seconds=20 threads=4 grow=N: vmalloc and vfree as fast as can be. The addresses that
+ * seconds=20 pairs=0 threads=4 grow=N: vmalloc and vfree as fast as can be, for that
+ * long, or, where there is a number of pairs, so often. The addresses that
  * were ever in use, and the page-table pages, are after the last quarter those after
  * the second, but for N pages and their tables.
  */
@@ -287,6 +295,7 @@ static void storm(struct run *run)
 		return;
 	grow = DIV_ROUND_UP(arg(run, "grow", 0), 1 << (WINDOW_SHIFT - PAGE_SHIFT));
 	storm->start = ktime_get();
+	storm->limit = arg(run, "pairs", 0);
 	storm->ns = arg(run, "seconds", 20) * NSEC_PER_SEC;
 	run_threads(run, arg(run, "threads", 2 * num_online_cpus()), storm_thread, storm);
 	note(run, "pairs %lld", atomic64_read(&storm->pairs));
