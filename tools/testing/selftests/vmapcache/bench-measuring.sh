@@ -76,7 +76,7 @@ measure scenario=va_only sides=vmapcache ops=500 runs=1 lazy_max_pages=0
 # The in-tree allocator flushes once for each of these purges, and once more where KASAN takes
 # its shadow away; somebody else on this machine may flush meanwhile.
 in_tree=40
-! grep -q ' kasan_report$' /proc/kallsyms || in_tree=80
+! has_kasan || in_tree=80
 tries=0
 while :; do
 	tries=$((tries + 1))

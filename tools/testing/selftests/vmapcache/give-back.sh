@@ -18,8 +18,6 @@ held=$(noted pages)
 unload
 nothing_left
 after=$(free_pages)
-# A page lost for each area would be 12,000. On the debug kernel 2,900 less and 900 more were seen.
-limit=200
-[ "$SLOWNESS" = 1 ] || limit=6000
+# A page lost for each area would be 12,000.
 echo "free pages: $before before, $after after, of $held held"
-[ $((before - after)) -lt $limit ] || fail "$((before - after)) pages lost"
+[ $((before - after)) -lt 200 ] || fail "$((before - after)) pages lost"

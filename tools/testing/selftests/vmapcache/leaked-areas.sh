@@ -8,17 +8,22 @@ own
 kcase contents areas=20
 # Consumers hold the module.
 rmmod vmapcache 2>/dev/null && fail "unloaded under its consumer"
+unload
 before=$(free_pages)
+own
 kcase leak
 rmmod vmapcache_test || fail "rmmod vmapcache_test"
 # Its module is gone, the caller's name is not; nor is there an address without a name.
 caller='allocated by leak\+0x[0-9a-f]+/0x[0-9a-f]+ \[vmapcache_test\]'
 expect_log "vmapcache: leaked area of 12288 bytes, $caller, 0 pins"
 expect_log "vmapcache: leaked area of 4096 bytes, $caller, 1 pins"
+expect_log "vmapcache: leaked area of 16777216 bytes, $caller, 0 pins"
 grep -q ' leak \[vmapcache_test\]$' $ours/callers || fail "the caller's name is gone"
 rmmod vmapcache || fail "rmmod vmapcache"
 nothing_left
-echo "free pages: $before before the leak, $(free_pages) after"
+after=$(free_pages)
+echo "free pages: $before before the leak, $after after"
+[ $((before - after)) -lt 200 ] || fail "$((before - after)) pages were not reclaimed"
 
 # An open file keeps debugfs readers safe: nothing is taken away under them.
 own

@@ -325,7 +325,10 @@ out:
 	mirror_free(&mirror);
 }
 
-/* An area that nobody frees: for the end of the module. */
+/*
+ * Areas that nobody frees, for the end of the module; one is so large that its pages
+ * would be missed.
+ */
 static void leak(struct run *run)
 {
 	static struct page *page;
@@ -334,8 +337,8 @@ static void leak(struct run *run)
 	page = alloc_page(GFP_KERNEL);
 	if (!expect(run, page, "no memory"))
 		return;
-	p = vmapcache_vmalloc(3 * PAGE_SIZE);
-	expect(run, p, "no area");
+	expect(run, vmapcache_vmalloc(3 * PAGE_SIZE), "no area");
+	expect(run, vmapcache_vmalloc(SZ_16M), "no large area");
 	p = vmapcache_vmap(&page, 1, VM_MAP, PAGE_KERNEL);
 	expect(run, p && vmapcache_pin(p), "no area, or no pin");
 	__free_page(page);
