@@ -166,9 +166,16 @@ impl<T> PerCpu<T> {
         // SAFETY: Task context, may sleep: this function's own condition.
         unsafe { bindings::vc_cpu_wait_owners() };
         for (cpu, slot) in self.slots.iter().enumerate() {
-            // SAFETY: The slot is claimed by this task, which holds the mutex, and a grace period
-            // has passed since: as argued above, no owner has it, or gets it before it is released.
-            f(cpu as u32, unsafe { &mut *slot.value.get() });
+            // The grace period has shown the last owner's end: `busy` is clear, or the argument above
+            // has a hole.
+            if slot.busy.load(Relaxed) {
+                // SAFETY: No precondition.
+                unsafe { bindings::vc_cpu_report_owner(cpu as u32) };
+            } else {
+                // SAFETY: The slot is claimed by this task, which holds the mutex, and a grace period
+                // has passed since: as argued above, no owner has it, or gets it before it is released.
+                f(cpu as u32, unsafe { &mut *slot.value.get() });
+            }
             slot.claimed.store(false, Release);
         }
         drop(guard);

@@ -85,6 +85,7 @@ unsigned int vc_cpu_hint(void);
 unsigned int vc_cpu_count(void);
 unsigned int vc_cpus_online(void);
 void vc_cpu_wait_owners(void);
+void vc_cpu_report_owner(unsigned int cpu);
 
 /* events.c */
 

@@ -99,3 +99,13 @@ void vc_cpu_wait_owners(void)
 {
 	synchronize_rcu_expedited();
 }
+
+/**
+ * vc_cpu_report_owner() - a region on @cpu outlived vc_cpu_wait_owners(), which cannot be
+ *
+ * Context: Any.
+ */
+void vc_cpu_report_owner(unsigned int cpu)
+{
+	WARN_ONCE(1, "vmapcache: CPU %u still uses its stock\n", cpu);
+}
