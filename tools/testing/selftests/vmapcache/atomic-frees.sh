@@ -5,10 +5,15 @@ DESCRIPTION="free areas in hard interrupts, softirqs, other CPUs' IPIs, with int
 . "${0%/*}/lib.sh"
 
 need
+deferred=$(stat frees_deferred)
 kcase atomic_frees rounds=70
 # Where each free flushes, if it may.
 echo 0 >$ours/lazy_max_pages
 kcase atomic_frees rounds=70
+# Of 7 contexts 6 may not sleep.
+deferred=$(($(stat frees_deferred) - deferred))
+echo "$deferred of 140 frees deferred"
+[ $deferred -ge 120 ] || fail "some were done where they must not be"
 rm -f "$TMP/defaults"
 kcase sleep_in_atomic
 if [ "$(noted checked)" = 1 ]; then

@@ -32,4 +32,16 @@ for limit in 0 16 64 256 1024 4096 16384 65536; do
 		[ "$flushes" -le $((4 * count / limit + 8)) ] || fail "more than two per $limit pages"
 	fi
 done
+
+# What is over the limit is purged soon, whether anybody allocates or frees any more or not.
+limit=1024
+echo $limit >$ours/lazy_max_pages
+echo 1 >$ours/purge
+kcase flush_count allocator=vmapcache count=800
+tries=0
+while [ "$(stat bytes_lazy)" -gt $((limit * 4096)) ]; do
+	tries=$((tries + 1))
+	[ $tries -lt $((50 * SLOWNESS)) ] || fail "$(stat bytes_lazy) bytes stay lazy with a limit of $limit pages"
+	sleep 0.1
+done
 empty

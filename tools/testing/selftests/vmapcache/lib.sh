@@ -177,16 +177,17 @@ has_kasan() {
 }
 
 # free_pages: how many there are, those in the CPUs' own lists included, with what
-# caches held given back; and what KASAN holds back of freed objects, as much as a 32nd
-# part of the memory, until their cache is shrunk
+# caches held given back; with what KASAN holds back of freed objects, as much as a 32nd
+# part of the memory, until their cache is shrunk; and with page tables, as the kernel
+# keeps those of the vmalloc range for good
 free_pages() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	! has_kasan || for cache in /sys/kernel/slab/*/shrink; do
 		echo 1 >"$cache"
 	done
-	awk '$1 == "pages" && $2 == "free" { n += $3 } $1 == "count:" { n += $2 } END { print n }' \
-		/proc/zoneinfo
+	awk '$1 == "pages" && $2 == "free" { n += $3 } $1 == "count:" { n += $2 }
+		$1 == "PageTables:" { n += $2 / 4 } END { print n }' /proc/zoneinfo /proc/meminfo
 }
 
 # keeper [KEY=VALUE...]: has the case `keep` hold areas until keeper_ends, and waits

@@ -338,7 +338,8 @@ static void leak(struct run *run)
 	if (!expect(run, page, "no memory"))
 		return;
 	expect(run, vmapcache_vmalloc(3 * PAGE_SIZE), "no area");
-	expect(run, vmapcache_vmalloc(SZ_16M), "no large area");
+	p = vmapcache_vmalloc(SZ_16M);
+	expect(run, p && vmapcache_pin(p), "no large area, or no pin");
 	p = vmapcache_vmap(&page, 1, VM_MAP, PAGE_KERNEL);
 	expect(run, p && vmapcache_pin(p), "no area, or no pin");
 	__free_page(page);
