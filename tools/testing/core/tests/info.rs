@@ -98,6 +98,27 @@ fn any_change_makes_the_record_stale() {
     assert!(!manager.info().1);
 }
 
+/// A record that is made anew takes from the one before what has not changed, and nothing else.
+#[test]
+fn free_space_is_that_of_now() {
+    let manager = manager();
+    let mut last = manager.info().0.space.free;
+    // No magazine is for as many pages as these.
+    for pages in [600, 1000, 2000] {
+        alloc(&manager, pages, 0x1000).unwrap();
+        let (info, cached) = manager.info();
+        assert!(!cached);
+        assert_eq!(info.space.free, manager.stats().space);
+        assert_ne!(info.space.free, last);
+        last = info.space.free;
+    }
+    // From the stock, which leaves the extents alone.
+    free(&manager, alloc(&manager, 1, 0x1000).unwrap());
+    manager.info();
+    free(&manager, alloc(&manager, 1, 0x1000).unwrap());
+    assert_eq!(manager.info().0.space.free, manager.stats().space);
+}
+
 fn at(areas: u64, space: u64) -> Info {
     Info {
         generations: Generations { areas, space },

@@ -99,6 +99,19 @@ fn churn(manager: &Manager<IdleEnv>) {
             6 => manager.set_magazines(false),
             7 | 8 => manager.set_magazines(true),
             9 => manager.drain_cpu(0),
+            10 | 11 if held.len() > 2 => {
+                // As interrupts do: in a list until somebody may sleep.
+                for start in held.drain(..3) {
+                    match manager.begin_free(start).unwrap() {
+                        Freed::Now(dying) => manager.defer_free(dying),
+                        Freed::Deferred(_) => panic!("nobody has pinned it"),
+                    }
+                }
+                for dying in manager.take_deferred() {
+                    manager.finish_free(dying);
+                }
+                agree(manager);
+            }
             _ => {}
         }
         if round % 37 == 0 {
