@@ -190,6 +190,17 @@ free_pages() {
 		$1 == "PageTables:" { n += $2 / 4 } END { print n }' /proc/zoneinfo /proc/meminfo
 }
 
+# pages_lost BEFORE BOUND: how many pages fewer than BEFORE are free. What others hold for a
+# moment comes back, what is lost does not: looks again while it is BOUND or more
+pages_lost() {
+	for _ in 1 2 3 4 5 6; do
+		lost=$(($1 - $(free_pages)))
+		[ $lost -ge "$2" ] || break
+		sleep 1
+	done
+	echo "$lost"
+}
+
 # keeper [KEY=VALUE...]: has the case `keep` hold areas until keeper_ends, and waits
 # until they are there
 keeper() {

@@ -55,7 +55,7 @@ while [ $round -lt "$rounds" ]; do
 	fi
 done
 nothing_left
-after=$(free_pages)
-echo "free pages: $before after 10 rounds, $after after $rounds"
 # A page for each round would be 190.
-[ $((before - after)) -lt 150 ] || fail "$((before - after)) pages lost in $rounds rounds"
+lost=$(pages_lost "$before" 150)
+echo "$before pages free after 10 rounds, $lost less after $rounds"
+[ "$lost" -lt 150 ] || fail "$lost pages lost in $rounds rounds"
