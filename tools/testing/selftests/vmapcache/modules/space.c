@@ -303,6 +303,8 @@ static void holes(struct run *run)
 
 	if (!expect(run, held, "no memory") || !mirror_make(run, &mirror, 2))
 		goto out;
+	/* Each CPU searches a part of the arena of its own first. */
+	migrate_disable();
 	for (i = 0; i < 2 * count && !interrupted(); i++) {
 		held[i] = mirror_map(&mirror, 1);
 		if (!expect(run, held[i], "area %u", i))
@@ -318,6 +320,7 @@ static void holes(struct run *run)
 		if (!expect(run, held[i], "area %u", i))
 			break;
 	}
+	migrate_enable();
 	for (i = 0; i < 2 * count; i++)
 		vmapcache_vunmap(held[i]);
 out:
