@@ -74,6 +74,8 @@ keep() {
 		discard "$unfinished" # of a run that was cut off
 		room "$megabytes"
 		trap 'discard "$unfinished"; exit 130' INT TERM HUP
+		mask=$(umask)
+		umask 022 # the user's would become the sandbox's
 		mkdir "$unfinished"
 		if ! "$@" "$unfinished"; then
 			discard "$unfinished"
@@ -83,6 +85,7 @@ keep() {
 		sync -f "$cache"
 		mv -T "$unfinished" "$cache/$kept"
 		trap - INT TERM HUP
+		umask "$mask"
 	fi
 	exec 9>&-
 }
