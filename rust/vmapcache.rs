@@ -7,35 +7,24 @@
 use core::borrow::Borrow;
 use kernel::prelude::*;
 
-mod api;
-mod arena;
 #[cfg(bench)]
 mod bench;
 mod bindings;
-mod debugfs;
-mod directory;
-mod events;
-mod info;
-mod mapping;
-mod number;
+mod face;
+mod pages;
+// The host crate shares these two; to it they are public.
 #[allow(unreachable_pub)]
-mod once_box;
+mod sys;
 #[allow(unreachable_pub)]
-mod percpu;
-mod preempt;
-mod procfs;
-mod symbols;
-// The host crate shares these files; to it they are public.
-#[allow(unreachable_pub)]
-#[path = "core/mod.rs"]
 mod va;
 
-use api::{Allocator, Published};
-use arena::Arena;
-use debugfs::Debugfs;
-use events::Events;
+use face::{
+    allocator::{Allocator, Published},
+    events::Events,
+    files::{debugfs::Debugfs, procfs::Procfs},
+};
 use kernel::sync::Arc;
-use procfs::Procfs;
+use pages::{arena::Arena, symbols};
 
 module! {
     type: Vmapcache,

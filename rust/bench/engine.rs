@@ -27,7 +27,7 @@ use super::{
     trial::{Bound, Pass, Sums, Trial},
     Progress, Text,
 };
-use crate::api::Allocator;
+use crate::face::allocator::Allocator;
 use kernel::{
     alloc::AllocError,
     prelude::*,

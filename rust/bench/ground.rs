@@ -2,7 +2,7 @@
 
 //! Where the loops of [`super::measure`] run in the kernel: the clock, the pause, bound threads.
 //!
-//! C part: [`rust/helpers/bench.c`](../helpers/bench.c). All `unsafe` that the threads need is here.
+//! C part: [`rust/bench/bench.c`](bench.c). All `unsafe` that the threads need is here.
 
 use super::measure;
 use crate::bindings;

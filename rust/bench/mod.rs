@@ -23,7 +23,7 @@ mod side;
 mod statistics;
 mod trial;
 
-use crate::{api::Allocator, directory::Directory};
+use crate::face::{allocator::Allocator, files::directory::Directory};
 use core::fmt::Write;
 use engine::Failed;
 use kernel::{

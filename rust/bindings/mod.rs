@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C helpers (rust/helpers/helpers.h), as bindgen sees them.
+//! The C helpers (rust/bindings/helpers.h), as bindgen sees them.
 
 #![allow(
     clippy::all,

@@ -4,9 +4,9 @@
 
 use super::{Ask, Counters, Held, Pages, Side};
 use crate::{
-    api::{Allocator, Switch},
     bench::{line::Switches, report::Inside},
     bindings,
+    face::allocator::{Allocator, Switch},
     va::{area::Kind, Context, Freed, Purge, Request},
 };
 use kernel::{prelude::*, sync::Arc};

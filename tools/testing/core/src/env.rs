@@ -6,7 +6,7 @@
 //! until a flush that began after that moment has completed; only then is the page clean. To map a
 //! page that is not clean is what must never happen (invariants 1 and 2 of the manager).
 
-use crate::va::{sync::assert_may_sleep, Env};
+use crate::{sys::sync::assert_may_sleep, va::Env};
 use std::{
     cell::Cell,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},

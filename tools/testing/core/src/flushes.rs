@@ -3,7 +3,7 @@
 //! What a flush plan must do.
 
 use crate::va::{
-    purge::{Plan, Planner, RUNS_MAX},
+    flush::plan::{Plan, Planner, RUNS_MAX},
     GUARD,
 };
 

@@ -2,7 +2,7 @@
 
 //! What must come of texts that somebody writes to debugfs.
 
-#[path = "../../../../rust/number.rs"]
+#[path = "../../../../rust/face/files/number.rs"]
 mod number;
 
 /// Parses a number as the files of debugfs do, and sees that it is the one that was meant.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust/core, built on the host: the same files as in the module, behind `std` or loom; and what the
-//! tests, the fuzz targets and the benchmarks share.
+//! rust/va on the host's rust/sys (`std` or loom): the same files as in the module; and what the
+//! tests and the fuzz targets share.
 //!
 //! | command | what it does |
 //! |---|---|
@@ -10,7 +10,9 @@
 //! | `make mutants SET=core` | one deliberate fault after the other, each of which a test must catch |
 //! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations, the flush planner, readers of /proc, and what can be written to debugfs |
 
-#[path = "../../../../rust/core/mod.rs"]
+#[path = "../../../../rust/sys/mod.rs"]
+pub mod sys;
+#[path = "../../../../rust/va/mod.rs"]
 pub mod va;
 
 pub mod choice;

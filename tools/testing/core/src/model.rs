@@ -6,10 +6,12 @@
 use crate::{
     choice::Choice,
     env::{set_atomic, TestEnv},
-    va::{
-        area::{Kind, Snapshot},
+    sys::{
         mem::{fail_nth, fail_nth_left},
         sync::run_on_cpu,
+    },
+    va::{
+        area::{Kind, Snapshot},
         AllocError, Area, Config, Context, Dying, FreeError, Freed, Manager, Pin, Purge, Request,
         Ticket, GUARD,
     },

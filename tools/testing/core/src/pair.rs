@@ -6,10 +6,8 @@
 use crate::{
     choice::Choice,
     first_fit::FirstFit,
-    va::{
-        extents::{Extents, FreeError},
-        mem::Mode,
-    },
+    sys::mem::Mode,
+    va::space::extents::{Extents, FreeError},
 };
 
 /// One kind of load.

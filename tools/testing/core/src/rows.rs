@@ -6,7 +6,8 @@
 use crate::{
     choice::Choice,
     env::TestEnv,
-    va::{area::Kind, sync::run_on_cpu, Config, Context, Freed, Manager, Purge, Request, GUARD},
+    sys::sync::run_on_cpu,
+    va::{area::Kind, Config, Context, Freed, Manager, Purge, Request, GUARD},
 };
 use std::collections::BTreeMap;
 

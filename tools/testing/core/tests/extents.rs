@@ -7,10 +7,8 @@
 use core_tests::{
     choice::{Choice, Rng},
     pair::{Mix, Pair, MIXES},
-    va::{
-        extents::{Extents, FreeError},
-        mem::Mode,
-    },
+    sys::mem::Mode,
+    va::space::extents::{Extents, FreeError},
 };
 
 #[derive(Clone, Copy, PartialEq)]

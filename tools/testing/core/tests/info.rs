@@ -6,11 +6,13 @@
 
 use core_tests::{
     env::IdleEnv,
+    sys::sync::run_on_cpu,
     va::{
         area::Kind,
-        info::{Cache, Info},
-        record::Generations,
-        sync::run_on_cpu,
+        info::{
+            cache::{Cache, Info},
+            record::Generations,
+        },
         Config, Context, Freed, Manager, Purge, Request,
     },
 };

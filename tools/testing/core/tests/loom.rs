@@ -10,19 +10,22 @@
 
 #![cfg(loom)]
 
-use core_tests::va::{
-    area::{Descriptors, Kill, Kind, NO_CLASS, NO_ID},
-    callers::OTHERS,
-    index::Index,
-    mem::Mode,
-    purge::{Epochs, Stack},
-    record::{Generations, Record},
-    seqcount::SeqCount,
-    sync::{
-        fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64,
-        Ordering::{Acquire, Relaxed, Release, SeqCst},
+use core_tests::{
+    sys::{
+        mem::Mode,
+        seqcount::SeqCount,
+        sync::{
+            fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release, SeqCst},
+        },
     },
-    Config, Context, Env, Freed, Manager, Purge, Request,
+    va::{
+        area::{index::Index, Descriptors, Kill, Kind, NO_CLASS, NO_ID},
+        count::callers::OTHERS,
+        flush::{epochs::Epochs, list::Stack},
+        info::record::{Generations, Record},
+        Config, Context, Env, Freed, Manager, Purge, Request,
+    },
 };
 use loom::{
     cell::UnsafeCell,
@@ -513,7 +516,7 @@ fn reader_against_writer_against_reader() {
     });
 }
 
-/// The per-CPU values of the module (rust/percpu.rs), in miniature: what needs the kernel there is
+/// The per-CPU values of the module (rust/sys/kernel/percpu.rs), in miniature: what needs the kernel there is
 /// replaced by what the kernel promises.
 struct PerCpuModel {
     claimed: AtomicBool,

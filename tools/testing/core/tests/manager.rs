@@ -8,11 +8,13 @@ use core_tests::{
     choice::{Bytes, Rng},
     env::{TestEnv, TICK},
     model::{manager, Model},
-    va::{
-        area::{Kind, NO_CLASS},
-        magazine::{class_of, pages_of, span_of, CLASSES},
+    sys::{
         mem::{fail_nth, NoMemory},
         sync::run_on_cpu,
+    },
+    va::{
+        area::{Kind, NO_CLASS},
+        stock::magazine::{class_of, pages_of, span_of, CLASSES},
         Config, Context, Freed, Manager, Purge, Request,
     },
 };

@@ -7,7 +7,7 @@
 use core_tests::{
     choice::{Choice, Rng},
     flushes::check_plan,
-    va::purge::{Plan, AREAS_MAX, RUNS_MAX},
+    va::flush::plan::{Plan, AREAS_MAX, RUNS_MAX},
 };
 use proptest::prelude::*;
 

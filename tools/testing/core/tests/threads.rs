@@ -9,9 +9,10 @@
 use core_tests::{
     choice::{Choice, Rng},
     env::{set_atomic, TestEnv},
+    sys::sync::run_on_cpu,
     va::{
-        area::Kind, sync::run_on_cpu, AllocError, Area, Config, Context, Dying, FreeError, Freed,
-        Manager, Purge, Request, GUARD,
+        area::Kind, AllocError, Area, Config, Context, Dying, FreeError, Freed, Manager, Purge,
+        Request, GUARD,
     },
 };
 use std::{

@@ -7,8 +7,10 @@
 use core_tests::{
     env::IdleEnv,
     va::{
-        area::Kind,
-        batch::{Batches, CLEAN},
+        area::{
+            link::{Batches, CLEAN},
+            Kind,
+        },
         Config, Context, Freed, Manager, Purge, Request, GUARD,
     },
 };

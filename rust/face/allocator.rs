@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! vmalloc, vmap and the rest, on the area manager and the page tables.
+//!
+//! The functions that other modules see are in [`rust/face/exports.c`](exports.c),
+//! which only a C file can export; they call those at the end of this file.
+
+use crate::{
+    bindings,
+    pages::{
+        arena::Arena,
+        mapping::{Mapping, PagePtr},
+    },
+    va::{
+        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Context, Dying,
+        FreeError, Freed, Manager, Pin, Purge, Request, Ticket,
+    },
+};
+use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use kernel::{
+    ffi::{c_int, c_uint, c_void},
+    page::{PAGE_SHIFT, PAGE_SIZE},
+    prelude::*,
+    sync::Arc,
+};
+
+/// Requests of more pages than this are compared with the memory that there is.
+const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
+
+/// Ideas that can be switched off, to measure what each is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// The search for free space starts where the last one ended.
+    FreeAreaCache,
+    /// Clean addresses are kept per CPU and size.
+    Magazines,
+    /// The area found last is kept per index window.
+    LookupCache,
+    /// Totals are cached behind generations.
+    InfoCache,
+}
+
+impl Switch {
+    /// All switches.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::FreeAreaCache,
+        Self::Magazines,
+        Self::LookupCache,
+        Self::InfoCache,
+    ];
+}
+
+/// Why an allocation failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// It can never be served.
+    Never(&'static CStr),
+    /// It might be, later.
+    Now(&'static CStr),
+}
+
+impl From<AllocError> for Failure {
+    fn from(e: AllocError) -> Self {
+        match e {
+            AllocError::Invalid => Self::Never(c"alignment is no power of two"),
+            AllocError::NoSpace => Self::Now(c"no free extent"),
+            AllocError::NoMemory => Self::Now(c"no memory for bookkeeping"),
+        }
+    }
+}
+
+/// The allocator: the area manager of one arena, and its page tables.
+pub(crate) struct Allocator {
+    manager: Manager<Mapping>,
+    /// Alignments up to this, in pages, hold for addresses as for page numbers.
+    align_max: u32,
+    switches: [AtomicBool; Switch::ALL.len()],
+    /// Frees of addresses that are no multiple of the page size.
+    unaligned_frees: AtomicU64,
+}
+
+impl Allocator {
+    /// An allocator over `arena`, in which nothing is mapped. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(arena: Arena) -> Result<Self> {
+        let pages = arena.pages();
+        // SAFETY: No precondition.
+        let (cpus, online) = unsafe { (bindings::vc_cpu_count(), bindings::vc_cpus_online()) };
+        let config = Config {
+            pages,
+            cpus,
+            shards: cpus.min(pages / SHARD_PAGES_MIN).max(1),
+            lazy_max_pages: lazy_max_default(online),
+            flush_ceiling: FLUSH_CEILING,
+        };
+        Ok(Self {
+            align_max: pages.checked_next_power_of_two().unwrap_or(1 << 31),
+            manager: Manager::new(config, Mapping::new(arena)).map_err(|_| ENOMEM)?,
+            switches: [const { AtomicBool::new(true) }; Switch::ALL.len()],
+            unaligned_frees: AtomicU64::new(0),
+        })
+    }
+
+    /// The area manager.
+    #[inline(always)]
+    pub(crate) fn manager(&self) -> &Manager<Mapping> {
+        &self.manager
+    }
+
+    /// The arena.
+    #[inline(always)]
+    pub(crate) fn arena(&self) -> &Arena {
+        self.mapping().arena()
+    }
+
+    #[inline(always)]
+    fn mapping(&self) -> &Mapping {
+        self.manager.env()
+    }
+
+    /// Turns an idea on or off.
+    pub(crate) fn set_switch(&self, switch: Switch, on: bool) {
+        match switch {
+            Switch::FreeAreaCache => self.manager.set_free_area_cache(on),
+            Switch::Magazines => self.manager.set_magazines(on),
+            Switch::LookupCache => self.manager.set_lookup_cache(on),
+            Switch::InfoCache => self.manager.set_info_cache(on),
+        }
+        if let Some(state) = self.switches.get(switch as usize) {
+            state.store(on, Relaxed);
+        }
+    }
+
+    /// Whether an idea is on.
+    pub(crate) fn switch(&self, switch: Switch) -> bool {
+        self.switches
+            .get(switch as usize)
+            .is_some_and(|s| s.load(Relaxed))
+    }
+
+    /// Frees of addresses that are no multiple of the page size, which had no effect.
+    pub(crate) fn unaligned_frees(&self) -> u64 {
+        self.unaligned_frees.load(Relaxed)
+    }
+
+    // ---- allocation ----
+
+    /// An area with pages of its own; its address, or 0 after saying why. `how` is of `enum vc_how`,
+    /// and agrees with `gfp`.
+    #[inline]
+    pub(crate) fn vmalloc(
+        &self,
+        size: usize,
+        align: usize,
+        gfp: u32,
+        how: u32,
+        node: i32,
+        caller: usize,
+    ) -> usize {
+        loop {
+            match self.try_vmalloc(size, align, gfp, how, node, caller) {
+                Ok(addr) => return addr,
+                Err(Failure::Now(_)) if how & bindings::vc_how_VC_NOFAIL != 0 => {
+                    // SAFETY: `VC_NOFAIL` comes with `VC_MAY_SLEEP`.
+                    unsafe { bindings::vc_wait_for_memory() }
+                }
+                Err(why) => {
+                    if how & bindings::vc_how_VC_QUIET == 0 {
+                        self.report(why, size, align, gfp, caller);
+                    }
+                    return 0;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn try_vmalloc(
+        &self,
+        size: usize,
+        align: usize,
+        gfp: u32,
+        how: u32,
+        node: i32,
+        caller: usize,
+    ) -> Result<usize, Failure> {
+        let context = if how & bindings::vc_how_VC_MAY_SLEEP != 0 {
+            Context::MaySleep
+        } else {
+            Context::NoWait
+        };
+        let area = self.reserve(size, align, context, caller)?;
+        match self.mapping().populate(&area, gfp, node) {
+            Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
+            Err(_) => {
+                self.manager.abort(area);
+                Err(Failure::Now(c"no memory for pages or page tables"))
+            }
+        }
+    }
+
+    /// An area of at least `size` bytes, not published.
+    #[inline]
+    fn reserve(
+        &self,
+        size: usize,
+        align: usize,
+        context: Context,
+        caller: usize,
+    ) -> Result<Area<'_>, Failure> {
+        // No overflow: PAGE_SIZE - 1 is not added to what is shifted.
+        let pages = (size >> PAGE_SHIFT) + usize::from(size & (PAGE_SIZE - 1) != 0);
+        if pages == 0 {
+            return Err(Failure::Never(c"size 0"));
+        }
+        let too_large = Failure::Never(c"more than the arena or the memory holds");
+        let pages = u32::try_from(pages).map_err(|_| too_large)?;
+        if pages > MANY_PAGES {
+            // SAFETY: No precondition.
+            let total = unsafe { bindings::vc_total_pages() };
+            if pages as usize > total || pages >= self.manager.pages() {
+                return Err(too_large);
+            }
+        }
+        let align = if align <= PAGE_SIZE {
+            1
+        } else {
+            let pages = align >> PAGE_SHIFT;
+            if !align.is_power_of_two() {
+                return Err(AllocError::Invalid.into());
+            }
+            u32::try_from(pages)
+                .ok()
+                .filter(|&a| a <= self.align_max)
+                .ok_or(Failure::Never(c"alignment above the arena's"))?
+        };
+        let request = Request {
+            pages,
+            align,
+            context,
+            caller,
+        };
+        Ok(self.manager.alloc(request)?)
+    }
+
+    #[inline]
+    fn publish(&self, area: Area<'_>, payload: usize, kind: Kind) -> usize {
+        let addr = self.arena().address(area.start());
+        self.manager.publish(area, payload, kind);
+        addr
+    }
+
+    /// An area that shows `count` pages of the caller; its address, or 0. With `put_pages` the array
+    /// and a reference to each page are given up to the area. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// `pages` is valid for reads of `count` page pointers; with `put_pages` it was allocated by
+    /// kmalloc or vmalloc, and is the area's from now on, if the call succeeds.
+    #[inline]
+    pub(crate) unsafe fn map(
+        &self,
+        pages: *mut PagePtr,
+        count: u32,
+        kind: Kind,
+        put_pages: bool,
+        prot: usize,
+        caller: usize,
+    ) -> usize {
+        let size = (count as usize) << PAGE_SHIFT;
+        let area = match self.reserve(size, 1, Context::MaySleep, caller) {
+            Ok(area) => area,
+            Err(why) => {
+                self.report(why, size, 1, 0, caller);
+                return 0;
+            }
+        };
+        // SAFETY: The caller vouches for `pages`.
+        if unsafe { self.mapping().map(&area, pages, prot) }.is_err() {
+            self.manager.abort(area);
+            self.report(
+                Failure::Now(c"no memory for page tables"),
+                size,
+                1,
+                0,
+                caller,
+            );
+            return 0;
+        }
+        let payload = if put_pages { pages as usize } else { 0 };
+        self.publish(area, payload, kind)
+    }
+
+    #[cold]
+    fn report(&self, why: Failure, size: usize, align: usize, gfp: u32, caller: usize) {
+        let reason = match why {
+            Failure::Never(_) if size == 0 => {
+                return self.misuse(bindings::vc_misuse_VC_MISUSE_ZERO_SIZE, 0, caller)
+            }
+            Failure::Never(reason) | Failure::Now(reason) => reason,
+        };
+        // SAFETY: No precondition.
+        if !unsafe { bindings::vc_report_failure_now() } {
+            return;
+        }
+        // What debugfs `info` shows, by the same names.
+        let stats = self.manager.stats();
+        let largest = u64::from(stats.space.largest);
+        let free = stats.space.pages.wrapping_add(stats.stock_gross);
+        let failure = bindings::vc_failure {
+            reason: reason.as_char_ptr(),
+            size,
+            align,
+            caller,
+            free_pages: free as usize,
+            largest_pages: largest as usize,
+            lazy_pages: stats.lazy_gross as usize,
+            fragmentation: fragmentation(largest, free) as u32,
+            gfp,
+        };
+        // SAFETY: `failure` and the string in it live across the call.
+        unsafe { bindings::vc_report_failure(&failure) };
+    }
+
+    // ---- free ----
+
+    /// Frees the area that starts at `addr`. If it is pinned, returns a ticket for the last unpin. Any
+    /// context but NMI if `atomic`, else sleeps.
+    #[inline]
+    pub(crate) fn free(&self, addr: usize, atomic: bool, caller: usize) -> Option<Ticket> {
+        match self.begin_free(addr) {
+            Ok(Freed::Now(dying)) => {
+                self.end(dying, atomic);
+                None
+            }
+            Ok(Freed::Deferred(ticket)) => Some(ticket),
+            Err(e) => {
+                self.refuse(e, addr, caller);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn begin_free(&self, addr: usize) -> Result<Freed<'_>, FreeError> {
+        // No area has this page.
+        let page = self.arena().page_of(addr).unwrap_or(u32::MAX);
+        if addr & (PAGE_SIZE - 1) != 0 {
+            self.unaligned_frees.fetch_add(1, Relaxed);
+            return Err(match self.manager.lookup(page) {
+                Some(_) => FreeError::Inner,
+                None => FreeError::Foreign,
+            });
+        }
+        self.manager.begin_free(page)
+    }
+
+    /// Ends what [`Self::begin_free`] began.
+    #[inline]
+    fn end(&self, dying: Dying<'_>, atomic: bool) {
+        if atomic {
+            self.manager.defer_free(dying);
+        } else {
+            self.mapping().clear(&dying);
+            self.manager.finish_free(dying);
+        }
+    }
+
+    /// Ends the frees that were left to the work item. Sleeps.
+    pub(crate) fn finish_deferred(&self) {
+        for dying in self.manager.take_deferred() {
+            self.end(dying, false);
+            // SAFETY: Sleeping is allowed.
+            unsafe { bindings::vc_resched() };
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, e: FreeError, addr: usize, caller: usize) {
+        let misuse = match e {
+            FreeError::Foreign => bindings::vc_misuse_VC_MISUSE_FOREIGN,
+            FreeError::NoArea => bindings::vc_misuse_VC_MISUSE_NO_AREA,
+            FreeError::Inner => bindings::vc_misuse_VC_MISUSE_INNER,
+            FreeError::DoubleFree => bindings::vc_misuse_VC_MISUSE_DOUBLE_FREE,
+        };
+        self.misuse(misuse, addr, caller);
+    }
+
+    #[cold]
+    fn misuse(&self, misuse: u32, addr: usize, caller: usize) {
+        // SAFETY: No precondition.
+        unsafe { bindings::vc_report_misuse(misuse, addr, caller) };
+    }
+
+    // ---- pins and lookup ----
+
+    /// Pins the area that holds `addr`. Any context.
+    #[inline]
+    pub(crate) fn pin(&self, addr: usize) -> Option<Pin> {
+        let page = self.arena().page_of(addr)?;
+        self.manager.pin(page).map(|(pin, _)| pin)
+    }
+
+    /// Gives a pin back. Any context but NMI if `atomic`, else sleeps.
+    #[inline]
+    pub(crate) fn unpin(&self, pin: Pin, atomic: bool, caller: usize) {
+        match self.manager.unpin(pin) {
+            Ok(None) => {}
+            Ok(Some(dying)) => {
+                self.end(dying, atomic);
+                // SAFETY: No precondition but the context.
+                unsafe { bindings::vc_wake_gone() };
+            }
+            Err(_) => self.misuse(bindings::vc_misuse_VC_MISUSE_BAD_UNPIN, 0, caller),
+        }
+    }
+
+    /// Bytes of the area that starts at `addr`. Any context.
+    pub(crate) fn size(&self, addr: usize) -> Option<usize> {
+        let page = self.arena().page_of(addr)?;
+        let area = self.manager.lookup(page)?;
+        (self.arena().address(area.start) == addr).then_some((area.pages as usize) << PAGE_SHIFT)
+    }
+
+    // ---- the end ----
+
+    /// Unmaps and reports every area that its owner did not free. Sleeps. When nobody can allocate
+    /// or free any more.
+    pub(crate) fn reclaim_leaks(&self) {
+        self.finish_deferred();
+        let mut from = 0;
+        loop {
+            let mut found = None;
+            self.manager.walk(from, &mut |walked| {
+                found = walked.live;
+                found.is_none()
+            });
+            let Some(area) = found else {
+                break;
+            };
+            from = area.start.saturating_add(area.pages);
+            // SAFETY: No precondition.
+            unsafe {
+                bindings::vc_report_leak(
+                    (area.pages as usize) << PAGE_SHIFT,
+                    self.manager.caller(area.caller),
+                    area.pins(),
+                );
+            }
+            if !area.dying() {
+                if let Ok(Freed::Now(dying)) = self.manager.begin_free(area.start) {
+                    self.end(dying, false);
+                    continue;
+                }
+            }
+            // SAFETY: The area is pinned; the module goes, so that nobody is left to unpin it.
+            unsafe { self.mapping().clear_leaked(&area) };
+        }
+        self.manager.purge(Purge::Full);
+        // Also what was still pinned, and is not in the manager's hands.
+        self.manager.flush_lazy();
+    }
+}
+
+/// Pages that a shard has at least: 64 MiB.
+const SHARD_PAGES_MIN: u32 = 1 << (26 - PAGE_SHIFT);
+
+/// Pages above which the kernel flushes everything rather than page by page
+/// (tlb_single_page_flush_ceiling).
+const FLUSH_CEILING: u32 = 33;
+
+/// As in-tree: fls(CPUs) x 32 MiB.
+fn lazy_max_default(online: u32) -> u32 {
+    (u32::BITS - online.leading_zeros()) << (25 - PAGE_SHIFT)
+}
+
+// ---- what C calls ----
+
+/// The allocator that the exported functions use.
+static INSTANCE: AtomicPtr<Allocator> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Makes an allocator the one that the exported functions use, until dropped.
+pub(crate) struct Published(Arc<Allocator>);
+
+impl Published {
+    /// Publishes `allocator`. One at a time.
+    pub(crate) fn new(allocator: Arc<Allocator>) -> Self {
+        INSTANCE.store(core::ptr::from_ref(&*allocator).cast_mut(), Release);
+        Self(allocator)
+    }
+
+    /// The published allocator.
+    pub(crate) fn allocator(&self) -> &Arc<Allocator> {
+        &self.0
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        INSTANCE.store(core::ptr::null_mut(), Release);
+    }
+}
+
+/// Runs `f` on the published allocator; `R::default()` if there is none.
+#[inline(always)]
+pub(crate) fn with<R: Default>(f: impl FnOnce(&Allocator) -> R) -> R {
+    // SAFETY: The pointer is null or from `Published`, which keeps the allocator alive. It is used
+    // by exported functions, whose callers hold the module, and by events, which are stopped, and
+    // waited for, before `Published` is dropped.
+    match unsafe { INSTANCE.load(Acquire).as_ref() } {
+        Some(allocator) => f(allocator),
+        None => R::default(),
+    }
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_vmalloc(
+    size: usize,
+    align: usize,
+    gfp: c_uint,
+    how: c_uint,
+    node: c_int,
+    caller: usize,
+) -> *mut c_void {
+    with(|a| a.vmalloc(size, align, gfp, how, node, caller)) as *mut c_void
+}
+
+/// # Safety
+///
+/// As for `Allocator::map`.
+#[no_mangle]
+unsafe extern "C" fn vc_rs_vmap(
+    pages: *mut PagePtr,
+    count: c_uint,
+    put_pages: bool,
+    prot: usize,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: As the caller says.
+    with(|a| unsafe { a.map(pages, count, Kind::Vmap, put_pages, prot, caller) }) as *mut c_void
+}
+
+/// # Safety
+///
+/// As for `Allocator::map`.
+#[no_mangle]
+unsafe extern "C" fn vc_rs_vm_map_ram(
+    pages: *mut PagePtr,
+    count: c_uint,
+    prot: usize,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: As the caller says.
+    with(|a| unsafe { a.map(pages, count, Kind::VmMapRam, false, prot, caller) }) as *mut c_void
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_free(addr: usize, atomic: bool, caller: usize) {
+    with(|a| {
+        let _ = a.free(addr, atomic, caller);
+    });
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_free_sync(addr: usize, caller: usize) {
+    with(|a| {
+        if let Some(ticket) = a.free(addr, false, caller) {
+            // SAFETY: `ticket` lives across the call; task context, as the export has checked.
+            unsafe { bindings::vc_wait_gone(core::ptr::from_ref(&ticket).cast()) };
+        }
+    });
+}
+
+/// # Safety
+///
+/// `ticket` is what `vc_rs_free_sync` passed to `vc_wait_gone`.
+#[no_mangle]
+unsafe extern "C" fn vc_rs_is_gone(ticket: *const c_void) -> bool {
+    // SAFETY: It points to a live `Ticket`.
+    let ticket = unsafe { *ticket.cast::<Ticket>() };
+    with(|a| a.manager.is_gone(ticket))
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_vm_unmap_ram(addr: usize, count: c_uint, caller: usize) {
+    with(|a| {
+        if a.size(addr)
+            .is_some_and(|size| size >> PAGE_SHIFT != count as usize)
+        {
+            a.misuse(bindings::vc_misuse_VC_MISUSE_COUNT, addr, caller);
+            return;
+        }
+        let _ = a.free(addr, false, caller);
+    });
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_unmap_aliases() {
+    with(|a| a.manager.flush_lazy());
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_pin(addr: usize) -> u64 {
+    with(|a| a.pin(addr).map_or(0, Pin::into_raw))
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_unpin(pin: u64, atomic: bool, caller: usize) {
+    with(|a| a.unpin(Pin::from_raw(pin), atomic, caller));
+}
+
+#[no_mangle]
+extern "C" fn vc_rs_size(addr: usize) -> usize {
+    with(|a| a.size(addr).unwrap_or(0))
+}
+
+/// # Safety
+///
+/// `visitor` is what `vc_visit` expects.
+#[no_mangle]
+unsafe extern "C" fn vc_rs_walk(from: usize, visitor: *mut c_void) {
+    with(|a| {
+        let page = match a.arena().page_of(from) {
+            Some(page) => page,
+            None if from < a.arena().address(0) => 0,
+            None => return,
+        };
+        a.manager.walk(page, &mut |walked| {
+            let Some(area) = walked.live else {
+                return true;
+            };
+            // SAFETY: As the caller says.
+            unsafe {
+                bindings::vc_visit(
+                    visitor,
+                    a.arena().address(area.start),
+                    (area.pages as usize) << PAGE_SHIFT,
+                    a.manager.caller(area.caller),
+                    area.pins(),
+                )
+            }
+        });
+    });
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * When the kernel calls us: work items, memory pressure, exhaustion of the vmalloc
+ * space, CPUs that go offline. Each is passed on to rust/face/events.rs.
+ */
+#include <linux/cpuhotplug.h>
+#include <linux/notifier.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
+#include <linux/shrinker.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "exports.h"
+#include "helpers.h"
+
+static struct workqueue_struct *queue;
+static struct shrinker *shrinker;
+static int cpu_state;
+static DECLARE_WAIT_QUEUE_HEAD(unpinned);
+
+static void purge(struct work_struct *work)
+{
+	vc_rs_purge();
+}
+static DECLARE_DELAYED_WORK(purge_work, purge);
+
+static void finish_deferred(struct work_struct *work)
+{
+	vc_rs_finish_deferred();
+}
+static DECLARE_WORK(deferred_work, finish_deferred);
+
+static int space_exhausted(struct notifier_block *nb, unsigned long action, void *freed)
+{
+	vc_rs_space_exhausted();
+	return NOTIFY_OK;
+}
+static struct notifier_block purge_notifier = { .notifier_call = space_exhausted };
+
+static int cpu_dead(unsigned int cpu)
+{
+	vc_rs_cpu_dead(cpu);
+	return 0;
+}
+
+static unsigned long count_objects(struct shrinker *s, struct shrink_control *sc)
+{
+	return vc_rs_shrink_count() ?: SHRINK_EMPTY;
+}
+
+static unsigned long scan_objects(struct shrinker *s, struct shrink_control *sc)
+{
+	return vc_rs_shrink() ?: SHRINK_STOP;
+}
+
+/**
+ * vc_events_start() - register for all events
+ *
+ * Context: Task context, may sleep. The callbacks must be ready.
+ * Return: 0 or an error; then nothing is registered.
+ */
+int vc_events_start(void)
+{
+	int err;
+
+	queue = alloc_workqueue("vmapcache", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!queue)
+		return -ENOMEM;
+	err = vc_names_start();
+	if (err)
+		goto err_queue;
+
+	/* Called on another CPU, after the CPU has gone. */
+	cpu_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "mm/vmapcache:dead",
+					      NULL, cpu_dead);
+	if (cpu_state < 0) {
+		err = cpu_state;
+		goto err_names;
+	}
+
+	shrinker = shrinker_alloc(0, "vmapcache");
+	if (!shrinker) {
+		err = -ENOMEM;
+		goto err_cpu;
+	}
+	shrinker->count_objects = count_objects;
+	shrinker->scan_objects = scan_objects;
+
+	err = register_vmap_purge_notifier(&purge_notifier);
+	if (err)
+		goto err_shrinker;
+	shrinker_register(shrinker);
+	return 0;
+
+err_shrinker:
+	shrinker_free(shrinker);
+err_cpu:
+	cpuhp_remove_state_nocalls(cpu_state);
+err_names:
+	vc_names_stop();
+err_queue:
+	destroy_workqueue(queue);
+	return err;
+}
+
+/**
+ * vc_events_stop() - unregister, and wait for all that runs
+ *
+ * Context: Task context, sleeps. Once, after vc_events_start() succeeded; no kick
+ * may come any more.
+ */
+void vc_events_stop(void)
+{
+	shrinker_free(shrinker);
+	unregister_vmap_purge_notifier(&purge_notifier);
+	cpuhp_remove_state_nocalls(cpu_state);
+	vc_names_stop();
+	cancel_delayed_work_sync(&purge_work);
+	destroy_workqueue(queue);
+}
+
+/**
+ * vc_kick_purge() - have vc_rs_purge() called soon
+ *
+ * Context: Any but NMI.
+ */
+void vc_kick_purge(void)
+{
+	/* A tick later: what is freed meanwhile shares the flush. */
+	queue_delayed_work(queue, &purge_work, 1);
+}
+
+/**
+ * vc_kick_deferred() - have vc_rs_finish_deferred() called soon
+ *
+ * Context: Any but NMI.
+ */
+void vc_kick_deferred(void)
+{
+	queue_work(queue, &deferred_work);
+}
+
+/**
+ * vc_may_sleep() - whether this context may sleep
+ *
+ * Context: Any.
+ */
+bool vc_may_sleep(void)
+{
+	return preemptible() && !rcu_preempt_depth();
+}
+
+/**
+ * vc_now() - nanoseconds of this CPU's clock
+ *
+ * Context: Any.
+ */
+unsigned long long vc_now(void)
+{
+	return local_clock();
+}
+
+/**
+ * vc_resched() - let others run
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_resched(void)
+{
+	cond_resched();
+}
+
+/**
+ * vc_wait_gone() - wait until the area of a ticket has no pin left
+ * @ticket: for vc_rs_is_gone()
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_wait_gone(const void *ticket)
+{
+	wait_event(unpinned, vc_rs_is_gone(ticket));
+}
+
+/**
+ * vc_wake_gone() - the last pin of some freed area is gone
+ *
+ * Context: Any but NMI.
+ */
+void vc_wake_gone(void)
+{
+	if (wq_has_sleeper(&unpinned))
+		wake_up_all(&unpinned);
+}

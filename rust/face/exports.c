@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The exported functions: contexts are checked and flags put right here, the work
+ * is done in rust/face/allocator.rs.
+ *
+ * Arguments, failure values and contexts follow mm/vmalloc.c.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/hardirq.h>
+#include <linux/irqflags.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+
+#include <vmapcache.h>
+
+#include "exports.h"
+#include "helpers.h"
+#include "shadow.h"
+
+/* What mm/vmalloc.c supports. */
+#define GFP_SUPPORTED	(GFP_KERNEL | GFP_ATOMIC | GFP_NOWAIT | __GFP_NOFAIL | __GFP_ZERO | \
+			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | GFP_NOFS | GFP_NOIO | \
+			 GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
+			 __GFP_NOWARN)
+
+/* Where KASAN watches, the bytes of the last page that were not asked for are closed. */
+static void *limit(void *addr, unsigned long size)
+{
+	if (IS_ENABLED(CONFIG_KASAN) && addr)
+		shadow_open((unsigned long)addr, size, PAGE_ALIGN(size));
+	return addr;
+}
+
+/*
+ * Bookkeeping is allocated with GFP_KERNEL: where the caller must not enter the
+ * filesystem or I/O, the task's scope keeps it out.
+ */
+static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, int node,
+			    unsigned long caller)
+{
+	unsigned int scope = 0;
+	unsigned int how = gfp & __GFP_NOWARN ? VC_QUIET : 0;
+	void *addr;
+
+	might_alloc(gfp);
+	if (gfpflags_allow_blocking(gfp)) {
+		how |= VC_MAY_SLEEP;
+		if (gfp & __GFP_NOFAIL)
+			how |= VC_NOFAIL;
+		if (!(gfp & __GFP_FS))
+			scope = gfp & __GFP_IO ? memalloc_nofs_save() : memalloc_noio_save();
+	}
+	addr = vc_rs_vmalloc(size, align, gfp, how, node, caller);
+	if (scope)
+		memalloc_flags_restore(scope);
+	return limit(addr, size);
+}
+
+/**
+ * vmapcache_vmalloc() - allocate virtually contiguous memory
+ * @size: bytes
+ *
+ * Context: Task context, may sleep.
+ * Return: the memory, page-aligned and followed by an unmapped guard page, or %NULL.
+ */
+void *vmapcache_vmalloc(unsigned long size)
+{
+	might_sleep();
+	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, NUMA_NO_NODE, _RET_IP_),
+		     size);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc);
+
+/**
+ * vmapcache_vzalloc() - allocate virtually contiguous memory, zeroed
+ * @size: bytes
+ *
+ * Context: Task context, may sleep.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vzalloc(unsigned long size)
+{
+	might_sleep();
+	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL | __GFP_ZERO, VC_MAY_SLEEP,
+				   NUMA_NO_NODE, _RET_IP_), size);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vzalloc);
+
+/**
+ * vmapcache_vmalloc_node() - allocate virtually contiguous memory on a node
+ * @size: bytes
+ * @node: NUMA node, or %NUMA_NO_NODE
+ *
+ * Context: Task context, may sleep.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vmalloc_node(unsigned long size, int node)
+{
+	might_sleep();
+	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, node, _RET_IP_), size);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_node);
+
+/**
+ * vmapcache_vmalloc_gfp() - allocate virtually contiguous memory, as __vmalloc()
+ * @size: bytes
+ * @gfp: as for __vmalloc(): GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_ATOMIC or GFP_NOWAIT,
+ *	 with %__GFP_ZERO, %__GFP_NOWARN, %__GFP_NORETRY, %__GFP_RETRY_MAYFAIL,
+ *	 %__GFP_NOFAIL; flags that __vmalloc() does not support are left out
+ *
+ * Context: Task context; may sleep if @gfp allows it.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vmalloc_gfp(unsigned long size, gfp_t gfp)
+{
+	if (unlikely(gfp & ~GFP_SUPPORTED)) {
+		gfp_t wrong = gfp & ~GFP_SUPPORTED;
+
+		pr_warn_once("flags %pGg are left out, for %pS\n", &wrong, (void *)_RET_IP_);
+		gfp &= GFP_SUPPORTED;
+	}
+	return vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_gfp);
+
+/**
+ * vmapcache_vmalloc_aligned() - allocate aligned memory, as __vmalloc_node()
+ * @size: bytes
+ * @align: alignment in bytes, a power of two
+ * @gfp: as for vmapcache_vmalloc_gfp()
+ * @node: NUMA node, or %NUMA_NO_NODE
+ * @caller: to whom the area is accounted; %NULL for the calling function
+ *
+ * Context: Task context; may sleep if @gfp allows it.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vmalloc_aligned(unsigned long size, unsigned long align, gfp_t gfp,
+				int node, const void *caller)
+{
+	return vmalloc_scoped(size, align, gfp, node,
+			      caller ? (unsigned long)caller : _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_aligned);
+
+/**
+ * vmapcache_vrealloc() - change the size of an allocation, as vrealloc()
+ * @addr: what vmapcache_vmalloc() and its like returned, or %NULL
+ * @size: new size in bytes; 0 frees
+ * @gfp: for what is allocated; with %__GFP_ZERO all that is added is zero, if it
+ *	 was given each time
+ *
+ * A smaller size keeps the area as it is.
+ *
+ * Context: Task context; may sleep if @gfp allows it.
+ * Return: the memory, perhaps moved, or %NULL, and then @addr is unchanged.
+ */
+void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
+{
+	unsigned long old;
+	void *new;
+
+	if (!size) {
+		vmapcache_vfree(addr);
+		return NULL;
+	}
+	if (!addr)
+		return vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+
+	old = vc_rs_size((unsigned long)addr);
+	if (!old) {
+		vc_report_misuse(VC_MISUSE_NO_AREA, (unsigned long)addr, _RET_IP_);
+		return NULL;
+	}
+	if (size <= old) {
+		shadow_open((unsigned long)addr, old, old);
+		/* What is cut off now and asked for again later must come back as zero. */
+		if (gfp & __GFP_ZERO)
+			memset((void *)addr + size, 0, old - size);
+		shadow_open((unsigned long)addr, size, old);
+		return (void *)addr;
+	}
+	new = vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+	if (!new)
+		return NULL;
+	/* Whole pages: how much of them was asked for nobody remembers. */
+	shadow_open((unsigned long)addr, old, old);
+	memcpy(new, addr, old);
+	vmapcache_vfree(addr);
+	return new;
+}
+EXPORT_SYMBOL_GPL(vmapcache_vrealloc);
+
+/* Where page tables cannot be taken apart at once. */
+static bool must_defer(void)
+{
+	return in_interrupt() || irqs_disabled();
+}
+
+/**
+ * vmapcache_vfree() - free memory
+ * @addr: what an allocation returned, or %NULL; anything else is reported once,
+ *	  counted, and has no effect
+ *
+ * If the area is pinned, the last vmapcache_unpin() frees it.
+ *
+ * Context: Any but NMI. May sleep, except in interrupts or with interrupts off,
+ * where the work is left to a work item.
+ */
+void vmapcache_vfree(const void *addr)
+{
+	bool atomic = must_defer();
+
+	if (!atomic)
+		might_sleep();
+	if (addr)
+		vc_rs_free((unsigned long)addr, atomic, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vfree);
+
+/**
+ * vmapcache_vfree_atomic() - free memory where sleeping is not allowed
+ * @addr: as for vmapcache_vfree()
+ *
+ * Context: Any but NMI.
+ */
+void vmapcache_vfree_atomic(const void *addr)
+{
+	if (addr)
+		vc_rs_free((unsigned long)addr, true, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vfree_atomic);
+
+/**
+ * vmapcache_vfree_sync() - free memory and wait for its pins
+ * @addr: as for vmapcache_vfree()
+ *
+ * When this returns nobody holds a pin on the area any more. A caller that holds
+ * one itself waits forever.
+ *
+ * Context: Task context, sleeps.
+ */
+void vmapcache_vfree_sync(const void *addr)
+{
+	might_sleep();
+	if (addr)
+		vc_rs_free_sync((unsigned long)addr, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vfree_sync);
+
+/**
+ * vmapcache_vmap() - map pages into virtually contiguous space
+ * @pages: the pages
+ * @count: how many
+ * @flags: %VM_MAP, %VM_MAP_PUT_PAGES: the array (kmalloc'ed or vmalloc'ed) and a
+ *	   reference to each page are given up with the area
+ * @prot: protection of the mapping
+ *
+ * Context: Task context, may sleep.
+ * Return: the area, or %NULL.
+ */
+void *vmapcache_vmap(struct page **pages, unsigned int count, unsigned long flags,
+		     pgprot_t prot)
+{
+	might_sleep();
+	if (flags & VM_FLUSH_RESET_PERMS) {
+		pr_warn_once("VM_FLUSH_RESET_PERMS is not for vmap(), for %pS\n",
+			     (void *)_RET_IP_);
+		return NULL;
+	}
+	return vc_rs_vmap(pages, count, flags & VM_MAP_PUT_PAGES, pgprot_val(prot), _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmap);
+
+/**
+ * vmapcache_vunmap() - undo vmapcache_vmap()
+ * @addr: what it returned, or %NULL
+ *
+ * Context: Task context, may sleep.
+ */
+void vmapcache_vunmap(const void *addr)
+{
+	might_sleep();
+	if (addr)
+		vc_rs_free((unsigned long)addr, false, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vunmap);
+
+/**
+ * vmapcache_vm_map_ram() - map pages for a short time
+ * @pages: the pages
+ * @count: how many
+ * @node: without effect: what is kept per area is not placed by node
+ *
+ * Context: Task context, may sleep.
+ * Return: the mapping, or %NULL.
+ */
+void *vmapcache_vm_map_ram(struct page **pages, unsigned int count, int node)
+{
+	might_sleep();
+	return vc_rs_vm_map_ram(pages, count, pgprot_val(PAGE_KERNEL), _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vm_map_ram);
+
+/**
+ * vmapcache_vm_unmap_ram() - undo vmapcache_vm_map_ram()
+ * @mem: what it returned
+ * @count: as it was given
+ *
+ * Context: Task context, may sleep.
+ */
+void vmapcache_vm_unmap_ram(const void *mem, unsigned int count)
+{
+	might_sleep();
+	vc_rs_vm_unmap_ram((unsigned long)mem, count, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_ram);
+
+/**
+ * vmapcache_vm_unmap_aliases() - flush the TLB of all that has been freed
+ *
+ * Context: Task context, may sleep.
+ */
+void vmapcache_vm_unmap_aliases(void)
+{
+	might_sleep();
+	vc_rs_unmap_aliases();
+}
+EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_aliases);
+
+/**
+ * vmapcache_pin() - keep an area mapped
+ * @addr: any address inside it
+ *
+ * Context: Any.
+ * Return: the pin, for vmapcache_unpin(), or 0 if there is no area.
+ */
+u64 vmapcache_pin(const void *addr)
+{
+	return vc_rs_pin((unsigned long)addr);
+}
+EXPORT_SYMBOL_GPL(vmapcache_pin);
+
+/**
+ * vmapcache_unpin() - give a pin back
+ * @pin: what vmapcache_pin() returned; 0 is ignored
+ *
+ * The last pin of an area that was freed meanwhile frees it now; in atomic context
+ * a work item does.
+ *
+ * Context: Any but NMI.
+ */
+void vmapcache_unpin(u64 pin)
+{
+	if (pin)
+		vc_rs_unpin(pin, !vc_may_sleep(), _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_unpin);
+
+struct visitor {
+	bool (*visit)(const struct vmapcache_area *area, void *arg);
+	void *arg;
+};
+
+/**
+ * vc_visit() - call the visitor of vmapcache_walk()
+ * @visitor: struct visitor
+ * @addr: the area's start
+ * @size: its bytes
+ * @caller: who allocated it
+ * @pins: pins held
+ *
+ * Context: That of vmapcache_walk().
+ * Return: whether to go on.
+ */
+bool vc_visit(void *visitor, unsigned long addr, unsigned long size, unsigned long caller,
+	      unsigned int pins)
+{
+	const struct visitor *v = visitor;
+	const struct vmapcache_area area = {
+		.addr = (void *)addr,
+		.size = size,
+		.caller = (void *)caller,
+		.pins = pins,
+	};
+
+	return v->visit(&area, v->arg);
+}
+
+/**
+ * vmapcache_walk() - visit areas in ascending order
+ * @from: the first address to look at; %NULL for all areas
+ * @visit: called for each; returns whether to go on
+ * @arg: passed on
+ *
+ * Nobody is kept from allocating and freeing meanwhile, so an area may be gone when
+ * it is shown: pin it before using it. None is shown twice.
+ *
+ * Context: Any, as far as @visit allows.
+ */
+void vmapcache_walk(const void *from,
+		    bool (*visit)(const struct vmapcache_area *area, void *arg), void *arg)
+{
+	struct visitor visitor = { visit, arg };
+
+	vc_rs_walk((unsigned long)from, &visitor);
+}
+EXPORT_SYMBOL_GPL(vmapcache_walk);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What C calls in Rust: rust/face/allocator.rs (the exports), rust/face/events.rs (the kernel's
+ * calls), rust/face/files/procfs.rs. Rust defines these with the same types; "vc_rs_" marks them.
+ */
+#ifndef VMAPCACHE_EXPORTS_H
+#define VMAPCACHE_EXPORTS_H
+
+#include <linux/types.h>
+
+struct page;
+struct vc_row;
+
+/* rust/face/allocator.rs */
+void *vc_rs_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how,
+		    int node, unsigned long caller);
+void *vc_rs_vmap(struct page **pages, unsigned int count, bool put_pages,
+		 unsigned long prot, unsigned long caller);
+void *vc_rs_vm_map_ram(struct page **pages, unsigned int count, unsigned long prot,
+		       unsigned long caller);
+void vc_rs_free(unsigned long addr, bool atomic, unsigned long caller);
+void vc_rs_free_sync(unsigned long addr, unsigned long caller);
+void vc_rs_vm_unmap_ram(unsigned long addr, unsigned int count, unsigned long caller);
+void vc_rs_unmap_aliases(void);
+u64 vc_rs_pin(unsigned long addr);
+void vc_rs_unpin(u64 pin, bool atomic, unsigned long caller);
+unsigned long vc_rs_size(unsigned long addr);
+void vc_rs_walk(unsigned long from, void *visitor);
+bool vc_rs_is_gone(const void *ticket);
+
+/* rust/face/events.rs */
+void vc_rs_purge(void);
+void vc_rs_finish_deferred(void);
+void vc_rs_cpu_dead(unsigned int cpu);
+void vc_rs_space_exhausted(void);
+unsigned long vc_rs_shrink_count(void);
+unsigned long vc_rs_shrink(void);
+/* The caller of a number, 0 where it has none; ULONG_MAX behind the last number. */
+unsigned long vc_rs_caller(unsigned int id);
+
+/* rust/face/files/procfs.rs */
+bool vc_rs_next_row(const void *source, unsigned int page, struct vc_row *row);
+bool vc_rs_row_holds(const void *source, const struct vc_row *row);
+
+#endif /* VMAPCACHE_EXPORTS_H */

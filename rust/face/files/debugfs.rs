@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! debugfs `vmapcache/`: counters, and what can be asked for or switched.
+//!
+//! Documented in Documentation/ABI/testing/debugfs-vmapcache.
+
+#[cfg(bench)]
+use crate::bench::Bench;
+use crate::{
+    face::{
+        allocator::{Allocator, Switch},
+        files::{
+            directory::Directory,
+            info::{self, Readers},
+            number,
+        },
+    },
+    pages::symbols,
+    va::Purge,
+};
+use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceReader};
+
+/// The directories; they go when this is dropped, after their last reader.
+pub(crate) struct Debugfs {
+    #[cfg(bench)]
+    _bench: Directory<Bench>,
+    #[cfg(faults)]
+    _faults: Directory<Allocator>,
+    _switches: Directory<Allocator>,
+    _top: Directory<Readers>,
+}
+
+impl Debugfs {
+    /// Makes the directories. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Self> {
+        let mut top = Directory::new(c"vmapcache", Readers::new(allocator.clone())?)?;
+        info::add(&mut top)?;
+        top.read(c"stats", |readers, f| stats(readers.allocator(), f))?;
+        top.write(c"purge", |readers, from| purge(readers.allocator(), from))?;
+        top.read_write(
+            c"lazy_max_pages",
+            |readers, f| lazy_max(readers.allocator(), f),
+            |readers, from| set_lazy_max(readers.allocator(), from),
+        )?;
+        #[cfg(bench)]
+        let bench = Bench::files(&top, allocator.clone())?;
+        #[cfg(faults)]
+        let faults = faults(&top, allocator.clone())?;
+        let mut switches = top.directory(c"switches", allocator)?;
+        add_switches(&mut switches)?;
+        Ok(Self {
+            #[cfg(bench)]
+            _bench: bench,
+            #[cfg(faults)]
+            _faults: faults,
+            _switches: switches,
+            _top: top,
+        })
+    }
+}
+
+// ---- stats ----
+
+fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let s = a.manager().stats();
+    let bytes = |pages: u64| pages << PAGE_SHIFT;
+    let areas = s.allocs.wrapping_sub(s.frees);
+    // Each area's guard page is counted with its live pages.
+    let live = s.live_gross.saturating_sub(areas);
+
+    for (key, value) in [
+        ("areas", areas),
+        ("bytes_live", bytes(live)),
+        ("bytes_guard", bytes(areas)),
+        ("bytes_lazy", bytes(s.lazy_gross)),
+        (
+            "bytes_free",
+            bytes(s.space.pages.wrapping_add(s.stock_gross)),
+        ),
+        // Of which clean areas in magazines.
+        ("bytes_stock", bytes(s.stock_gross)),
+        ("bytes_arena", bytes(u64::from(a.manager().pages()))),
+        ("largest_free_bytes", bytes(u64::from(s.space.largest))),
+        ("free_extents", s.space.extents),
+        ("allocations", s.allocs),
+        ("frees", s.frees),
+        ("frees_deferred", s.deferred),
+        ("frees_pinned", s.pinned_frees),
+        ("failures", s.failures),
+        ("purges", s.purges),
+        ("purge_waits", s.waits),
+        ("purge_retries", s.retries),
+        ("backpressure_steps", s.steps),
+        ("hold_max_ns", s.hold_max_ns),
+        ("flushes", s.flushes_full.wrapping_add(s.flushes_range)),
+        ("flushes_full", s.flushes_full),
+        ("flushes_range", s.flushes_range),
+        ("flushes_spared", s.flushes_spared),
+        ("flushed_areas", s.cleaned_areas),
+        ("flushed_bytes", bytes(s.cleaned_gross)),
+        ("extent_searches", s.searches),
+        ("extents_visited", s.visited),
+        ("shared_locks", s.shared_locks),
+        ("errors_double_free", s.double_frees),
+        ("errors_inner_free", s.inner_frees),
+        ("errors_foreign_free", s.foreign_frees),
+        ("errors_unaligned_free", a.unaligned_frees()),
+        ("errors_unpin", s.bad_unpins),
+        ("descriptors", u64::from(s.descriptors)),
+        ("descriptor_bytes", s.descriptor_bytes as u64),
+        ("index_bytes", s.index_bytes as u64),
+        ("info_hits", s.info_hits),
+        ("info_misses", s.info_misses),
+        ("lazy_max_pages", u64::from(a.manager().lazy_max())),
+    ] {
+        writeln!(f, "{key} {value}")?;
+    }
+    for symbol in symbols::all() {
+        let how = symbol.how.unwrap_or(c"none");
+        writeln!(f, "symbol_{} {}", text(symbol.name), text(how))?;
+    }
+    Ok(())
+}
+
+fn text(s: &'static CStr) -> &'static str {
+    s.to_str().unwrap_or("?")
+}
+
+// ---- what can be written ----
+
+/// A number, alone on a line.
+fn number(reader: &mut UserSliceReader) -> Result<u32> {
+    let mut buf = [0u8; number::MAX];
+    let len = reader.len();
+    let buf = buf.get_mut(..len).ok_or(EINVAL)?;
+    reader.read_slice(buf)?;
+    number::parse(buf).ok_or(EINVAL)
+}
+
+/// A full purge, done when the write returns.
+fn purge(a: &Allocator, reader: &mut UserSliceReader) -> Result {
+    if number(reader)? != 1 {
+        return Err(EINVAL);
+    }
+    a.finish_deferred();
+    a.manager().purge(Purge::Full);
+    Ok(())
+}
+
+fn lazy_max(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", a.manager().lazy_max())
+}
+
+fn set_lazy_max(a: &Allocator, reader: &mut UserSliceReader) -> Result {
+    a.manager().set_lazy_max(number(reader)?);
+    Ok(())
+}
+
+// ---- switches ----
+
+/// Adds a file for each flag: 1 is on, 0 is off.
+macro_rules! flags {
+    ($directory:ident, $get:expr, $set:expr; $($name:literal => $flag:expr),* $(,)?) => {
+        // A file's functions capture nothing, so that each flag has its own.
+        $($directory.read_write(
+            $name,
+            |a, f| writeln!(f, "{}", u8::from($get(a, $flag))),
+            |a, reader| {
+                let on = match number(reader)? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(EINVAL),
+                };
+                $set(a, $flag, on);
+                Ok(())
+            },
+        )?;)*
+    };
+}
+
+fn add_switches(directory: &mut Directory<Allocator>) -> Result {
+    flags! {
+        directory, Allocator::switch, Allocator::set_switch;
+        c"free_area_cache" => Switch::FreeAreaCache,
+        c"magazines" => Switch::Magazines,
+        c"lookup_cache" => Switch::LookupCache,
+        c"info_cache" => Switch::InfoCache,
+    }
+    Ok(())
+}
+
+/// What can be left out; see [`crate::va::faults`].
+#[cfg(faults)]
+fn faults(top: &Directory<Readers>, allocator: Arc<Allocator>) -> Result<Directory<Allocator>> {
+    use crate::va::faults::Fault;
+
+    pr_warn!("built with faults, for tests of the tests only\n");
+    let mut directory = top.directory(c"faults", allocator)?;
+    flags! {
+        directory, |_, fault: Fault| fault.on(), |_, fault: Fault, on| fault.set(on);
+        c"no_flush" => Fault::NoFlush,
+        c"no_wait" => Fault::NoWait,
+        c"no_purge" => Fault::NoPurge,
+    }
+    Ok(directory)
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Directories and files in debugfs, for rust/face/files/directory.rs.
+ *
+ * The kernel crate has debugfs files too, but without an owner: closing one that was
+ * still open when the module went calls into what is no longer there. Here an open
+ * file keeps the module loaded.
+ */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+#include "helpers.h"
+
+static int file_show(struct seq_file *m, void *v)
+{
+	const struct vc_file *file = m->private;
+
+	if (!file->show)
+		return -EINVAL;
+	return file->show(m, file);
+}
+
+static int file_open(struct inode *inode, struct file *opened)
+{
+	return single_open(opened, file_show, inode->i_private);
+}
+
+static ssize_t file_write(struct file *opened, const char __user *buf, size_t len, loff_t *pos)
+{
+	const struct vc_file *file = file_inode(opened)->i_private;
+
+	if (!file->write)
+		return -EINVAL;
+	return file->write(file, buf, len);
+}
+
+static const struct file_operations file_ops = {
+	.owner = THIS_MODULE,
+	.open = file_open,
+	.read = seq_read,
+	.write = file_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/**
+ * vc_text_room() - where text of a file goes
+ * @m: the file being read
+ * @at: set to the place; NULL if there is none
+ *
+ * Context: Task context.
+ * Return: bytes of room.
+ */
+size_t vc_text_room(struct seq_file *m, char **at)
+{
+	return seq_get_buf(m, at);
+}
+
+/**
+ * vc_text_take() - take what was put at vc_text_room()
+ * @m: the file being read
+ * @len: its bytes; if there was room for fewer, the file is asked again with more
+ *
+ * Context: Task context.
+ */
+void vc_text_take(struct seq_file *m, size_t len)
+{
+	char *at;
+
+	seq_commit(m, len <= seq_get_buf(m, &at) ? len : -1);
+}
+
+/**
+ * vc_directory() - make a directory in debugfs
+ * @name: its name
+ * @parent: where, or NULL for debugfs itself
+ *
+ * Context: Task context, may sleep.
+ * Return: the directory, for vc_directory_file() and vc_directory_remove(), which
+ * both take an error pointer as well.
+ */
+struct dentry *vc_directory(const char *name, struct dentry *parent)
+{
+	return debugfs_create_dir(name, parent);
+}
+
+/**
+ * vc_directory_file() - make a file
+ * @name: its name
+ * @parent: the directory
+ * @file: its functions; must stay until vc_directory_remove() has returned
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_directory_file(const char *name, struct dentry *parent, const struct vc_file *file)
+{
+	umode_t mode = (file->show ? 0400 : 0) | (file->write ? 0200 : 0);
+
+	debugfs_create_file(name, mode, parent, (void *)file, &file_ops);
+}
+
+/**
+ * vc_directory_remove() - remove a directory with all that is in it
+ * @directory: what vc_directory() returned
+ *
+ * Waits for what runs in its files.
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_directory_remove(struct dentry *directory)
+{
+	debugfs_remove(directory);
+}

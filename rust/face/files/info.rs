@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What debugfs shows of the arena: `info`, all in one, and `callers`, who holds what.
+//!
+//! Documented in Documentation/ABI/testing/debugfs-vmapcache. `info` is kept as text, so that a
+//! reader who finds nothing changed copies it, and that is all: no lock is taken and nothing is
+//! written that others look at, except to count the hit.
+
+use crate::{
+    bindings,
+    face::{
+        allocator::Allocator,
+        files::directory::{Directory, Out, Room},
+    },
+    va::{
+        count::counters::Totals,
+        info::{
+            cache::Info,
+            record::{Record, Words},
+        },
+    },
+};
+use core::{
+    fmt::Write,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use kernel::{ffi::c_char, fmt, page::PAGE_SHIFT, prelude::*, sync::Arc};
+
+/// Bytes of text that are kept; a longer one is made anew for each reader. 16 callers with names of
+/// 300 bytes fit.
+const KEPT: usize = 8 << 10;
+
+const WORD: usize = size_of::<u64>();
+
+/// What readers share.
+pub(crate) struct Readers {
+    allocator: Arc<Allocator>,
+    /// The length of the text in bytes, and the text, whole with its last line.
+    kept: Record,
+}
+
+impl Readers {
+    /// Nobody has read yet. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Arc<Self>> {
+        let kept = Record::new(1 + KEPT / WORD).map_err(|_| ENOMEM)?;
+        Ok(Arc::new(Self { allocator, kept }, GFP_KERNEL)?)
+    }
+
+    /// What they read of.
+    pub(crate) fn allocator(&self) -> &Allocator {
+        &self.allocator
+    }
+
+    /// Copies the kept text into `room`, and returns its length, if it is of now.
+    fn copy(&self, room: Room<'_>) -> Option<usize> {
+        let (generations, len) = self
+            .kept
+            .load(|generations, words| (generations, copy(room, words)))?;
+        // Asked last: a copy that is still right when it is complete.
+        self.allocator
+            .manager()
+            .is_current(generations)
+            .then_some(len)
+    }
+
+    /// Keeps a text of these generations, unless a fresher one is there.
+    fn keep(&self, info: &Info, text: &[u8]) {
+        if text.len() > KEPT {
+            return;
+        }
+        let words = text.chunks(WORD).map(|bytes| {
+            let mut word = [0; WORD];
+            for (to, from) in word.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            u64::from_ne_bytes(word)
+        });
+        self.kept.store(
+            info.generations,
+            Iterator::chain(core::iter::once(text.len() as u64), words),
+        );
+    }
+}
+
+/// Words copied at a stretch.
+const LINE: usize = 8;
+
+/// Copies a kept text, as much of it as there is room for; returns its whole length.
+#[inline]
+fn copy(room: Room<'_>, words: &mut Words<'_>) -> usize {
+    fn put(room: Room<'_>, word: &AtomicU64) {
+        for (to, from) in room.iter_mut().zip(word.load(Relaxed).to_ne_bytes()) {
+            to.write(from);
+        }
+    }
+    let len = words.take() as usize;
+    let end = room.len().min(len);
+    let mut lines = room
+        .get_mut(..end)
+        .unwrap_or_default()
+        .chunks_exact_mut(LINE * WORD);
+    let mut from = words.rest().chunks_exact(LINE);
+    // The room first: it is what ends, and nothing of `from` is lost.
+    for (line, words) in lines.by_ref().zip(from.by_ref()) {
+        for (room, word) in line.chunks_exact_mut(WORD).zip(words) {
+            put(room, word);
+        }
+    }
+    let last = from.next().unwrap_or_default();
+    for (room, word) in lines.into_remainder().chunks_mut(WORD).zip(last) {
+        put(room, word);
+    }
+    len
+}
+
+/// Adds the files to a directory.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn add(directory: &mut Directory<Readers>) -> Result {
+    directory.hand(c"info", info)?;
+    directory.read(c"callers", callers)
+}
+
+fn info(readers: &Readers, out: &mut Out<'_>) -> Result {
+    if out.fill(|room| readers.copy(room)) {
+        return Ok(());
+    }
+    let (info, cached) = readers.allocator.manager().info();
+    let mut text = Text(KVec::new());
+    describe(&readers.allocator, &info, &mut text).map_err(|_| ENOMEM)?;
+    out.put(&text.0);
+    out.put(if cached { CACHED } else { NOT_CACHED });
+    // What later readers get, if there is memory to put it together.
+    if text.0.extend_from_slice(CACHED, GFP_KERNEL).is_ok() {
+        readers.keep(&info, &text.0);
+    }
+    Ok(())
+}
+
+const CACHED: &[u8] = b"cached yes\n";
+const NOT_CACHED: &[u8] = b"cached no\n";
+
+/// Text that grows.
+struct Text(KVec<u8>);
+
+impl Write for Text {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        self.0
+            .extend_from_slice(s.as_bytes(), GFP_KERNEL)
+            .map_err(|_| core::fmt::Error)
+    }
+}
+
+fn as_str(text: &[u8]) -> &str {
+    core::str::from_utf8(text).unwrap_or_default()
+}
+
+fn bytes(pages: u64) -> u64 {
+    pages << PAGE_SHIFT
+}
+
+/// The lines of `info`, but for the last.
+fn describe(allocator: &Allocator, info: &Info, out: &mut dyn Write) -> core::fmt::Result {
+    let totals = &info.areas.totals;
+    let live = totals.pages();
+    let guard = totals.gross().saturating_sub(live);
+    let lazy = info.areas.lazy_gross;
+    for (key, value) in [
+        ("bytes_arena", bytes(allocator.manager().pages().into())),
+        ("bytes_used", bytes(live + guard + lazy)),
+        ("bytes_live", bytes(live)),
+        ("bytes_guard", bytes(guard)),
+        ("bytes_lazy", bytes(lazy)),
+        ("bytes_free", bytes(info.free_gross())),
+        ("bytes_stock", bytes(info.areas.stock_gross)),
+        ("areas", totals.areas()),
+        ("free_extents", info.space.free.extents),
+        ("largest_free_bytes", bytes(info.space.free.largest.into())),
+        ("fragmentation_percent", info.fragmentation()),
+    ] {
+        writeln!(out, "{key} {value}")?;
+    }
+    histogram("areas", &info.areas.sizes, out)?;
+    histogram("free_extents", &info.space.sizes, out)?;
+    let top = info.areas.top.iter().filter(|top| top.totals.pages() > 0);
+    for (i, top) in top.enumerate() {
+        let mut name = Name::new();
+        writeln!(
+            out,
+            "caller_{} {} {} {}",
+            i + 1,
+            bytes(top.totals.pages()),
+            top.totals.areas(),
+            name.of(allocator.manager().caller(top.caller)),
+        )?;
+    }
+    writeln!(out, "generation_areas {}", info.generations.areas)?;
+    writeln!(out, "generation_space {}", info.generations.space)
+}
+
+/// A line for each size that there is, named by the largest of its kind: 1, 2, 4, ... pages.
+fn histogram(what: &str, sizes: &[u64], out: &mut dyn Write) -> core::fmt::Result {
+    for (exponent, count) in sizes.iter().enumerate().filter(|(_, count)| **count > 0) {
+        writeln!(out, "{what}_upto_{}_pages {count}", 1u64 << exponent)?;
+    }
+    Ok(())
+}
+
+/// The name of a code address.
+struct Name([u8; bindings::VC_SYMBOL_NAME as usize]);
+
+/// What has no name: callers beyond what is counted apart, and those whose module went when there
+/// was no memory to keep it.
+const UNKNOWN: &str = "unknown";
+
+impl Name {
+    fn new() -> Self {
+        Self([0; bindings::VC_SYMBOL_NAME as usize])
+    }
+
+    /// `function+offset/size`, and `[module]`.
+    fn of(&mut self, address: usize) -> &str {
+        let buffer = self.0.as_mut_ptr().cast::<c_char>();
+        // SAFETY: The buffer has room for the longest name.
+        let len = unsafe { bindings::vc_symbol_name(address, buffer) };
+        match self.0.get(..len) {
+            Some(name) if len > 0 => as_str(name),
+            _ => UNKNOWN,
+        }
+    }
+}
+
+/// A name without the place in the function: `function`, and ` [module]` or nothing.
+fn function(name: &str) -> (&str, &str) {
+    let (function, place) = name.split_once('+').unwrap_or((name, ""));
+    (
+        function,
+        place
+            .find(" [")
+            .and_then(|at| place.get(at..))
+            .unwrap_or(""),
+    )
+}
+
+/// The offset in `function+offset/size [module]`.
+fn offset(name: &str) -> usize {
+    name.split_once("+0x")
+        .and_then(|(_, place)| place.split_once('/'))
+        .and_then(|(offset, _)| usize::from_str_radix(offset, 16).ok())
+        .unwrap_or(0)
+}
+
+/// What one function holds and has done, whichever of its lines it was.
+struct Function {
+    /// Where it begins; 0 for all that are unknown.
+    start: usize,
+    /// One of its lines that asked. Only these have a name once their module is gone.
+    caller: usize,
+    totals: Totals,
+}
+
+/// A line for each function, largest first.
+fn callers(readers: &Readers, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let manager = readers.allocator.manager();
+    let mut functions = KVVec::<Function>::new();
+    let mut name = Name::new();
+    for caller in manager.callers() {
+        if caller.totals.allocs == 0 {
+            continue;
+        }
+        let address = manager.caller(caller.caller);
+        let start = match name.of(address) {
+            UNKNOWN => 0,
+            name => address.wrapping_sub(offset(name)),
+        };
+        match functions.iter_mut().find(|known| known.start == start) {
+            Some(known) => known.totals.add(&caller.totals),
+            None => {
+                let function = Function {
+                    start,
+                    caller: address,
+                    totals: caller.totals,
+                };
+                functions
+                    .push(function, GFP_KERNEL)
+                    .map_err(|_| fmt::Error)?
+            }
+        }
+    }
+    functions.sort_unstable_by_key(|known| core::cmp::Reverse(known.totals.pages()));
+    f.write_str("# bytes areas allocations frees function\n")?;
+    for Function { caller, totals, .. } in functions.iter() {
+        let (function, module) = function(name.of(*caller));
+        writeln!(
+            f,
+            "{} {} {} {} {function}{module}",
+            bytes(totals.pages()),
+            totals.areas(),
+            totals.allocs,
+            totals.frees,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /proc/vmapcacheinfo: the areas, in the format of /proc/vmallocinfo.
+ *
+ * A position of the file is a page of the arena: the first one that has not been
+ * shown. So a reader may stop, and go on, wherever a line ends, whatever happens to
+ * the areas meanwhile. rust/face/files/procfs.rs says which area comes next.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "exports.h"
+#include "helpers.h"
+
+/* One reader. */
+struct reader {
+	const void *source;
+	struct vc_row row;
+	/* Pages per node, where there is more than one. */
+	unsigned int *nodes;
+};
+
+static void *find(struct reader *reader, loff_t *pos)
+{
+	if (*pos < 0 || *pos > U32_MAX)
+		return NULL;
+	if (!vc_rs_next_row(reader->source, *pos, &reader->row))
+		return NULL;
+	return &reader->row;
+}
+
+static void *start(struct seq_file *m, loff_t *pos)
+{
+	return find(m->private, pos);
+}
+
+static void *next(struct seq_file *m, void *v, loff_t *pos)
+{
+	const struct vc_row *row = v;
+
+	*pos = row->next;
+	return find(m->private, pos);
+}
+
+static void stop(struct seq_file *m, void *v)
+{
+}
+
+/*
+ * The nodes that the pages of an area are on. Its page array may be freed at any
+ * moment, its page tables are not: the pages are looked up there. Should the area
+ * be freed meanwhile, they may be another's, and are not shown.
+ */
+static void show_nodes(struct seq_file *m, const struct reader *reader)
+{
+	const struct vc_row *row = &reader->row;
+	unsigned long i;
+	unsigned int node;
+
+	if (num_node_state(N_HIGH_MEMORY) == 1) {
+		seq_printf(m, " N%u=%lu", first_node(node_states[N_HIGH_MEMORY]), row->pages);
+		return;
+	}
+	if (!reader->nodes)
+		return;
+	memset(reader->nodes, 0, nr_node_ids * sizeof(*reader->nodes));
+	for (i = 0; i < row->pages; i++) {
+		struct page *page = vmalloc_to_page((void *)(row->addr + i * PAGE_SIZE));
+
+		if (page)
+			reader->nodes[page_to_nid(page)]++;
+		if (i % 1024 == 1023)
+			cond_resched();
+	}
+	if (!vc_rs_row_holds(reader->source, row))
+		return;
+	for_each_node_state(node, N_HIGH_MEMORY)
+		if (reader->nodes[node])
+			seq_printf(m, " N%u=%u", node, reader->nodes[node]);
+}
+
+/* As " %pS", except that an address without a symbol follows kptr_restrict, too. */
+static void show_caller(struct seq_file *m, unsigned long caller)
+{
+	char name[VC_SYMBOL_NAME];
+
+	if (vc_symbol_name(caller, name))
+		seq_printf(m, " %s", name);
+	else
+		seq_printf(m, " 0x%pK", (void *)caller);
+}
+
+static int show(struct seq_file *m, void *v)
+{
+	const struct reader *reader = m->private;
+	const struct vc_row *row = v;
+
+	seq_printf(m, "0x%pK-0x%pK %7ld", (void *)row->addr, (void *)(row->addr + row->size),
+		   row->size);
+	if (row->lazy) {
+		seq_puts(m, " unpurged vm_area lazy\n");
+		return 0;
+	}
+	/* There they have no caller. */
+	if (row->caller && row->kind != VC_ROW_VM_MAP_RAM)
+		show_caller(m, row->caller);
+	if (row->owns_pages)
+		seq_printf(m, " pages=%lu", row->pages);
+	switch (row->kind) {
+	case VC_ROW_VMALLOC:
+		seq_puts(m, " vmalloc");
+		break;
+	case VC_ROW_VMAP:
+		seq_puts(m, " vmap");
+		break;
+	case VC_ROW_VM_MAP_RAM:
+		seq_puts(m, " vm_map_ram");
+		break;
+	}
+	if (row->owns_pages && row->array && is_vmalloc_addr((void *)row->array))
+		seq_puts(m, " vpages");
+	if (IS_ENABLED(CONFIG_NUMA) && row->owns_pages)
+		show_nodes(m, reader);
+	if (row->pins)
+		seq_printf(m, " pinned=%u", row->pins);
+	if (row->freed)
+		seq_puts(m, " freed");
+	seq_printf(m, " cpu=%u\n", row->cpu);
+	return 0;
+}
+
+static const struct seq_operations rows = {
+	.start = start,
+	.next = next,
+	.stop = stop,
+	.show = show,
+};
+
+static int rows_open(struct inode *inode, struct file *file)
+{
+	struct reader *reader = __seq_open_private(file, &rows, sizeof(*reader));
+
+	if (!reader)
+		return -ENOMEM;
+	reader->source = pde_data(inode);
+	if (num_node_state(N_HIGH_MEMORY) > 1)
+		reader->nodes = kcalloc(nr_node_ids, sizeof(*reader->nodes), GFP_KERNEL);
+	return 0;
+}
+
+static int rows_release(struct inode *inode, struct file *file)
+{
+	struct seq_file *m = file->private_data;
+	struct reader *reader = m->private;
+
+	kfree(reader->nodes);
+	return seq_release_private(inode, file);
+}
+
+static const struct proc_ops ops = {
+	.proc_open = rows_open,
+	.proc_read_iter = seq_read_iter,
+	.proc_lseek = seq_lseek,
+	.proc_release = rows_release,
+};
+
+/**
+ * vc_procfs_create() - make the file
+ * @source: for vc_rs_next_row(); must stay until vc_procfs_remove() has returned
+ *
+ * Context: Task context, may sleep.
+ * Return: the file, or NULL.
+ */
+struct proc_dir_entry *vc_procfs_create(const void *source)
+{
+	return proc_create_data("vmapcacheinfo", 0400, NULL, &ops, (void *)source);
+}
+
+/**
+ * vc_procfs_remove() - remove the file
+ * @file: what vc_procfs_create() returned
+ *
+ * Waits for reads that are under way, and closes the file for everybody who still
+ * has it open; their further reads fail with -EIO.
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_procfs_remove(struct proc_dir_entry *file)
+{
+	proc_remove(file);
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/proc/vmapcacheinfo`: a line for each area, in the format of `/proc/vmallocinfo`.
+//!
+//! Documented in Documentation/ABI/testing/procfs-vmapcache. A reader walks the index and takes no
+//! lock, so that nobody who allocates or frees waits for it.
+//!
+//! C side: [`rust/face/files/procfs.c`](procfs.c).
+
+use crate::{
+    bindings,
+    face::allocator::Allocator,
+    va::{
+        area::{Kind, Snapshot},
+        Walked, GUARD,
+    },
+};
+use core::ptr::NonNull;
+use kernel::{
+    ffi::{c_uint, c_void},
+    page::PAGE_SHIFT,
+    prelude::*,
+    sync::Arc,
+};
+
+/// The file. It goes when this is dropped, after reads that are under way; who still has it open can
+/// read no more.
+pub(crate) struct Procfs {
+    file: NonNull<bindings::proc_dir_entry>,
+    /// What the file shows. Dropped after it was removed.
+    _allocator: Arc<Allocator>,
+}
+
+// SAFETY: procfs may be called from any task.
+unsafe impl Send for Procfs {}
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl Sync for Procfs {}
+
+impl Procfs {
+    /// Makes the file. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where the name is taken.
+    pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Self> {
+        let source = core::ptr::from_ref(&*allocator).cast();
+        // SAFETY: The allocator stays until the file is removed: see `drop`.
+        let file = unsafe { bindings::vc_procfs_create(source) };
+        Ok(Self {
+            file: NonNull::new(file).ok_or(ENOMEM)?,
+            _allocator: allocator,
+        })
+    }
+}
+
+impl Drop for Procfs {
+    fn drop(&mut self) {
+        // SAFETY: It was created in `new` and is removed once.
+        unsafe { bindings::vc_procfs_remove(self.file.as_ptr()) };
+    }
+}
+
+fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
+    let end = walked
+        .start
+        .saturating_add(walked.pages)
+        .saturating_add(GUARD);
+    let addr = allocator.arena().address(walked.start);
+    let mut row = bindings::vc_row {
+        addr,
+        size: ((end - walked.start) as usize) << PAGE_SHIFT,
+        pages: walked.pages as usize,
+        caller: 0,
+        array: 0,
+        next: end,
+        page: walked.start,
+        version: 0,
+        kind: bindings::vc_row_kind_VC_ROW_VA_ONLY,
+        pins: 0,
+        cpu: 0,
+        owns_pages: false,
+        freed: false,
+        lazy: walked.lazy,
+    };
+    if let Some(live) = &walked.live {
+        fill(&mut row, allocator, live);
+    }
+    row
+}
+
+fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
+    let (kind, array) = match live.kind {
+        // Neighbours have no array: see `vc_populate`.
+        Kind::Vmalloc if live.payload & bindings::VC_RUN as usize != 0 => {
+            (bindings::vc_row_kind_VC_ROW_VMALLOC, 0)
+        }
+        Kind::Vmalloc => (bindings::vc_row_kind_VC_ROW_VMALLOC, live.payload),
+        Kind::Vmap => (bindings::vc_row_kind_VC_ROW_VMAP, live.payload),
+        Kind::VmMapRam => (bindings::vc_row_kind_VC_ROW_VM_MAP_RAM, 0),
+        Kind::VaOnly => (bindings::vc_row_kind_VC_ROW_VA_ONLY, 0),
+    };
+    row.kind = kind;
+    row.array = array;
+    row.owns_pages = live.kind == Kind::Vmalloc || array != 0;
+    row.caller = allocator.manager().caller(live.caller);
+    row.version = live.version();
+    row.pins = live.pins();
+    row.freed = live.dying();
+    row.cpu = live.cpu;
+}
+
+/// Fills `row` with the first area at or after `page` that is live or lazy. False if there is none.
+///
+/// # Safety
+///
+/// `source` is what `vc_procfs_create` was given; `row` is the caller's.
+#[no_mangle]
+unsafe extern "C" fn vc_rs_next_row(
+    source: *const c_void,
+    page: c_uint,
+    row: *mut bindings::vc_row,
+) -> bool {
+    // SAFETY: By the function's contract; it stays until the file is removed, which waits for us.
+    let allocator = unsafe { &*source.cast::<Allocator>() };
+    let Some(walked) = allocator.manager().next_shown(page) else {
+        return false;
+    };
+    // SAFETY: By the function's contract.
+    unsafe { *row = row_of(allocator, &walked) };
+    true
+}
+
+/// Whether the area of `row` is still the one that it shows.
+///
+/// # Safety
+///
+/// As for [`vc_rs_next_row`].
+#[no_mangle]
+unsafe extern "C" fn vc_rs_row_holds(source: *const c_void, row: *const bindings::vc_row) -> bool {
+    // SAFETY: By the function's contract.
+    let (allocator, row) = unsafe { (&*source.cast::<Allocator>(), &*row) };
+    allocator
+        .manager()
+        .inspect(row.page)
+        .is_some_and(|seen| seen.start == row.page && seen.version() == row.version)
+}

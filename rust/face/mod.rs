@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What others see: the allocator, its exports, the kernel's calls, files.
+
+pub(crate) mod allocator;
+pub(crate) mod events;
+pub(crate) mod files;

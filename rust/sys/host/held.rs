@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What this thread holds, and so may not do now.
+
+use crate::sys::Mode;
+
+#[cfg(loom)]
+loom::thread_local! {
+    static HELD: std::cell::Cell<(u32, u32)> = std::cell::Cell::new((0, 0));
+}
+#[cfg(not(loom))]
+std::thread_local! {
+    static HELD: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((0, 0)) };
+}
+
+/// Spinlocks and per-CPU values that this thread holds.
+fn held() -> (u32, u32) {
+    HELD.with(|held| held.get())
+}
+
+/// Panics where the kernel could not sleep. Here and below, it is invariant 3 of the manager that
+/// is checked.
+#[track_caller]
+pub fn assert_may_sleep() {
+    assert_eq!(held(), (0, 0), "sleeps with a spinlock or a CPU held");
+}
+
+/// Panics where the kernel must not be asked for memory.
+#[track_caller]
+pub fn assert_may_allocate(mode: Mode) {
+    assert_eq!(held().0, 0, "allocates with a spinlock held");
+    if mode == Mode::Sleep {
+        assert_may_sleep();
+    }
+}
+
+/// Counts one spinlock or one per-CPU value until dropped.
+pub(super) struct Held(u32, u32);
+
+impl Held {
+    #[track_caller]
+    pub(super) fn new(locks: u32, cpus: u32) -> Self {
+        let (l, c) = held();
+        assert_eq!(l, 0, "two spinlocks, or a CPU after a spinlock");
+        HELD.with(|held| held.set((l + locks, c + cpus)));
+        Self(locks, cpus)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (l, c) = held();
+        HELD.with(|held| held.set((l - self.0, c - self.1)));
+    }
+}

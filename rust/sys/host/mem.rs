@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory of the host, of which the n-th allocation can be made to fail.
+
+use super::held::assert_may_allocate;
+pub use crate::sys::{Mode, NoMemory};
+use std::cell::Cell;
+
+std::thread_local! {
+    static FAIL_NTH: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Lets the `n`-th allocation of this thread from now on fail (1 is the next, 0 none).
+pub fn fail_nth(n: u64) {
+    FAIL_NTH.with(|f| f.set(n));
+}
+
+/// What is left of the countdown that [`fail_nth`] set.
+pub fn fail_nth_left() -> u64 {
+    FAIL_NTH.with(|f| f.get())
+}
+
+fn charge(mode: Mode) -> Result<(), NoMemory> {
+    assert_may_allocate(mode);
+    FAIL_NTH.with(|f| {
+        let n = f.get();
+        f.set(n.saturating_sub(1));
+        if n == 1 {
+            Err(NoMemory)
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// One value on the heap.
+pub type Box<T> = std::boxed::Box<T>;
+
+/// Moves `value` to the heap.
+pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
+    charge(mode)?;
+    Ok(Box::new(value))
+}
+
+/// An array on the heap.
+pub fn boxed_array<T, const N: usize>(
+    mode: Mode,
+    init: impl FnMut(usize) -> T,
+) -> Result<Box<[T; N]>, NoMemory> {
+    charge(mode)?;
+    Ok(Box::new(std::array::from_fn(init)))
+}
+
+/// A large value on the heap.
+pub type LargeBox<T> = std::boxed::Box<T>;
+
+/// A large array on the heap.
+pub fn large_array<T, const N: usize>(
+    init: impl FnMut(usize) -> T,
+) -> Result<LargeBox<[T; N]>, NoMemory> {
+    charge(Mode::Sleep)?;
+    // Not over the stack, which is small under loom.
+    let values: Vec<T> = (0..N).map(init).collect();
+    values.try_into().map_err(|_| NoMemory)
+}
+
+/// A value on the heap with several owners.
+pub type Shared<T> = std::sync::Arc<T>;
+
+/// Moves `value` to the heap, to be shared.
+pub fn shared<T>(value: T) -> Result<Shared<T>, NoMemory> {
+    charge(Mode::Sleep)?;
+    Ok(Shared::new(value))
+}
+
+/// A slice on the heap whose length never changes.
+pub struct Table<T>(Vec<T>);
+
+impl<T> Table<T> {
+    /// Makes a table of `len` values, the i-th of which is `init(i)`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`], of the table or of `init`.
+    pub fn try_new(
+        len: usize,
+        mode: Mode,
+        init: impl FnMut(usize) -> Result<T, NoMemory>,
+    ) -> Result<Self, NoMemory> {
+        charge(mode)?;
+        (0..len).map(init).collect::<Result<Vec<_>, _>>().map(Self)
+    }
+}
+
+impl<T> std::ops::Deref for Table<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for Table<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}

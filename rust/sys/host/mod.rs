@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The host's world: `std`, or loom. It knows what a thread holds, and panics where the kernel would
+//! sleep, or ask for memory, in the wrong place.
+
+mod held;
+pub mod mem;
+pub mod sync;

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locks and per-CPU values of the host, `std`'s or loom's.
+
+pub use super::held::assert_may_sleep;
+use super::{held::Held, mem};
+use crate::sys::NoMemory;
+pub use crate::sys::{LockClass, Padded};
+#[cfg(loom)]
+use loom::sync as base;
+#[cfg(not(loom))]
+use std::sync as base;
+
+#[cfg(loom)]
+pub use loom::thread::yield_now as spin_loop;
+#[cfg(not(loom))]
+pub use std::thread::yield_now as spin_loop;
+
+pub use base::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// A lock around a value; the kernel's is a spinlock.
+pub struct Lock<T>(base::Mutex<T>);
+
+/// Holds a [`Lock`].
+pub struct LockGuard<'a, T>(base::MutexGuard<'a, T>, #[allow(dead_code)] Held);
+
+impl<T> std::ops::Deref for LockGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for LockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Lock<T> {
+    /// Makes a lock around `value`.
+    pub fn new(value: T, _class: LockClass) -> Result<Self, NoMemory> {
+        Ok(Self(base::Mutex::new(value)))
+    }
+
+    /// Waits for the lock.
+    #[track_caller]
+    pub fn lock(&self) -> LockGuard<'_, T> {
+        let held = Held::new(1, 0);
+        LockGuard(self.0.lock().unwrap(), held)
+    }
+
+    /// Takes the lock if it is free.
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
+        let held = Held::new(1, 0);
+        Some(LockGuard(self.0.try_lock().ok()?, held))
+    }
+}
+
+/// A lock whose holder may sleep.
+pub struct Mutex<T>(base::Mutex<T>);
+
+/// Holds a [`Mutex`].
+pub type MutexGuard<'a, T> = base::MutexGuard<'a, T>;
+
+impl<T> Mutex<T> {
+    /// Makes a mutex around `value`.
+    pub fn new(value: T) -> Result<Self, NoMemory> {
+        Ok(Self(base::Mutex::new(value)))
+    }
+
+    /// Waits for the mutex.
+    #[track_caller]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        assert_may_sleep();
+        self.0.lock().unwrap()
+    }
+
+    /// Takes the mutex if it is free.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
+    }
+}
+
+/// A heap value that is set at most once and then stays until the owner goes.
+pub struct OnceBox<T> {
+    // Under loom `std::sync::OnceLock` would hide the ordering, so the flag carries it.
+    set: AtomicBool,
+    value: std::sync::OnceLock<mem::Box<T>>,
+}
+
+impl<T> OnceBox<T> {
+    /// Nothing set yet.
+    pub fn new() -> Self {
+        Self {
+            set: AtomicBool::new(false),
+            value: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// The value, once it is set.
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        if self.set.load(Ordering::Acquire) {
+            self.value.get().map(|b| &**b)
+        } else {
+            None
+        }
+    }
+
+    /// Sets the value; gives it back if another was faster.
+    pub fn set(&self, value: mem::Box<T>) -> Result<(), mem::Box<T>> {
+        self.value.set(value)?;
+        self.set.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+#[cfg(loom)]
+loom::thread_local! {
+    static CPU: std::cell::Cell<u32> = std::cell::Cell::new(0);
+}
+#[cfg(not(loom))]
+std::thread_local! {
+    static CPU: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Says on which CPU this thread pretends to run.
+pub fn run_on_cpu(cpu: u32) {
+    CPU.with(|c| c.set(cpu));
+}
+
+/// This CPU's value.
+pub struct Owned<'a, T> {
+    value: base::MutexGuard<'a, T>,
+    cpu: u32,
+    _held: Held,
+}
+
+impl<T> Owned<'_, T> {
+    /// The CPU.
+    pub fn cpu(&self) -> u32 {
+        self.cpu
+    }
+}
+
+impl<T> std::ops::Deref for Owned<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> std::ops::DerefMut for Owned<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+/// One value per CPU, for the one that runs there alone. The kernel's is in rust/sys/kernel/percpu.rs.
+pub struct PerCpu<T>(mem::Table<base::Mutex<T>>);
+
+impl<T> PerCpu<T> {
+    /// Makes the value of each of `cpus` CPUs.
+    pub fn new(
+        cpus: u32,
+        mut init: impl FnMut(u32) -> Result<T, NoMemory>,
+    ) -> Result<Self, NoMemory> {
+        mem::Table::try_new(cpus as usize, mem::Mode::Sleep, |cpu| {
+            init(cpu as u32).map(base::Mutex::new)
+        })
+        .map(Self)
+    }
+
+    /// This CPU's value, or `None` where somebody else has it.
+    #[inline]
+    pub fn enter(&self) -> Option<Owned<'_, T>> {
+        let cpu = CPU.with(|c| c.get());
+        let value = self.0.get(cpu as usize)?.try_lock().ok()?;
+        let _held = Held::new(0, 1);
+        Some(Owned { value, cpu, _held })
+    }
+
+    /// Runs `f` on every CPU's value in turn. May sleep.
+    pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
+        assert_may_sleep();
+        for (cpu, slot) in self.0.iter().enumerate() {
+            f(cpu as u32, &mut slot.lock().unwrap());
+        }
+    }
+}
+
+/// The CPU that this thread ran on a moment ago: a hint for choosing a shard or a counter.
+pub fn cpu_hint() -> u32 {
+    CPU.with(|c| c.get())
+}

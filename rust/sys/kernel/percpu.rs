@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One value per CPU, which the CPU itself uses without a lock or an atomic instruction.
+//!
+//! The *owner* of a slot is the code that runs on its CPU with preemption off ([`PerCpu::enter`]). A
+//! *remote* task may claim the slot ([`PerCpu::with_each`]): it sets `claimed`, waits for an RCU grace
+//! period, and then has the slot to itself. Biased locking, in short: the rare side pays for all.
+//!
+//! # Why it is sound
+//!
+//! At most one `&mut T` of a slot exists at any time, because
+//!
+//! - *owner against owner*: code with preemption off on one CPU is interrupted by hard interrupts,
+//!   softirqs and NMIs only, and each of those ends before what it interrupted goes on. `busy` is
+//!   written on that CPU alone; who finds it set has interrupted an owner, and gets nothing. An
+//!   interrupt between the look at `busy` and its setting leaves it clear again when it ends.
+//! - *owner against remote*: a region with preemption off is an RCU read-side critical section
+//!   (`synchronize_rcu_expedited` has waited for them since the RCU flavors were merged in 5.0). RCU
+//!   guarantees that such a region either sees what was stored before the grace period began, here
+//!   `claimed`, and then it does not touch the slot; or ends before the grace period does, and then
+//!   the remote task sees all that it did.
+//! - *remote against owner*: `claimed` is cleared with release and read with acquire, so that an
+//!   owner that finds it clear sees all that the remote task did.
+//! - *remote against remote*: a mutex.
+//!
+//! RCU does not watch a CPU in its idle loop, on its last steps offline, or before it is up. No code
+//! that runs there allocates or frees areas; an interrupt taken there makes RCU watch first. A CPU
+//! that is offline is quiescent: the grace period does not wait for it, and nothing runs on it.
+//!
+//! An NMI is an interrupt like any other here. Who holds an [`Owned`] must not sleep, as everywhere
+//! with preemption off, and so cannot call [`PerCpu::with_each`].
+
+use super::{
+    mem::{Mode, NoMemory, Table},
+    preempt::Stay,
+};
+use crate::bindings;
+use core::{
+    cell::UnsafeCell,
+    ops::{Deref, DerefMut},
+    sync::atomic::{
+        compiler_fence, AtomicBool,
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+    },
+};
+use kernel::{new_mutex, prelude::*, sync::Mutex};
+
+/// One CPU's value, on cache lines of its own.
+#[repr(align(128))]
+struct Slot<T> {
+    /// A remote task has, or is about to have, the value.
+    claimed: AtomicBool,
+    /// The owner has the value.
+    busy: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: The value is reached through `PerCpu` only, which hands out one exclusive reference at a
+// time (see above), from one CPU or task to another: all that is needed is that `T` may be sent.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+/// This CPU's value. Whoever holds it must not sleep.
+///
+/// # Invariants
+///
+/// This is the owner of `slot`, and has set its `busy`.
+pub struct Owned<'a, T> {
+    slot: &'a Slot<T>,
+    cpu: u32,
+    // The last to go: preemption is on again when the slot is free.
+    _stay: Stay,
+}
+
+impl<T> Owned<'_, T> {
+    /// The CPU.
+    #[inline(always)]
+    pub fn cpu(&self) -> u32 {
+        self.cpu
+    }
+}
+
+impl<T> Deref for Owned<'_, T> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: By the invariant, which makes this the only way to the value.
+        unsafe { &*self.slot.value.get() }
+    }
+}
+
+impl<T> DerefMut for Owned<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: As in `deref`; and `self` is borrowed as long as the reference lives.
+        unsafe { &mut *self.slot.value.get() }
+    }
+}
+
+impl<T> Drop for Owned<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        compiler_fence(SeqCst);
+        self.slot.busy.store(false, Relaxed);
+    }
+}
+
+/// One value per CPU.
+pub struct PerCpu<T> {
+    slots: Table<Slot<T>>,
+    remote: Pin<KBox<Mutex<()>>>,
+}
+
+impl<T> PerCpu<T> {
+    /// Makes the value of each CPU below `cpus`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`], of the slots or of `init`.
+    pub fn new(
+        cpus: u32,
+        mut init: impl FnMut(u32) -> Result<T, NoMemory>,
+    ) -> Result<Self, NoMemory> {
+        Ok(Self {
+            slots: Table::try_new(cpus as usize, Mode::Sleep, |cpu| {
+                Ok(Slot {
+                    claimed: AtomicBool::new(false),
+                    busy: AtomicBool::new(false),
+                    value: UnsafeCell::new(init(cpu as u32)?),
+                })
+            })?,
+            remote: KBox::pin_init(new_mutex!((), "vmapcache_percpu"), GFP_KERNEL)
+                .map_err(|_| NoMemory)?,
+        })
+    }
+
+    /// This CPU's value, with preemption off until it is let go; `None` where somebody else has it:
+    /// a remote task, or the owner that this code interrupted. Any context.
+    #[inline(always)]
+    pub fn enter(&self) -> Option<Owned<'_, T>> {
+        let (cpu, stay) = Stay::here();
+        let slot = self.slots.get(cpu as usize)?;
+        if slot.claimed.load(Acquire) || slot.busy.load(Relaxed) {
+            return None;
+        }
+        slot.busy.store(true, Relaxed);
+        // For what interrupts this CPU the order in the program is the order in memory; the fences
+        // keep the compiler to it.
+        compiler_fence(SeqCst);
+        // INVARIANT: Preemption is off as long as `stay` lives, no remote task had claimed the slot
+        // and no owner was interrupted: as argued above, nobody else has the value or comes to it
+        // before `busy` is cleared.
+        Some(Owned {
+            slot,
+            cpu,
+            _stay: stay,
+        })
+    }
+
+    /// Runs `f` on every CPU's value in turn, online or not. Meanwhile owners get nothing from
+    /// [`Self::enter`]. Sleeps; not from an RCU read-side critical section or with a spinlock held.
+    pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
+        let guard = self.remote.lock();
+        for slot in self.slots.iter() {
+            slot.claimed.store(true, Release);
+        }
+        // SAFETY: Task context, may sleep: this function's own condition.
+        unsafe { bindings::vc_cpu_wait_owners() };
+        for (cpu, slot) in self.slots.iter().enumerate() {
+            // The grace period has shown the last owner's end: `busy` is clear, or the argument above
+            // has a hole.
+            if slot.busy.load(Relaxed) {
+                // SAFETY: No precondition.
+                unsafe { bindings::vc_cpu_report_owner(cpu as u32) };
+            } else {
+                // SAFETY: The slot is claimed by this task, which holds the mutex, and a grace period
+                // has passed since: as argued above, no owner has it, or gets it before it is released.
+                f(cpu as u32, unsafe { &mut *slot.value.get() });
+            }
+            slot.claimed.store(false, Release);
+        }
+        drop(guard);
+    }
+}

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Area descriptors: what is known of a range of the arena, and who may touch it.
+//!
+//! A descriptor's memory is a descriptor until the manager goes (type-stable), so a reader may look
+//! at any descriptor at any time. One word, the *state*, says whether what it sees is true: it
+//! carries version, pins and state together, so that lookup, pin and free agree by
+//! compare-and-swap on that word alone. The version grows with each free; a reader that finds it
+//! unchanged has read one life of the area.
+//!
+//! After the idea of the reference-counted, versioned mapping cache of the speculative page fault
+//! patches (2009), where a lookup pins what it found and checks a version before it trusts it.
+//!
+//! # Invariants
+//!
+//! - Only the holder of an area's token ([`Area`], [`Dying`], or its place in a magazine or a lazy
+//!   batch) writes the descriptor's other fields; and never while it is Live.
+//! - Pins are taken on a Live area only, and the state leaves Dying only when there are none.
+
+use crate::{
+    sys::sync::{
+        fence, AtomicU32, AtomicU64, AtomicUsize,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+    va::count::callers::{CallerId, OTHERS},
+};
+
+/// Index of a descriptor.
+pub type Id = u32;
+
+/// No descriptor: the end of a list.
+pub const NO_ID: Id = u32::MAX;
+
+/// What an area is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Pages of its own.
+    Vmalloc = 0,
+    /// Pages of the caller.
+    Vmap = 1,
+    /// Pages of the caller, short-lived.
+    VmMapRam = 2,
+    /// Address space only.
+    VaOnly = 3,
+}
+
+impl Kind {
+    fn from_bits(bits: u32) -> Self {
+        match bits & 3 {
+            0 => Self::Vmalloc,
+            1 => Self::Vmap,
+            2 => Self::VmMapRam,
+            _ => Self::VaOnly,
+        }
+    }
+}
+
+const STATE: u64 = 0x3;
+const FREE: u64 = 0;
+const LIVE: u64 = 1;
+const DYING: u64 = 2;
+/// The range of a free descriptor is changing.
+const SHAPING: u64 = 1 << 2;
+const PIN: u64 = 1 << 8;
+const PINS: u64 = 0x00ff_ffff << 8;
+const VERSION_SHIFT: u32 = 32;
+
+// In the tag, above the class.
+const KIND_SHIFT: u32 = 16;
+const CPU_SHIFT: u32 = 18;
+
+fn version_of(state: u64) -> u32 {
+    (state >> VERSION_SHIFT) as u32
+}
+
+/// The state word of the next life, free and without pins.
+fn next_life(state: u64) -> u64 {
+    (u64::from(version_of(state).wrapping_add(1))) << VERSION_SHIFT | FREE
+}
+
+/// What is known of one area. 40 bytes.
+pub struct Descriptor {
+    state: AtomicU64,
+    payload: AtomicUsize,
+    start: AtomicU32,
+    pages: AtomicU32,
+    /// The next of the list that the area stands in, if it is in one; in a magazine, or after it
+    /// was, the number of its last batch ([`super::link`]).
+    next: AtomicU32,
+    /// Magazine class (low half), [`Kind`] and CPU (high half).
+    tag: AtomicU32,
+    caller: AtomicU32,
+}
+
+/// No magazine class: such areas go back to the extents.
+pub const NO_CLASS: u16 = u16::MAX;
+
+impl core::fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
+impl Descriptor {
+    /// A descriptor of no area.
+    pub fn new() -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            payload: AtomicUsize::new(0),
+            start: AtomicU32::new(0),
+            pages: AtomicU32::new(0),
+            next: AtomicU32::new(NO_ID),
+            tag: AtomicU32::new(u32::from(NO_CLASS)),
+            caller: AtomicU32::new(OTHERS),
+        }
+    }
+
+    /// First page.
+    #[inline]
+    pub fn start(&self) -> u32 {
+        self.start.load(Relaxed)
+    }
+
+    /// Pages without the guard page.
+    #[inline]
+    pub fn pages(&self) -> u32 {
+        self.pages.load(Relaxed)
+    }
+
+    /// Magazine class, or [`NO_CLASS`].
+    #[inline]
+    pub fn class(&self) -> u16 {
+        self.tag.load(Relaxed) as u16
+    }
+
+    /// Gives the descriptor a range. Only for the holder of an area that is not Live.
+    pub fn shape(&self, start: u32, pages: u32, class: u16) {
+        // A life of its own, so that `range` finds out when it read parts of two.
+        let state = next_life(self.state.load(Relaxed));
+        self.state.store(state | SHAPING, Relaxed);
+        // Pairs with the acquire fences of the readers: who reads the new range also reads the
+        // version that ended the old life.
+        fence(Release);
+        self.start.store(start, Relaxed);
+        self.pages.store(pages, Relaxed);
+        self.tag.store(u32::from(class), Relaxed);
+        // Whoever reads this life also reads its range.
+        self.state.store(state, Release);
+    }
+
+    /// First page and pages, all of one life, in whatever state; `None` if that is changing.
+    pub fn range(&self) -> Option<(u32, u32)> {
+        let state = self.state.load(Acquire);
+        let range = (self.start(), self.pages());
+        // As in `snapshot`.
+        fence(Acquire);
+        let whole = version_of(self.state.load(Relaxed)) == version_of(state);
+        (whole && state & SHAPING == 0).then_some(range)
+    }
+
+    /// Says for whom and on which CPU an area of `class` was allocated. Only for its holder.
+    #[inline(always)]
+    pub fn claim(&self, class: u16, caller: CallerId, cpu: u32) {
+        // As in `shape`.
+        fence(Release);
+        self.caller.store(caller, Relaxed);
+        let tag = u32::from(class) | (cpu & 0x3fff) << CPU_SHIFT;
+        self.tag.store(tag, Relaxed);
+    }
+
+    /// Makes the area Live. Only for its holder, who has claimed it.
+    #[inline(always)]
+    pub fn publish(&self, payload: usize, kind: Kind) {
+        // As in `shape`.
+        fence(Release);
+        self.payload.store(payload, Relaxed);
+        let tag = self.tag.load(Relaxed);
+        self.tag.store(tag | (kind as u32) << KIND_SHIFT, Relaxed);
+        let state = self.state.load(Relaxed);
+        self.state.store(state | LIVE, Release);
+    }
+
+    /// What the descriptor says of a Live area, all of one life; `None` when it is not Live.
+    #[inline]
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        loop {
+            let state = self.state.load(Acquire);
+            if state & STATE == FREE {
+                return None;
+            }
+            let tag = self.tag.load(Relaxed);
+            let snapshot = Snapshot {
+                state,
+                start: self.start.load(Relaxed),
+                pages: self.pages.load(Relaxed),
+                payload: self.payload.load(Relaxed),
+                caller: self.caller.load(Relaxed),
+                kind: Kind::from_bits(tag >> KIND_SHIFT),
+                cpu: tag >> CPU_SHIFT,
+            };
+            // Pairs with the release fences of the writers.
+            fence(Acquire);
+            if version_of(self.state.load(Relaxed)) == version_of(state) {
+                return Some(snapshot);
+            }
+        }
+    }
+
+    /// The Live (or pinned and dying) area, if it holds `page`; what a lookup needs and no more.
+    #[inline(always)]
+    pub fn find(&self, page: u32) -> Option<Found> {
+        loop {
+            let state = self.state.load(Acquire);
+            if state & STATE == FREE {
+                return None;
+            }
+            let start = self.start.load(Relaxed);
+            let pages = self.pages.load(Relaxed);
+            // As in `snapshot`.
+            fence(Acquire);
+            if version_of(self.state.load(Relaxed)) != version_of(state) {
+                continue;
+            }
+            let covers = page.wrapping_sub(start) < pages;
+            return covers.then_some(Found { start, pages });
+        }
+    }
+
+    /// Takes a pin of the Live area, if it holds `page`; tells which life it keeps. Any context.
+    #[inline(always)]
+    pub fn pin(&self, page: u32) -> Option<(u32, Found)> {
+        loop {
+            let state = self.state.load(Acquire);
+            if state & STATE != LIVE || state & PINS == PINS {
+                return None;
+            }
+            let start = self.start.load(Relaxed);
+            let pages = self.pages.load(Relaxed);
+            if page.wrapping_sub(start) >= pages {
+                return None;
+            }
+            // What was read was of the life that is pinned here, or the exchange fails.
+            fence(Acquire);
+            if self
+                .state
+                .compare_exchange(state, state + PIN, Acquire, Relaxed)
+                .is_ok()
+            {
+                return Some((version_of(state), Found { start, pages }));
+            }
+        }
+    }
+
+    /// Gives a pin of life `version` back. True for the last pin of an area that was freed meanwhile:
+    /// the caller now holds the area and finishes the free. `None`, and nothing changes, if that life
+    /// has no pin. Any context.
+    #[inline(always)]
+    pub fn unpin(&self, version: u32) -> Option<bool> {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if version_of(state) != version || state & PINS == 0 {
+                return None;
+            }
+            let last = state & STATE == DYING && state & PINS == PIN;
+            let new = if last { next_life(state) } else { state - PIN };
+            match self.state.compare_exchange(state, new, AcqRel, Relaxed) {
+                Ok(_) => return Some(last),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Ends the life of a Live area that starts at `page`. Any context; of several callers one wins.
+    #[inline(always)]
+    pub fn kill(&self, page: u32) -> Kill {
+        loop {
+            let state = self.state.load(Acquire);
+            if state & STATE != LIVE {
+                return Kill::NotLive;
+            }
+            if self.start() != page {
+                return Kill::Elsewhere;
+            }
+            let (new, result) = if state & PINS == 0 {
+                (next_life(state), Kill::Dead)
+            } else {
+                (state & !STATE | DYING, Kill::Pinned(version_of(state)))
+            };
+            // The start was read in the life that is ended here, or the exchange fails: pairs with
+            // the release fence in `shape`.
+            fence(Acquire);
+            if self
+                .state
+                .compare_exchange(state, new, AcqRel, Relaxed)
+                .is_ok()
+            {
+                return result;
+            }
+        }
+    }
+
+    /// The version of the current life.
+    pub fn version(&self) -> u32 {
+        version_of(self.state.load(Acquire))
+    }
+
+    /// What the owner put there when the area was published.
+    #[inline]
+    pub fn payload(&self) -> usize {
+        self.payload.load(Relaxed)
+    }
+
+    /// Who asked for the area last.
+    #[inline]
+    pub fn caller(&self) -> CallerId {
+        self.caller.load(Relaxed)
+    }
+
+    /// What the area was last used for.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        Kind::from_bits(self.tag.load(Relaxed) >> KIND_SHIFT)
+    }
+
+    /// The next of the list that the area stands in, or the number of its batch.
+    pub fn next(&self) -> Id {
+        self.next.load(Relaxed)
+    }
+
+    /// Puts the area before `next` in a list that the caller owns or is about to push to, or in the
+    /// batch of that number.
+    pub fn set_next(&self, next: Id) {
+        self.next.store(next, Relaxed);
+    }
+}
+
+/// How [`Descriptor::kill`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// The caller now holds the area.
+    Dead,
+    /// The last unpin will end the life with this version.
+    Pinned(u32),
+    /// Live, but not there.
+    Elsewhere,
+    /// Freed already, or never allocated.
+    NotLive,
+}
+
+/// Where an area lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// First page.
+    pub start: u32,
+    /// Pages without the guard page.
+    pub pages: u32,
+}
+
+/// One consistent view of a Live (or pinned and dying) area.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    state: u64,
+    /// First page.
+    pub start: u32,
+    /// Pages without the guard page.
+    pub pages: u32,
+    /// What the owner put there.
+    pub payload: usize,
+    /// Who asked for the area.
+    pub caller: CallerId,
+    /// What it is used for.
+    pub kind: Kind,
+    /// The CPU it was allocated on.
+    pub cpu: u32,
+}
+
+impl Snapshot {
+    /// Pins held when it was taken.
+    pub fn pins(&self) -> u32 {
+        ((self.state & PINS) >> 8) as u32
+    }
+
+    /// Freed, but still pinned.
+    pub fn dying(&self) -> bool {
+        self.state & STATE == DYING
+    }
+
+    /// The life that was seen.
+    pub fn version(&self) -> u32 {
+        version_of(self.state)
+    }
+
+    /// Whether `page` lies in the area, guard page excluded.
+    pub fn covers(&self, page: u32) -> bool {
+        page.wrapping_sub(self.start) < self.pages
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address to area in constant time, for any page of the area, without a lock.
+//!
+//! Shaped like the page tables: the arena is cut into *windows* of 512 pages (2 MiB, what one page
+//! table maps). A window's table holds one word per page, the area's descriptor; it is made when
+//! first needed. A window that lies wholly inside one area needs no table: a single word says so,
+//! so that large areas cost no more than small ones. The area found last is cached in the window,
+//! next to what a lookup reads anyway.
+//!
+//! # Invariants
+//!
+//! - A page's word names the area that holds it, in whatever state, or none. Guard pages have none.
+//! - Words of a range are written only by the holder of that range.
+
+use crate::{
+    sys::{
+        mem::{boxed_array, Box, Mode, NoMemory, Table},
+        sync::{
+            AtomicU32, AtomicU64, OnceBox,
+            Ordering::{Acquire, Release},
+        },
+    },
+    va::area::{Id, NO_ID},
+};
+
+/// Pages in a window.
+pub const WINDOW: u32 = 512;
+
+type Words = [AtomicU32; WINDOW as usize];
+
+/// What the index knows of 512 pages.
+pub struct Window {
+    /// The area found here last, and the pages of the window that it held: a guess that the finder
+    /// checks. One word, so that a wrong guess is seen without a look at the area.
+    last: AtomicU64,
+    /// The area that takes the whole window.
+    whole: AtomicU32,
+    words: OnceBox<Words>,
+}
+
+impl Window {
+    /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
+    #[inline(always)]
+    pub fn get(&self, page: u32) -> Id {
+        let whole = self.whole.load(Acquire);
+        if whole != NO_ID {
+            return whole;
+        }
+        match self.words.get() {
+            Some(words) => match words.get((page % WINDOW) as usize) {
+                Some(word) => word.load(Acquire),
+                None => NO_ID,
+            },
+            None => NO_ID,
+        }
+    }
+
+    /// The area found last, if it held `page` then: a guess, to be checked by the caller.
+    #[inline(always)]
+    pub fn last(&self, page: u32) -> Option<Id> {
+        let last = self.last.load(Acquire);
+        let (first, len) = (last as u32 & 0xffff, last as u32 >> 16);
+        ((page % WINDOW).wrapping_sub(first) < len).then_some((last >> 32) as Id)
+    }
+
+    /// Remembers `id`, which was found at `page` and takes `pages` pages from `start` on, as the area
+    /// found last. Not if it is a single page, which is found as fast without.
+    #[inline(always)]
+    pub fn remember(&self, page: u32, id: Id, start: u32, pages: u32) {
+        if pages > 1 {
+            let base = page - page % WINDOW;
+            let first = start.saturating_sub(base);
+            let end = start.wrapping_add(pages).wrapping_sub(base).min(WINDOW);
+            let range = u64::from(end.wrapping_sub(first) << 16 | first);
+            self.last.store(u64::from(id) << 32 | range, Release);
+        }
+    }
+}
+
+/// The index of one arena.
+pub struct Index {
+    windows: Table<Window>,
+}
+
+/// The part of a range that lies in one window: `(window, first word, words)`.
+fn parts(start: u32, pages: u32) -> impl Iterator<Item = (usize, u32, u32)> {
+    let end = start.saturating_add(pages);
+    let mut at = start;
+    core::iter::from_fn(move || {
+        if at >= end {
+            return None;
+        }
+        let first = at % WINDOW;
+        let len = (WINDOW - first).min(end - at);
+        let window = (at / WINDOW) as usize;
+        at += len;
+        Some((window, first, len))
+    })
+}
+
+impl Index {
+    /// An index of `pages` pages, all without area. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(pages: u32) -> Result<Self, NoMemory> {
+        let windows = pages.div_ceil(WINDOW) as usize;
+        Ok(Self {
+            windows: Table::new(windows, Mode::Sleep, |_| Window {
+                whole: AtomicU32::new(NO_ID),
+                // Holds no page.
+                last: AtomicU64::new(0),
+                words: OnceBox::new(),
+            })?,
+        })
+    }
+
+    /// Makes the tables that [`Self::set`] of this range will need.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`]; tables made so far stay and do no harm.
+    pub fn prepare(&self, start: u32, pages: u32, mode: Mode) -> Result<(), NoMemory> {
+        for (window, _, len) in parts(start, pages) {
+            let window = self.windows.get(window).ok_or(NoMemory)?;
+            if len < WINDOW && window.words.get().is_none() {
+                let words: Box<Words> = boxed_array(mode, |_| AtomicU32::new(NO_ID))?;
+                // If another made it meanwhile, that one serves as well.
+                drop(window.words.set(words));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the area of a prepared range; `NO_ID` for none. Only for the holder of the range.
+    pub fn set(&self, start: u32, pages: u32, id: Id) {
+        for (window, first, len) in parts(start, pages) {
+            let Some(window) = self.windows.get(window) else {
+                return;
+            };
+            if len == WINDOW {
+                window.whole.store(id, Release);
+            } else if let Some(words) = window.words.get() {
+                let words = words
+                    .get(first as usize..(first + len) as usize)
+                    .unwrap_or_default();
+                for word in words {
+                    word.store(id, Release);
+                }
+            }
+        }
+    }
+
+    /// The window of `page`, if that is one of the arena's.
+    #[inline(always)]
+    pub fn window(&self, page: u32) -> Option<&Window> {
+        self.windows.get((page / WINDOW) as usize)
+    }
+
+    /// The area that holds `page`, or `NO_ID`. Any context, no lock.
+    #[inline(always)]
+    pub fn get(&self, page: u32) -> Id {
+        self.window(page).map_or(NO_ID, |window| window.get(page))
+    }
+
+    /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.
+    /// Skips windows without areas in one step each.
+    pub fn next_from(&self, page: u32, end: u32) -> Option<(u32, Id)> {
+        let mut at = page;
+        while at < end {
+            let window = self.windows.get((at / WINDOW) as usize)?;
+            let whole = window.whole.load(Acquire);
+            if whole != NO_ID {
+                return Some((at, whole));
+            }
+            let window_end = (at / WINDOW).checked_add(1)?.saturating_mul(WINDOW);
+            if let Some(words) = window.words.get() {
+                let words = words.get((at % WINDOW) as usize..).unwrap_or_default();
+                for (page, word) in (at..end).zip(words) {
+                    let id = word.load(Acquire);
+                    if id != NO_ID {
+                        return Some((page, id));
+                    }
+                }
+            }
+            at = window_end;
+        }
+        None
+    }
+
+    /// Bytes that the index takes.
+    pub fn footprint(&self) -> usize {
+        let tables = self
+            .windows
+            .iter()
+            .filter(|w| w.words.get().is_some())
+            .count();
+        self.windows.len() * core::mem::size_of::<Window>() + tables * core::mem::size_of::<Words>()
+    }
+}

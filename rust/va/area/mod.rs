@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One area: its descriptor, and how an address leads to it.
+
+pub mod descriptor;
+pub mod index;
+pub mod link;
+pub mod pool;
+
+pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
+pub use pool::Descriptors;

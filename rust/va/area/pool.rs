@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All descriptors. A descriptor is a descriptor until the manager goes, so that a late reader
+//! always reads one.
+
+use crate::{
+    sys::{
+        mem::{boxed_array, Box, Mode, NoMemory, Table},
+        sync::{AtomicU32, Lock, LockClass, OnceBox, Ordering::Relaxed},
+    },
+    va::area::{Descriptor, Id, NO_ID},
+};
+
+const CHUNK: usize = 64;
+
+type Chunk = [Descriptor; CHUNK];
+
+struct Unused {
+    /// Descriptors given back, linked by `next`.
+    head: Id,
+    /// All ids from here on were never used.
+    fresh: Id,
+}
+
+/// All descriptors. They are made in chunks when first needed and never go before the manager.
+pub struct Descriptors {
+    chunks: Table<OnceBox<Chunk>>,
+    unused: Lock<Unused>,
+    /// `fresh` of `unused`, for readers without the lock.
+    made: AtomicU32,
+}
+
+impl Descriptors {
+    /// Room for `max` descriptors. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(max: u32) -> Result<Self, NoMemory> {
+        let chunks = (max as usize).div_ceil(CHUNK);
+        Ok(Self {
+            chunks: Table::new(chunks, Mode::Sleep, |_| OnceBox::new())?,
+            unused: Lock::new(
+                Unused {
+                    head: NO_ID,
+                    fresh: 0,
+                },
+                LockClass::Descriptors,
+            )?,
+            made: AtomicU32::new(0),
+        })
+    }
+
+    /// The descriptor of `id`.
+    #[inline(always)]
+    pub fn get(&self, id: Id) -> Option<&Descriptor> {
+        self.chunks
+            .get(id as usize / CHUNK)?
+            .get()?
+            .get(id as usize % CHUNK)
+    }
+
+    /// Takes an unused descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn take(&self, mode: Mode) -> Result<Id, NoMemory> {
+        loop {
+            let missing = {
+                let mut unused = self.unused.lock();
+                let id = unused.head;
+                if let Some(descriptor) = self.get(id) {
+                    unused.head = descriptor.next();
+                    return Ok(id);
+                }
+                let id = unused.fresh;
+                let chunk = self.chunks.get(id as usize / CHUNK).ok_or(NoMemory)?;
+                if chunk.get().is_some() {
+                    unused.fresh = id + 1;
+                    self.made.store(unused.fresh, Relaxed);
+                    return Ok(id);
+                }
+                chunk
+            };
+            let chunk: Box<Chunk> = boxed_array(mode, |_| Descriptor::new())?;
+            // If another made the chunk meanwhile, that one serves as well.
+            drop(missing.set(chunk));
+        }
+    }
+
+    /// Gives a descriptor back whose area is gone.
+    pub fn give_back(&self, id: Id) {
+        let mut unused = self.unused.lock();
+        if let Some(descriptor) = self.get(id) {
+            descriptor.set_next(unused.head);
+            unused.head = id;
+        }
+    }
+
+    /// Descriptors in existence, and the bytes they take. No lock is taken.
+    pub fn footprint(&self) -> (u32, usize) {
+        let made = self.made.load(Relaxed) as usize;
+        let bytes = made.next_multiple_of(CHUNK) * core::mem::size_of::<Descriptor>();
+        (
+            made as u32,
+            bytes + self.chunks.len() * core::mem::size_of::<OnceBox<Chunk>>(),
+        )
+    }
+}

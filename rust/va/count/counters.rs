@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counting without a shared cache line: each CPU counts for itself, the reader adds up.
+//!
+//! The fast path counts once per operation, under its caller and its size; every total is a sum over
+//! callers or sizes, made when somebody reads. The number of operations of a CPU serves as its
+//! generation: counters only grow, so if the sum over all CPUs is what it was, nothing has happened
+//! on any of them.
+
+use crate::{
+    sys::{
+        mem::{large_array, shared, LargeBox, Mode, NoMemory, Shared, Table},
+        sync::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+            Padded,
+        },
+    },
+    va::{
+        count::callers::{CallerId, CALLERS},
+        space::range::{size_of, SIZES},
+        GUARD,
+    },
+};
+
+/// How often a reader looks again because something has happened meanwhile.
+const TRIES: usize = 4;
+
+#[derive(Default)]
+struct PerCaller {
+    allocs: AtomicU64,
+    alloc_gross: AtomicU64,
+    frees: AtomicU64,
+    free_gross: AtomicU64,
+}
+
+impl PerCaller {
+    /// Who writes adds pages before areas when it allocates, areas before pages when it frees. Read
+    /// the other way round, an operation half counted does not make the differences too small.
+    fn read(&self) -> Totals {
+        let free_gross = self.free_gross.load(Acquire);
+        let frees = self.frees.load(Acquire);
+        let allocs = self.allocs.load(Acquire);
+        let alloc_gross = self.alloc_gross.load(Acquire);
+        Totals {
+            allocs,
+            alloc_gross,
+            frees,
+            free_gross,
+        }
+    }
+}
+
+/// The counters of one CPU.
+pub struct Cpu {
+    operations: AtomicU64,
+    /// Areas of each size, allocated minus freed here.
+    sizes: [AtomicU64; SIZES],
+    callers: LargeBox<[PerCaller; CALLERS]>,
+}
+
+impl Cpu {
+    fn new() -> Result<Self, NoMemory> {
+        Ok(Self {
+            operations: AtomicU64::new(0),
+            sizes: core::array::from_fn(|_| AtomicU64::new(0)),
+            callers: large_array(|_| PerCaller::default())?,
+        })
+    }
+
+    /// Counts an allocation of `pages` pages. Only on that CPU, with preemption off and out of
+    /// interrupts.
+    #[inline(always)]
+    pub fn alloc(&self, caller: CallerId, pages: u32) {
+        if let Some(counted) = self.callers.get(caller as usize) {
+            bump(&counted.alloc_gross, gross(pages));
+            bump(&counted.allocs, 1);
+        }
+        if let Some(size) = self.sizes.get(size_of(pages)) {
+            bump(size, 1);
+        }
+        self.count();
+    }
+
+    /// Counts a free, as [`Self::alloc`].
+    #[inline(always)]
+    pub fn free(&self, caller: CallerId, pages: u32) {
+        if let Some(counted) = self.callers.get(caller as usize) {
+            bump(&counted.frees, 1);
+            bump(&counted.free_gross, gross(pages));
+        }
+        if let Some(size) = self.sizes.get(size_of(pages)) {
+            bump(size, 1u64.wrapping_neg());
+        }
+        self.count();
+    }
+
+    /// Counts an operation of this CPU, after everything else that it counts.
+    #[inline(always)]
+    fn count(&self) {
+        let operations = self.operations.load(Relaxed);
+        self.operations.store(operations.wrapping_add(1), Release);
+    }
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Areas allocated.
+    pub allocs: u64,
+    /// Their pages, guard pages included.
+    pub alloc_gross: u64,
+    /// Areas freed.
+    pub frees: u64,
+    /// Their pages, guard pages included.
+    pub free_gross: u64,
+}
+
+/// What came and has not gone. An area that came on one CPU and went on another while the counters
+/// were added up may seem to have gone only: then 0.
+fn difference(came: u64, went: u64) -> u64 {
+    u64::try_from(came.wrapping_sub(went) as i64).unwrap_or(0)
+}
+
+impl Totals {
+    /// Areas that live.
+    pub fn areas(&self) -> u64 {
+        difference(self.allocs, self.frees)
+    }
+
+    /// Their pages, guard pages included.
+    pub fn gross(&self) -> u64 {
+        difference(self.alloc_gross, self.free_gross)
+    }
+
+    /// Their pages, guard pages excluded.
+    pub fn pages(&self) -> u64 {
+        self.gross()
+            .saturating_sub(self.areas().saturating_mul(u64::from(GUARD)))
+    }
+
+    /// Adds what another caller holds and has done.
+    pub fn add(&mut self, other: &Self) {
+        self.allocs = self.allocs.wrapping_add(other.allocs);
+        self.alloc_gross = self.alloc_gross.wrapping_add(other.alloc_gross);
+        self.frees = self.frees.wrapping_add(other.frees);
+        self.free_gross = self.free_gross.wrapping_add(other.free_gross);
+    }
+}
+
+/// The counters of all CPUs, and those that CPUs share off the fast path.
+pub struct Counters {
+    cpus: Table<Shared<Padded<Cpu>>>,
+    shared: Padded<Cpu>,
+}
+
+#[inline(always)]
+fn gross(pages: u32) -> u64 {
+    u64::from(pages) + u64::from(GUARD)
+}
+
+/// Adds to a counter that only this CPU writes, with preemption off, after all that it added before.
+#[inline(always)]
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Release);
+}
+
+impl Counters {
+    /// Nothing counted yet. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(cpus: u32) -> Result<Self, NoMemory> {
+        Ok(Self {
+            cpus: Table::try_new(cpus as usize, Mode::Sleep, |_| shared(Padded(Cpu::new()?)))?,
+            shared: Padded(Cpu::new()?),
+        })
+    }
+
+    /// Number of CPUs.
+    pub fn cpus(&self) -> u32 {
+        self.cpus.len() as u32
+    }
+
+    /// The counters of `cpu`, for the one who runs there.
+    pub fn of(&self, cpu: u32) -> Option<Shared<Padded<Cpu>>> {
+        self.cpus.get(cpu as usize).cloned()
+    }
+
+    /// Counts an allocation anywhere, off the fast path.
+    pub fn alloc_shared(&self, caller: CallerId, pages: u32) {
+        if let Some(counted) = self.shared.callers.get(caller as usize) {
+            let gross = gross(pages);
+            counted.alloc_gross.fetch_add(gross, Release);
+            counted.allocs.fetch_add(1, Release);
+        }
+        if let Some(size) = self.shared.sizes.get(size_of(pages)) {
+            size.fetch_add(1, Relaxed);
+        }
+        self.shared.operations.fetch_add(1, Release);
+    }
+
+    /// Counts a free anywhere, off the fast path.
+    pub fn free_shared(&self, caller: CallerId, pages: u32) {
+        if let Some(counted) = self.shared.callers.get(caller as usize) {
+            let gross = gross(pages);
+            counted.frees.fetch_add(1, Release);
+            counted.free_gross.fetch_add(gross, Release);
+        }
+        if let Some(size) = self.shared.sizes.get(size_of(pages)) {
+            size.fetch_sub(1, Relaxed);
+        }
+        self.shared.operations.fetch_add(1, Release);
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Cpu> {
+        self.cpus
+            .iter()
+            .map(|cpu| &cpu.0)
+            .chain(core::iter::once(&self.shared.0))
+    }
+
+    /// Operations counted so far: the generation of all totals.
+    pub fn generation(&self) -> u64 {
+        self.all()
+            .fold(0, |sum, cpu| sum.wrapping_add(cpu.operations.load(Acquire)))
+    }
+
+    /// What one caller holds and has done: of one moment if nothing happens meanwhile, else of one
+    /// that is as short as a few tries can make it.
+    pub fn caller(&self, caller: CallerId) -> Totals {
+        let mut totals = Totals::default();
+        for _ in 0..TRIES {
+            let before = self.generation();
+            totals = Totals::default();
+            for cpu in self.all() {
+                if let Some(counted) = cpu.callers.get(caller as usize) {
+                    totals.add(&counted.read());
+                }
+            }
+            if self.generation() == before {
+                break;
+            }
+        }
+        totals
+    }
+
+    /// Living areas of each size.
+    pub fn sizes(&self) -> [u64; SIZES] {
+        let mut sizes = [0u64; SIZES];
+        for cpu in self.all() {
+            for (sum, size) in sizes.iter_mut().zip(&cpu.sizes) {
+                *sum = sum.wrapping_add(size.load(Relaxed));
+            }
+        }
+        sizes.map(|sum| difference(sum, 0))
+    }
+}

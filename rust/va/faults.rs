@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Steps that are left out on purpose, to see a test fail without them.
+//!
+//! Only builds with `FAULTS=y` have this file, and the places that ask it; no other build compiles
+//! either. A new fault is a name here, a `#[cfg(faults)]` where the step is, a file in
+//! [`debugfs`](../debugfs.rs), and its test in tools/testing/selftests/vmapcache/faults.sh.
+
+use crate::sys::sync::{AtomicU32, Ordering::Relaxed};
+
+/// A step that can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Any flush of the TLB.
+    NoFlush,
+    /// To wait for another's purge.
+    NoWait,
+    /// Purges before space has run out.
+    NoPurge,
+}
+
+/// A bit for each.
+static ON: AtomicU32 = AtomicU32::new(0);
+
+impl Fault {
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    /// Whether the step is left out. Any context.
+    pub fn on(self) -> bool {
+        ON.load(Relaxed) & self.bit() != 0
+    }
+
+    /// Leaves the step out, or no more. Any context.
+    pub fn set(self, on: bool) {
+        if on {
+            ON.fetch_or(self.bit(), Relaxed);
+        } else {
+            ON.fetch_and(!self.bit(), Relaxed);
+        }
+    }
+}

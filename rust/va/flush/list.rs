@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lists of areas, linked by their descriptors: one to which everybody pushes without a lock, and
+//! one that has a single owner.
+
+use crate::{
+    sys::sync::{
+        AtomicU32,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+    va::area::{Descriptors, Id, NO_ID},
+};
+
+/// A list of areas, linked by their descriptors, to which anybody may push at any time and which is
+/// taken as a whole. There is no pop, hence no ABA.
+pub struct Stack {
+    head: AtomicU32,
+}
+
+impl Stack {
+    /// Empty.
+    pub fn new() -> Self {
+        Self {
+            head: AtomicU32::new(NO_ID),
+        }
+    }
+
+    /// Puts an area in front. Any context. True if the list was empty.
+    pub fn push(&self, descriptors: &Descriptors, id: Id) -> bool {
+        let Some(descriptor) = descriptors.get(id) else {
+            return false;
+        };
+        let mut head = self.head.load(Relaxed);
+        loop {
+            descriptor.set_next(head);
+            match self.head.compare_exchange(head, id, Release, Relaxed) {
+                Ok(_) => return head == NO_ID,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes the whole list. Any context.
+    pub fn take(&self) -> List {
+        // Spares the exchange where there is nothing, which is the rule.
+        if self.head.load(Relaxed) == NO_ID {
+            return List(NO_ID);
+        }
+        List(self.head.swap(NO_ID, Acquire))
+    }
+}
+
+/// Areas linked by their descriptors, all held by one owner.
+pub struct List(Id);
+
+impl Default for List {
+    fn default() -> Self {
+        Self(NO_ID)
+    }
+}
+
+impl List {
+    /// Puts an area in front.
+    pub fn push(&mut self, descriptors: &Descriptors, id: Id) {
+        if let Some(descriptor) = descriptors.get(id) {
+            descriptor.set_next(self.0);
+            self.0 = id;
+        }
+    }
+
+    /// Takes the first area out.
+    pub fn pop(&mut self, descriptors: &Descriptors) -> Option<Id> {
+        let id = self.0;
+        self.0 = descriptors.get(id)?.next();
+        Some(id)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0 == NO_ID
+    }
+
+    /// The areas, first to last, left in place.
+    pub fn iter<'a>(&self, descriptors: &'a Descriptors) -> impl Iterator<Item = Id> + 'a {
+        let mut at = self.0;
+        core::iter::from_fn(move || {
+            let id = at;
+            at = descriptors.get(id)?.next();
+            Some(id)
+        })
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What to flush: a few ranges, or everything. A pure function of the ranges that were freed.
+
+use crate::va::{space::range::Range, GUARD};
+
+/// Ranges that one plan holds at most. More are never cheaper than one full flush.
+pub const RUNS_MAX: usize = 4;
+/// Areas looked at before a full flush is chosen unseen.
+pub const AREAS_MAX: usize = 64;
+
+/// What to flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing.
+    None,
+    /// These ranges, ascending and apart.
+    Runs([Range; RUNS_MAX], usize),
+    /// Everything, by one call.
+    Full,
+}
+
+/// Gathers what a purge has to flush.
+pub struct Planner {
+    ranges: [Range; AREAS_MAX],
+    len: usize,
+    full: bool,
+}
+
+impl Planner {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            ranges: [Range::default(); AREAS_MAX],
+            len: 0,
+            full: false,
+        }
+    }
+
+    /// Whether adding more still matters.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Adds the range of an area.
+    pub fn add(&mut self, start: u32, pages: u32) {
+        if pages == 0 {
+            return;
+        }
+        match self.ranges.get_mut(self.len) {
+            Some(slot) => {
+                *slot = Range { start, pages };
+                self.len += 1;
+            }
+            None => self.full = true,
+        }
+    }
+
+    /// The cheapest flush of all that was added. A flush of single pages costs about `ceiling`-th of
+    /// a full flush per page (the kernel itself flushes everything beyond its ceiling), and each
+    /// call interrupts every CPU; so a plan of runs is worth it only for few runs of few pages.
+    pub fn plan(mut self, ceiling: u32) -> Plan {
+        if self.full {
+            return Plan::Full;
+        }
+        let Some(ranges) = self.ranges.get_mut(..self.len) else {
+            return Plan::Full;
+        };
+        ranges.sort_unstable_by_key(|r| r.start);
+        let mut runs = [Range::default(); RUNS_MAX];
+        let mut count = 0usize;
+        let mut pages = 0u32;
+        for range in ranges.iter() {
+            let last = count.checked_sub(1).and_then(|i| runs.get_mut(i));
+            match last {
+                // The guard page between two neighbours has no PTE: to flush it is free.
+                Some(run) if range.start <= run.end().saturating_add(GUARD) => {
+                    let end = run.end().max(range.end());
+                    pages = pages.saturating_add(end - run.end());
+                    run.pages = end - run.start;
+                }
+                _ => {
+                    let Some(slot) = runs.get_mut(count) else {
+                        return Plan::Full;
+                    };
+                    *slot = *range;
+                    count += 1;
+                    pages = pages.saturating_add(range.pages);
+                }
+            }
+        }
+        match count {
+            0 => Plan::None,
+            _ if pages > ceiling => Plan::Full,
+            _ => Plan::Runs(runs, count),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way back: the end of an area's life, and the lazy magazine or list that it waits in.
+
+use crate::{
+    sys::{
+        mem::{Box, Mode},
+        sync::{
+            cpu_hint,
+            Ordering::{Relaxed, Release},
+        },
+    },
+    va::{
+        area::{link, Descriptor, Id, Kill, Kind, NO_CLASS},
+        flush::plan::Planner,
+        stock::magazine::{Chain, Local, Magazine, Pushed},
+        Env, Manager, Purge, Ticket, GUARD,
+    },
+};
+
+/// Why nothing was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeError {
+    /// Not a page of the arena.
+    Foreign,
+    /// No area there.
+    NoArea,
+    /// Inside an area, but not its start.
+    Inner,
+    /// Freed already.
+    DoubleFree,
+}
+
+/// An area whose life has ended; its PTEs are to be cleared, then it is to be finished.
+#[must_use = "a dying area that is not finished is lost"]
+#[derive(Debug)]
+pub struct Dying<'m> {
+    pub(super) descriptor: &'m Descriptor,
+    pub(super) id: Id,
+}
+
+impl Dying<'_> {
+    /// First page.
+    #[inline(always)]
+    pub fn start(&self) -> u32 {
+        self.descriptor.start()
+    }
+
+    /// Pages, without the guard page.
+    #[inline(always)]
+    pub fn pages(&self) -> u32 {
+        self.descriptor.pages()
+    }
+
+    /// What the owner put there.
+    #[inline(always)]
+    pub fn payload(&self) -> usize {
+        self.descriptor.payload()
+    }
+
+    /// What it was used for.
+    #[inline(always)]
+    pub fn kind(&self) -> Kind {
+        self.descriptor.kind()
+    }
+}
+
+/// How [`Manager::begin_free`] went.
+#[must_use]
+#[derive(Debug)]
+pub enum Freed<'m> {
+    /// The caller finishes the free.
+    Now(Dying<'m>),
+    /// The last unpin will; [`Manager::is_gone`] tells when.
+    Deferred(Ticket),
+}
+
+/// Where [`Manager::finish_free`] left an area.
+enum Retired {
+    /// In this CPU's lazy magazine.
+    Kept,
+    /// The same, and magazines were handed on.
+    HandedOn,
+    /// Nowhere: there is no empty magazine.
+    Not,
+}
+
+/// Tasks purge themselves when so many times the limit is lazy. A flush costs as much for a few
+/// large areas as for thousands of small ones; so the limit only has the work item called, and what
+/// is freed until that has a CPU shares its flush.
+const HIGH: u64 = 4;
+
+impl<E: Env> Manager<E> {
+    /// Ends the life of the area that starts at `page`. Any context; of several callers one wins.
+    ///
+    /// # Errors
+    ///
+    /// [`FreeError`]; then nothing has changed.
+    #[inline(always)]
+    pub fn begin_free(&self, page: u32) -> Result<Freed<'_>, FreeError> {
+        let id = self.index.get(page);
+        let Some(descriptor) = self.descriptors.get(id) else {
+            return Err(self.refuse(page, None));
+        };
+        match descriptor.kill(page) {
+            Kill::Dead => Ok(Freed::Now(Dying { descriptor, id })),
+            Kill::Pinned(version) => {
+                self.shared.pinned_frees.fetch_add(1, Relaxed);
+                Ok(Freed::Deferred(Ticket { id, version }))
+            }
+            Kill::Elsewhere | Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, page: u32, found: Option<&Descriptor>) -> FreeError {
+        let (error, counter) = match found {
+            _ if page >= self.pages => (FreeError::Foreign, &self.shared.foreign_frees),
+            None => (FreeError::NoArea, &self.shared.foreign_frees),
+            Some(d) if d.start() != page && d.snapshot().is_some() => {
+                (FreeError::Inner, &self.shared.inner_frees)
+            }
+            Some(d) if d.start() != page => (FreeError::NoArea, &self.shared.foreign_frees),
+            Some(_) => (FreeError::DoubleFree, &self.shared.double_frees),
+        };
+        counter.fetch_add(1, Relaxed);
+        error
+    }
+
+    /// Leaves an area whose PTEs are clear to the lazy batch of this CPU. Task context, where
+    /// sleeping need not be allowed; elsewhere use [`Self::defer_free`].
+    #[inline(always)]
+    pub fn finish_free(&self, dying: Dying<'_>) {
+        self.retire(dying.descriptor, dying.id);
+    }
+
+    /// Leaves an area to be finished by [`Self::take_deferred`]. Any context.
+    pub fn defer_free(&self, dying: Dying<'_>) {
+        self.shared.deferred.fetch_add(1, Relaxed);
+        if self.deferred.push(&self.descriptors, dying.id) {
+            self.env.kick_deferred();
+        }
+    }
+
+    /// The areas that wait to be finished. Their PTEs are not clear yet.
+    pub fn take_deferred(&self) -> impl Iterator<Item = Dying<'_>> + '_ {
+        let mut list = self.deferred.take();
+        core::iter::from_fn(move || {
+            let id = list.pop(&self.descriptors)?;
+            let descriptor = self.descriptors.get(id)?;
+            Some(Dying { descriptor, id })
+        })
+    }
+
+    /// Makes a dead area lazy.
+    #[inline(always)]
+    pub(super) fn retire(&self, descriptor: &Descriptor, id: Id) {
+        let class = descriptor.class();
+        // Where areas are not to be kept, no class has a lazy magazine: see `push_lazy_slow`.
+        if let Some(mut local) = self.local.enter() {
+            match self.push_lazy(&mut local, descriptor, class, id) {
+                Retired::Kept => return,
+                Retired::HandedOn => {
+                    drop(local);
+                    return self.push_back();
+                }
+                Retired::Not => {}
+            }
+        }
+        self.retire_slow(id, descriptor, class);
+    }
+
+    /// Pushes to this CPU's lazy magazine.
+    #[inline(always)]
+    fn push_lazy(&self, local: &mut Local, descriptor: &Descriptor, class: u16, id: Id) -> Retired {
+        let pushed = local.push_lazy(descriptor, class, id);
+        if pushed == Pushed::Kept && local.lazy_span() <= self.local_lazy_max.load(Relaxed) {
+            local
+                .counters()
+                .free(descriptor.caller(), descriptor.pages());
+            return Retired::Kept;
+        }
+        self.push_lazy_slow(local, descriptor, (class, id), pushed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_lazy_slow(
+        &self,
+        local: &mut Local,
+        descriptor: &Descriptor,
+        (class, id): (u16, Id),
+        mut pushed: Pushed,
+    ) -> Retired {
+        let mut mixed = false;
+        if pushed == Pushed::NoMagazine {
+            if class == NO_CLASS || !self.keeps_lazy() {
+                return Retired::Not;
+            }
+            mixed = !local.is_hot(class);
+            if mixed {
+                pushed = local.push_mixed(descriptor, class, id);
+            }
+        }
+        if pushed == Pushed::NoMagazine {
+            if !local.has_spare() {
+                if let Some(spare) = self.depot.take_spare() {
+                    drop(local.keep_spare(spare));
+                }
+            }
+            let started = if mixed {
+                local.start_mixed(&self.batches)
+            } else {
+                local.start_lazy(&self.batches, class)
+            };
+            if !started {
+                return Retired::Not;
+            }
+            pushed = if mixed {
+                local.push_mixed(descriptor, class, id)
+            } else {
+                local.push_lazy(descriptor, class, id)
+            };
+        }
+        local
+            .counters()
+            .free(descriptor.caller(), descriptor.pages());
+        if pushed == Pushed::Full {
+            let full = if mixed {
+                local.take_mixed()
+            } else {
+                local.take_full(class)
+            };
+            if let Some(mut magazine) = full {
+                magazine.stamp = self.epochs.stamp();
+                self.queue(magazine);
+            }
+        } else if local.lazy_span() > self.local_lazy_max.load(Relaxed) {
+            self.hand_on(local);
+        } else {
+            return Retired::Kept;
+        }
+        Retired::HandedOn
+    }
+
+    /// Hands all lazy magazines of this CPU on.
+    #[cold]
+    pub(super) fn hand_on(&self, local: &mut Local) {
+        let mut chain = Chain::new();
+        local.spill_lazy(&mut chain, self.epochs.stamp());
+        while let Some(magazine) = chain.pop() {
+            self.queue(magazine);
+        }
+    }
+
+    /// Hands one stamped magazine on to whoever purges next.
+    fn queue(&self, magazine: Box<Magazine>) {
+        let span = u64::from(magazine.span());
+        self.shared.lazy_locks.fetch_add(1, Relaxed);
+        self.lazy.lock().push(magazine);
+        self.add_lazy(span);
+    }
+
+    fn add_lazy(&self, span: u64) {
+        let total = self.lazy_span.fetch_add(span, Relaxed).wrapping_add(span);
+        let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
+        // Pairs with the acquire in `purge_due`, which then sees what was added.
+        if total > u64::from(max) && !self.purge_kicked.swap(true, Release) {
+            self.env.kick_purge();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: u16) {
+        let eager = self.lazy_max.load(Relaxed) == 0;
+        if class != NO_CLASS && self.keeps_lazy() {
+            // The stock has run out of empty magazines, or somebody else has it.
+            let spare = Magazine::new(Mode::NoWait);
+            if let (Ok(spare), Some(mut local)) = (spare, self.local.enter()) {
+                if let Some(spare) = local.keep_spare(spare) {
+                    drop(self.depot.put_spare(spare));
+                }
+                let retired = self.push_lazy(&mut local, descriptor, class, id);
+                drop(local);
+                if !matches!(retired, Retired::Not) {
+                    return self.push_back();
+                }
+            }
+        }
+        let gross = descriptor.pages().saturating_add(GUARD);
+        self.counters
+            .free_shared(descriptor.caller(), descriptor.pages());
+        let cpu = cpu_hint() as usize;
+        if eager && self.env.may_sleep() {
+            self.flush_one(id, class, gross);
+            return;
+        }
+        let Some(loose) = self.loose.get(cpu).or_else(|| self.loose.first()) else {
+            return;
+        };
+        loose.stack.push(&self.descriptors, id);
+        let pending = loose.pending.fetch_add(gross, Relaxed).wrapping_add(gross);
+        if eager || pending > self.local_lazy_max.load(Relaxed) {
+            self.add_lazy(u64::from(loose.pending.swap(0, Relaxed)));
+        }
+        self.push_back();
+    }
+
+    /// Flushes one area that was just freed and makes it clean at once.
+    fn flush_one(&self, id: Id, class: u16, gross: u32) {
+        let Some(descriptor) = self.descriptors.get(id) else {
+            return;
+        };
+        let mut planner = Planner::new();
+        planner.add(descriptor.start(), descriptor.pages());
+        self.flush(planner);
+        self.cleaned(1, u64::from(gross));
+        descriptor.set_next(link::CLEAN);
+        let stocked = class != NO_CLASS && self.magazines.load(Relaxed) && self.stock(class, id);
+        if !stocked {
+            self.dissolve(&[id]);
+        }
+    }
+
+    /// Lazy pages from which on tasks purge themselves.
+    pub(super) fn high(&self) -> u64 {
+        u64::from(self.lazy_max.load(Relaxed)) * HIGH
+    }
+
+    /// Backpressure: where frees outrun the purger, the freeing task does a bounded part itself.
+    #[cold]
+    #[inline(never)]
+    fn push_back(&self) {
+        if self.lazy_span.load(Relaxed) > self.high() && self.env.may_sleep() {
+            self.shared.steps.fetch_add(1, Relaxed);
+            self.purge(Purge::Step);
+        }
+    }
+}

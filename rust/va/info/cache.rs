@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the whole arena looks like, cached behind generations.
+//!
+//! After Molnar's cached vmalloc info (2015), which was dropped again because a reader still walked
+//! the list under the lock whenever anything had changed. Two things are different here. Nothing has
+//! to be walked: areas are counted per CPU as they come and go, and each shard publishes what its
+//! extents look like whenever they change, so that even a reader who finds the record out of date
+//! takes no lock that an allocation waits for. And there are two generations, one of the areas and
+//! one of the extents, so that only the part that changed is added up again.
+//!
+//! # Invariants
+//!
+//! - A generation only grows, by every change that shows in its part, and after that change. So a
+//!   record labelled with a generation read *before* its contents were gathered never counts as fresh
+//!   once anything changed meanwhile: the label is then out of date already.
+//! - What a reader keeps for others, it keeps as a [`Record`]: never in place of a fresher one, and the
+//!   first read is never a hit.
+
+use crate::{
+    sys::mem::NoMemory,
+    va::{
+        count::{callers::CallerId, counters::Totals},
+        info::record::{Generations, Record},
+        space::{
+            range::SIZES,
+            shards::{FreeSpace, Space},
+        },
+    },
+};
+
+/// Callers shown.
+pub const TOP: usize = 16;
+
+/// What one caller holds and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Top {
+    /// Who.
+    pub caller: CallerId,
+    /// What.
+    pub totals: Totals,
+}
+
+/// The part that changes when areas come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Areas {
+    /// All callers together.
+    pub totals: Totals,
+    /// Pages that wait for a flush, and clean pages in magazines; guard pages included.
+    pub lazy_gross: u64,
+    /// As above.
+    pub stock_gross: u64,
+    /// Living areas by size: 1, 2, 3 to 4, ... pages.
+    pub sizes: [u64; SIZES],
+    /// The callers that hold most, largest first.
+    pub top: [Top; TOP],
+}
+
+impl Default for Areas {
+    fn default() -> Self {
+        Self {
+            totals: Totals::default(),
+            lazy_gross: 0,
+            stock_gross: 0,
+            sizes: [0; SIZES],
+            top: [Top::default(); TOP],
+        }
+    }
+}
+
+/// What the arena looked like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// When: as of these generations.
+    pub generations: Generations,
+    /// Areas.
+    pub areas: Areas,
+    /// Free extents.
+    pub space: Space,
+}
+
+impl Info {
+    /// Pages that can be had without a flush, guard pages included: extents and stock.
+    pub fn free_gross(&self) -> u64 {
+        self.space.free.pages.wrapping_add(self.areas.stock_gross)
+    }
+
+    /// As [`fragmentation`].
+    pub fn fragmentation(&self) -> u64 {
+        fragmentation(self.space.free.largest.into(), self.free_gross())
+    }
+}
+
+/// External fragmentation, 1 - largest free extent / free pages, in percent, rounded up.
+pub fn fragmentation(largest: u64, free: u64) -> u64 {
+    largest
+        .saturating_mul(100)
+        .checked_div(free)
+        .map_or(0, |whole| 100u64.saturating_sub(whole))
+}
+
+const TOTALS: usize = 4;
+const WORDS: usize = TOTALS + 2 + SIZES + TOP * (1 + TOTALS) + 3 + SIZES;
+
+fn totals_words(totals: &Totals) -> [u64; TOTALS] {
+    [
+        totals.allocs,
+        totals.alloc_gross,
+        totals.frees,
+        totals.free_gross,
+    ]
+}
+
+fn totals_from(mut next: impl FnMut() -> u64) -> Totals {
+    Totals {
+        allocs: next(),
+        alloc_gross: next(),
+        frees: next(),
+        free_gross: next(),
+    }
+}
+
+impl Info {
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        let areas = &self.areas;
+        let free = &self.space.free;
+        let top = areas.top.iter().flat_map(|top| {
+            core::iter::once(u64::from(top.caller)).chain(totals_words(&top.totals))
+        });
+        totals_words(&areas.totals)
+            .into_iter()
+            .chain([areas.lazy_gross, areas.stock_gross])
+            .chain(areas.sizes)
+            .chain(top)
+            .chain([free.pages, free.extents, u64::from(free.largest)])
+            .chain(self.space.sizes)
+    }
+
+    fn from_words(generations: Generations, mut next: impl FnMut() -> u64) -> Self {
+        Self {
+            generations,
+            areas: Areas {
+                totals: totals_from(&mut next),
+                lazy_gross: next(),
+                stock_gross: next(),
+                sizes: core::array::from_fn(|_| next()),
+                top: core::array::from_fn(|_| Top {
+                    caller: next() as CallerId,
+                    totals: totals_from(&mut next),
+                }),
+            },
+            space: Space {
+                free: FreeSpace {
+                    pages: next(),
+                    extents: next(),
+                    largest: next() as u32,
+                },
+                sizes: core::array::from_fn(|_| next()),
+            },
+        }
+    }
+}
+
+/// The freshest of what readers have gathered.
+pub struct Cache(Record);
+
+impl Cache {
+    /// No record yet. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new() -> Result<Self, NoMemory> {
+        Record::new(WORDS).map(Self)
+    }
+
+    /// The record, unless there is none or somebody is storing one right now. Any context; no lock
+    /// is taken and nothing is written.
+    pub fn load(&self) -> Option<Info> {
+        self.0
+            .load(|generations, words| Info::from_words(generations, || words.take()))
+    }
+
+    /// Keeps `info` if it is fresher than the record. Returns whether it was.
+    pub fn store(&self, info: &Info) -> bool {
+        self.0.store(info.generations, info.words())
+    }
+}
+
+/// The callers that hold most pages, largest first, of all `callers`.
+pub fn top(callers: impl Iterator<Item = Top>) -> [Top; TOP] {
+    let mut best = [Top::default(); TOP];
+    for mut new in callers {
+        for place in best.iter_mut() {
+            if new.totals.pages() > place.totals.pages() {
+                core::mem::swap(&mut new, place);
+            }
+        }
+    }
+    best
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address to area, pins, and the walk: all without a lock.
+
+use crate::{
+    sys::sync::Ordering::Relaxed,
+    va::{
+        area::{Descriptor, Found, Id, Snapshot},
+        count::callers::CallerId,
+        Dying, Env, Manager,
+    },
+};
+
+/// One life of one area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub(super) id: Id,
+    pub(super) version: u32,
+}
+
+/// Keeps an area mapped. To be given back with [`Manager::unpin`].
+#[must_use = "a pin that is not given back keeps the area mapped"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pin(pub(super) Ticket);
+
+impl Pin {
+    /// The pin as one word, never 0.
+    pub fn into_raw(self) -> u64 {
+        u64::from(self.0.version) << 32 | (u64::from(self.0.id) + 1)
+    }
+
+    /// The pin that [`Self::into_raw`] made into `raw`. Nonsense is found out by
+    /// [`Manager::unpin`].
+    pub fn from_raw(raw: u64) -> Self {
+        Self(Ticket {
+            id: (raw as u32).wrapping_sub(1),
+            version: (raw >> 32) as u32,
+        })
+    }
+}
+
+/// The pin was given back already, or never taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPin;
+
+/// What a walk shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Walked {
+    /// First page.
+    pub start: u32,
+    /// Pages, without the guard page.
+    pub pages: u32,
+    /// What is known of it while it lives; `None` when it was freed and not yet dissolved.
+    pub live: Option<Snapshot>,
+    /// It was freed, and waits for a flush; else, if it does not live, it is clean and in stock.
+    pub lazy: bool,
+}
+
+/// Pages of the arena that are walked before others may run.
+const PART: u32 = 1 << 16;
+
+impl<E: Env> Manager<E> {
+    /// Asks the area found last in the window of `page`, then the one that the index names, for what
+    /// `ask` wants of the area that holds `page`; it tells where that lies, too.
+    #[inline(always)]
+    fn find<R>(
+        &self,
+        page: u32,
+        ask: impl Fn(Id, &Descriptor) -> Option<(Found, R)>,
+    ) -> Option<(Found, R)> {
+        let window = self.index.window(page)?;
+        let cached = self.lookup_cache.load(Relaxed);
+        if cached {
+            let last = window.last(page);
+            if let Some((id, last)) = last.and_then(|id| Some((id, self.descriptors.get(id)?))) {
+                // A guess: but a Live area that holds the page is the one.
+                let answer = ask(id, last);
+                if answer.is_some() {
+                    return answer;
+                }
+            }
+        }
+        let id = window.get(page);
+        let (found, answer) = ask(id, self.descriptors.get(id)?)?;
+        if cached {
+            window.remember(page, id, found.start, found.pages);
+        }
+        Some((found, answer))
+    }
+
+    /// The Live area that holds `page`; none for a guard page. Any context, no lock.
+    #[inline(always)]
+    pub fn lookup(&self, page: u32) -> Option<Found> {
+        let (found, ()) = self.find(page, |_, descriptor| Some((descriptor.find(page)?, ())))?;
+        Some(found)
+    }
+
+    /// As [`Self::lookup`], with all that is known of the area.
+    pub fn inspect(&self, page: u32) -> Option<Snapshot> {
+        let (_, seen) = self.find(page, |_, descriptor| {
+            let seen = descriptor.snapshot().filter(|seen| seen.covers(page))?;
+            let (start, pages) = (seen.start, seen.pages);
+            Some((Found { start, pages }, seen))
+        })?;
+        Some(seen)
+    }
+
+    /// Pins the Live area that holds `page`: it stays mapped until the pin is given back. Any
+    /// context, no lock.
+    #[inline(always)]
+    pub fn pin(&self, page: u32) -> Option<(Pin, Found)> {
+        let (found, pin) = self.find(page, |id, descriptor| {
+            let (version, found) = descriptor.pin(page)?;
+            Some((found, Pin(Ticket { id, version })))
+        })?;
+        Some((pin, found))
+    }
+
+    /// Gives a pin back. Returns the area if it was freed meanwhile and this was the last pin: the
+    /// caller finishes the free.
+    ///
+    /// # Errors
+    ///
+    /// [`BadPin`] for a pin that was given back already or never taken; then nothing has changed.
+    #[inline(always)]
+    pub fn unpin(&self, pin: Pin) -> Result<Option<Dying<'_>>, BadPin> {
+        let Ticket { id, version } = pin.0;
+        let unpinned = self
+            .descriptors
+            .get(id)
+            .and_then(|d| Some((d, d.unpin(version)?)));
+        match unpinned {
+            Some((_, false)) => Ok(None),
+            Some((descriptor, true)) => Ok(Some(Dying { descriptor, id })),
+            None => {
+                self.shared.bad_unpins.fetch_add(1, Relaxed);
+                Err(BadPin)
+            }
+        }
+    }
+
+    /// Whether a deferred free has been finished by the last unpin.
+    pub fn is_gone(&self, ticket: Ticket) -> bool {
+        self.descriptors
+            .get(ticket.id)
+            .is_none_or(|d| d.version() != ticket.version)
+    }
+
+    /// Visits areas in ascending order from `page` on, without a lock, until `visit` says false.
+    /// Areas that are allocated or freed meanwhile may or may not be seen; none is seen twice, out of
+    /// order, or overlapping another.
+    pub fn walk(&self, page: u32, visit: &mut dyn FnMut(&Walked) -> bool) {
+        self.walk_part(page, self.pages, visit);
+    }
+
+    /// As [`Self::walk`], of the areas that begin before page `to`. Returns whether `visit` wanted
+    /// more. The time that it takes is bounded by the pages in between.
+    pub fn walk_part(&self, page: u32, to: u32, visit: &mut dyn FnMut(&Walked) -> bool) -> bool {
+        let mut at = page;
+        let mut floor = page;
+        while let Some((page, id)) = self.index.next_from(at, to.min(self.pages)) {
+            at = page.saturating_add(1);
+            let Some(descriptor) = self.descriptors.get(id) else {
+                continue;
+            };
+            let live = descriptor.snapshot().filter(|seen| seen.covers(page));
+            let range = match &live {
+                Some(seen) => Some((seen.start, seen.pages)),
+                None => descriptor.range(),
+            };
+            let Some((start, pages)) = range else {
+                continue;
+            };
+            let end = start.saturating_add(pages);
+            if start > page || end <= page {
+                continue;
+            }
+            if start >= floor {
+                floor = end;
+                let walked = Walked {
+                    start,
+                    pages,
+                    live,
+                    lazy: live.is_none() && self.batches.is_lazy(descriptor.next()),
+                };
+                if !visit(&walked) {
+                    return false;
+                }
+            }
+            at = end;
+        }
+        true
+    }
+
+    /// The first area that begins at or after `page` and is live or waits for a flush: for those who
+    /// show areas one by one and come back for the next. Sleeps.
+    pub fn next_shown(&self, page: u32) -> Option<Walked> {
+        let mut from = page;
+        while from < self.pages {
+            let to = from.saturating_add(PART);
+            let mut found = None;
+            let mut next = to;
+            self.walk_part(from, to, &mut |walked| {
+                if walked.live.is_none() && !walked.lazy {
+                    // Clean stock, or on its way: nobody's.
+                    next = next.max(walked.start.saturating_add(walked.pages));
+                    return true;
+                }
+                found = Some(*walked);
+                false
+            });
+            if found.is_some() {
+                return found;
+            }
+            from = next;
+            self.env.resched();
+        }
+        None
+    }
+
+    /// The code address of a caller; 0 where it is not known.
+    pub fn caller(&self, id: CallerId) -> usize {
+        self.callers.address(id)
+    }
+}

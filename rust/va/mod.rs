@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The area manager: placement, lookup, lazy purge, and the caches over them.
+//!
+//! Plain safe Rust. No kernel type is named here, and the same files are built on the host for tests,
+//! fuzzing and the model checker. All positions are page numbers within the arena; what
+//! the core needs from its surroundings comes in through [`Env`].
+//!
+//! The way of one allocation: [`Manager::alloc`] (alloc.rs) takes an area from this CPU's
+//! [`stock::magazine`], else from the depot, else makes one from the [`space::extents`] of a [shard](space::shards); the
+//! caller maps pages into it and [`Manager::publish`]es it. The way back: [`Manager::begin_free`]
+//! (free.rs) finds the area by the [`area::index`] and ends its life; the caller clears the PTEs;
+//! [`Manager::finish_free`] leaves it in this CPU's lazy batch, from which [`Manager::purge`]
+//! (purge.rs) brings it back to the depot or the extents.
+//!
+//! # Invariants
+//!
+//! 1. An address is handed out again only after a TLB flush that began after its PTEs were cleared
+//!    has completed.
+//! 2. Live areas never overlap; each is followed by an unmapped guard page.
+//! 3. Nothing sleeps and nothing allocates under a spinlock; no two spinlocks are held together,
+//!    except that the lazy list's, the depot's or a shard's may be taken while [`PerCpu::enter`]'s
+//!    value is held.
+
+#![forbid(unsafe_code)]
+
+pub mod area;
+pub mod count;
+#[cfg(faults)]
+pub mod faults;
+pub mod flush;
+pub mod info;
+pub mod space;
+pub mod stock;
+
+// What a manager does, each on its own page.
+mod alloc;
+mod free;
+mod lookup;
+mod purge;
+mod refill;
+mod report;
+
+pub use alloc::{AllocError, Area, Request};
+pub use free::{Dying, FreeError, Freed};
+pub use lookup::{Pin, Ticket, Walked};
+pub use purge::Purge;
+
+use crate::sys::{
+    mem::Table,
+    sync::{AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
+    LockClass, Mode, NoMemory, Padded,
+};
+use area::{index::Index, link::Batches, Descriptors};
+use count::{callers::Callers, counters::Counters};
+use flush::{epochs::Epochs, list::Stack};
+use space::shards::Shards;
+use stock::magazine::{Chain, Depot, Local};
+
+/// Unmapped pages behind each area.
+pub const GUARD: u32 = 1;
+
+/// What the core needs from its surroundings.
+pub trait Env: Send + Sync {
+    /// Flushes the TLB entries of arena pages `start..end` on all CPUs, and returns when that is
+    /// done. Called where sleeping is allowed and no lock is held but the purge mutex.
+    fn flush(&self, start: u32, end: u32);
+
+    /// Asks for [`Manager::purge_due`] soon. Any context.
+    fn kick_purge(&self);
+
+    /// Asks for the areas of [`Manager::take_deferred`] to be finished soon. Any context.
+    fn kick_deferred(&self);
+
+    /// Lets others run, where no lock is held but the purge mutex.
+    fn resched(&self);
+
+    /// Whether the caller may sleep and send interrupts to other CPUs right now.
+    fn may_sleep(&self) -> bool;
+
+    /// Nanoseconds of this CPU's clock. Any context.
+    fn now(&self) -> u64;
+}
+
+/// How a manager is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Pages of the arena.
+    pub pages: u32,
+    /// CPUs that may ever run.
+    pub cpus: u32,
+    /// Shards of the free space.
+    pub shards: u32,
+    /// Lazy pages that start a purge; 0 flushes on every free.
+    pub lazy_max_pages: u32,
+    /// Pages up to which a flush of ranges is cheaper than a full one.
+    pub flush_ceiling: u32,
+}
+
+/// Whether an operation may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// May sleep: for memory, for a purge.
+    MaySleep,
+    /// May not.
+    NoWait,
+}
+
+impl Context {
+    fn mode(self) -> Mode {
+        match self {
+            Self::MaySleep => Mode::Sleep,
+            Self::NoWait => Mode::NoWait,
+        }
+    }
+}
+
+/// Counters that all CPUs write, off the fast path.
+#[derive(Default)]
+struct SharedCounters {
+    /// Pages that came from the extents, and went back there.
+    made_gross: AtomicU64,
+    dissolved_gross: AtomicU64,
+    /// Lazy pages that became clean.
+    cleaned_gross: AtomicU64,
+    cleaned_areas: AtomicU64,
+    /// Counts changes of the four above, after each.
+    moved: AtomicU64,
+    failures: AtomicU64,
+    purges: AtomicU64,
+    flushes_full: AtomicU64,
+    flushes_range: AtomicU64,
+    flushes_shared: AtomicU64,
+    waits: AtomicU64,
+    retries: AtomicU64,
+    steps: AtomicU64,
+    lazy_locks: AtomicU64,
+    double_frees: AtomicU64,
+    inner_frees: AtomicU64,
+    foreign_frees: AtomicU64,
+    bad_unpins: AtomicU64,
+    deferred: AtomicU64,
+    pinned_frees: AtomicU64,
+}
+
+/// Areas that magazines do not keep, freed on one CPU.
+struct Loose {
+    stack: Stack,
+    /// Pages pushed since they were last added to the shared total.
+    pending: AtomicU32,
+}
+
+/// Mixed magazines that are clean, for the CPU that filled them.
+struct Returned {
+    chain: Lock<Chain>,
+    /// Whether there is one: a hint, written under the lock.
+    any: AtomicBool,
+}
+
+/// What readers write, on cache lines that nobody else looks at.
+struct Readers {
+    cache: info::cache::Cache,
+    /// Whether it is used.
+    cached: AtomicBool,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// Lazy pages that a CPU may keep to itself however many CPUs there are.
+const LOCAL_LAZY_MIN: u32 = 2048;
+
+/// The area manager of one arena.
+pub struct Manager<E: Env> {
+    env: E,
+    pages: u32,
+    flush_ceiling: u32,
+    magazine_span: u32,
+    /// Bounds of one CPU's lazy and clean stock, and of the depot: pages.
+    local_lazy_max: AtomicU32,
+    local_clean_max: u32,
+    depot_max: u64,
+
+    lazy_max: AtomicU32,
+    magazines: AtomicBool,
+    lookup_cache: AtomicBool,
+
+    descriptors: Descriptors,
+    index: Index,
+    shards: Shards,
+    local: PerCpu<Local>,
+    batches: Batches,
+    returned: Table<Padded<Returned>>,
+    depot: Depot,
+
+    /// Sealed batches that wait for a flush.
+    lazy: Padded<Lock<Chain>>,
+    /// Pages that what is in them and in the loose lists keeps from others, as far as handed in.
+    lazy_span: Padded<AtomicU64>,
+    purge_kicked: AtomicBool,
+    /// A drain is under way: no CPU takes from the depot what it has not reached yet.
+    draining: AtomicBool,
+    loose: Table<Padded<Loose>>,
+    deferred: Stack,
+    epochs: Epochs,
+    purging: Mutex<()>,
+
+    callers: Callers,
+    counters: Counters,
+    shared: Padded<SharedCounters>,
+    readers: Padded<Readers>,
+}
+
+impl<E: Env> Manager<E> {
+    /// A manager of an arena that is all free. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
+        let pages = config.pages;
+        let cpus = config.cpus.max(1);
+        let magazine_span = (pages / 256).min(16384);
+        let counters = Counters::new(cpus)?;
+        let manager = Self {
+            env,
+            pages,
+            flush_ceiling: config.flush_ceiling,
+            magazine_span,
+            local_lazy_max: AtomicU32::new(0),
+            local_clean_max: pages / cpus.saturating_mul(8),
+            depot_max: u64::from(pages / 4),
+            lazy_max: AtomicU32::new(0),
+            magazines: AtomicBool::new(true),
+            lookup_cache: AtomicBool::new(true),
+            // An area takes two pages at least.
+            descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
+            index: Index::new(pages)?,
+            shards: Shards::new(pages, config.shards)?,
+            local: PerCpu::new(cpus, |cpu| {
+                Local::new(cpu, magazine_span, counters.of(cpu).ok_or(NoMemory)?)
+            })?,
+            batches: Batches::new(cpus)?,
+            returned: Table::try_new(cpus as usize, Mode::Sleep, |_| {
+                Ok(Padded(Returned {
+                    chain: Lock::new(Chain::new(), LockClass::Depot)?,
+                    any: AtomicBool::new(false),
+                }))
+            })?,
+            depot: Depot::new()?,
+            lazy: Padded(Lock::new(Chain::new(), LockClass::Lazy)?),
+            lazy_span: Padded(AtomicU64::new(0)),
+            purge_kicked: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            loose: Table::new(cpus as usize, Mode::Sleep, |_| {
+                Padded(Loose {
+                    stack: Stack::new(),
+                    pending: AtomicU32::new(0),
+                })
+            })?,
+            deferred: Stack::new(),
+            epochs: Epochs::new(),
+            purging: Mutex::new(())?,
+            callers: Callers::new()?,
+            counters,
+            shared: Padded(SharedCounters::default()),
+            readers: Padded(Readers {
+                cache: info::cache::Cache::new()?,
+                cached: AtomicBool::new(true),
+                hits: AtomicU64::new(0),
+                misses: AtomicU64::new(0),
+            }),
+        };
+        manager.set_lazy_max(config.lazy_max_pages);
+        Ok(manager)
+    }
+
+    /// The surroundings.
+    pub fn env(&self) -> &E {
+        &self.env
+    }
+
+    /// Pages of the arena.
+    pub fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    /// Lazy pages that start a purge.
+    pub fn lazy_max(&self) -> u32 {
+        self.lazy_max.load(Relaxed)
+    }
+
+    /// Sets how many lazy pages start a purge; 0 flushes on every free. At most a quarter of the
+    /// arena is ever used, whatever is set. May sleep.
+    pub fn set_lazy_max(&self, pages: u32) {
+        let max = pages.min(self.pages / 4);
+        // A share of each CPU, but on machines with many not so little that magazines of large areas
+        // are handed on before they are worth it.
+        let share = max / self.counters.cpus().max(1);
+        self.local_lazy_max
+            .store(share.max((max / 4).min(LOCAL_LAZY_MIN)), Relaxed);
+        if self.lazy_max.swap(pages, Relaxed) != 0 && pages == 0 {
+            self.end_lazy();
+        }
+    }
+
+    /// Whether freed areas are kept in lazy magazines.
+    fn keeps_lazy(&self) -> bool {
+        self.lazy_max.load(Relaxed) != 0 && self.magazines.load(Relaxed)
+    }
+
+    /// Hands all lazy magazines on. If [`Self::keeps_lazy`] says no by now, none is begun any more.
+    fn end_lazy(&self) {
+        self.local.with_each(|_, local| self.hand_on(local));
+    }
+
+    /// Switches the free-area cache of the extents.
+    pub fn set_free_area_cache(&self, on: bool) {
+        self.shards.set_cache(on);
+    }
+
+    /// Switches the magazines. What is clean in them stays until the next [`Purge::Drain`]. May
+    /// sleep.
+    pub fn set_magazines(&self, on: bool) {
+        if self.magazines.swap(on, Relaxed) && !on {
+            self.end_lazy();
+        }
+    }
+
+    /// Switches the cached last area of the index.
+    pub fn set_lookup_cache(&self, on: bool) {
+        self.lookup_cache.store(on, Relaxed);
+    }
+}

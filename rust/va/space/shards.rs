@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The free space of the arena, cut into shards so that CPUs need not share one lock.
+//!
+//! A request is placed in the caller's own shard first, then in the others; where no single shard
+//! has room, adjacent shards serve it together. No two shard locks are ever held at once: what spans
+//! shards is looked up shard by shard, then taken piece by piece, and given back if another was
+//! faster.
+//!
+//! # Invariants
+//!
+//! - A shard has the nodes that its pieces of areas may ever need ([`Extents::covers`]), so that
+//!   giving back never needs memory.
+
+use crate::{
+    sys::{
+        mem::{Mode, NoMemory, Table},
+        seqcount::SeqCount,
+        sync::{
+            spin_loop, AtomicU32, AtomicU64, Lock, LockClass, LockGuard, Ordering::Relaxed, Padded,
+        },
+    },
+    va::space::{
+        extents::{self, Extents},
+        range::{Range, SIZES},
+    },
+};
+
+/// Shards at most: the spanning search keeps a word for each on the stack.
+pub const SHARDS_MAX: u32 = 64;
+
+/// Areas given back under one lock hold at most.
+pub const STEP: usize = 32;
+
+struct Held {
+    extents: Extents,
+    /// Pieces of areas that were taken out of `extents`.
+    pieces: u32,
+}
+
+struct Shard {
+    space: Lock<Held>,
+    start: u32,
+    end: u32,
+    /// What `space` looked like after the last change, for readers without the lock. Written under
+    /// it.
+    shown: [AtomicU32; SHOWN],
+    changes: SeqCount,
+}
+
+/// What a shard shows of its extents.
+#[derive(Clone, Copy)]
+struct Seen {
+    free: u32,
+    count: u32,
+    largest: u32,
+    head: u32,
+    tail: u32,
+    sizes: [u32; SIZES],
+}
+
+const SHOWN: usize = 5 + SIZES;
+
+impl Shard {
+    /// Shows what changed. Under the lock.
+    fn show(&self, extents: &mut Extents) {
+        let words = [
+            extents.free_pages(),
+            extents.count(),
+            extents.largest(),
+            extents.head_run(self.start),
+            extents.tail_run(self.end),
+        ];
+        self.changes.write(|| {
+            for (shown, word) in self.shown.iter().zip(words) {
+                shown.store(word, Relaxed);
+            }
+            while let Some((size, count)) = extents.next_change() {
+                if let Some(shown) = self.shown.get(words.len() + size) {
+                    shown.store(count, Relaxed);
+                }
+            }
+        });
+    }
+
+    /// What was shown last. Takes no lock; repeats while somebody changes it.
+    fn look(&self) -> Seen {
+        loop {
+            let seen = self.changes.read(|| {
+                let mut words = self.shown.iter().map(|word| word.load(Relaxed));
+                let mut next = || words.next().unwrap_or_default();
+                Seen {
+                    free: next(),
+                    count: next(),
+                    largest: next(),
+                    head: next(),
+                    tail: next(),
+                    sizes: core::array::from_fn(|_| next()),
+                }
+            });
+            if let Some(seen) = seen {
+                return seen;
+            }
+            spin_loop();
+        }
+    }
+}
+
+/// All shards of an arena.
+pub struct Shards {
+    shards: Table<Padded<Shard>>,
+    per_shard: u32,
+    /// Extents looked at by all searches.
+    pub visited: AtomicU64,
+    /// Searches.
+    pub searches: AtomicU64,
+    /// Acquisitions of a shard's lock.
+    pub locks: AtomicU64,
+    /// The longest that one was held to give ranges back, in the unit of the clock.
+    pub hold_max: AtomicU64,
+}
+
+/// Why no range was had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fail {
+    /// No free range is large enough.
+    NoSpace,
+    /// No memory to keep track.
+    NoMemory,
+}
+
+impl From<NoMemory> for Fail {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
+
+/// Free ends of one shard.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    /// Pages of the free extent that begins where the shard begins.
+    head: u32,
+    /// Pages of the free extent that ends where the shard ends.
+    tail: u32,
+}
+
+impl Shards {
+    /// Cuts `pages` pages, all free, into `count` shards. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(pages: u32, count: u32) -> Result<Self, NoMemory> {
+        let count = count.clamp(1, SHARDS_MAX).min(pages.max(1));
+        let per_shard = pages.div_ceil(count).max(1);
+        let count = pages.div_ceil(per_shard).max(1);
+        let shards = Table::try_new(count as usize, Mode::Sleep, |i| {
+            let start = i as u32 * per_shard;
+            let end = start.saturating_add(per_shard).min(pages);
+            let extents = Extents::new(start, end.saturating_sub(start), Mode::Sleep)?;
+            let shard = Shard {
+                start,
+                end,
+                changes: SeqCount::new(),
+                shown: core::array::from_fn(|_| AtomicU32::new(0)),
+                space: Lock::new(Held { extents, pieces: 0 }, LockClass::Shard)?,
+            };
+            shard.show(&mut shard.space.lock().extents);
+            Ok(Padded(shard))
+        })?;
+        Ok(Self {
+            shards,
+            per_shard,
+            visited: AtomicU64::new(0),
+            searches: AtomicU64::new(0),
+            locks: AtomicU64::new(0),
+            hold_max: AtomicU64::new(0),
+        })
+    }
+
+    fn lock<'a>(&self, shard: &'a Shard) -> LockGuard<'a, Held> {
+        self.locks.fetch_add(1, Relaxed);
+        shard.space.lock()
+    }
+
+    /// Locks `shard` once it has the nodes for one more piece.
+    fn lock_with_reserve<'a>(
+        &self,
+        shard: &'a Shard,
+        mode: Mode,
+    ) -> Result<LockGuard<'a, Held>, NoMemory> {
+        // Ask under the lock, prepare outside, try again.
+        let mut prepared = None;
+        loop {
+            let mut space = self.lock(shard);
+            let surplus = prepared
+                .take()
+                .and_then(|chunk| space.extents.donate(chunk));
+            if space.extents.covers(space.pieces) {
+                return Ok(space);
+            }
+            drop(space);
+            drop(surplus);
+            prepared = Some(Extents::prepare(mode)?);
+        }
+    }
+
+    /// Takes `gross` pages at a multiple of `align`, from shard `hint` if it has them. Sleeps only
+    /// where `mode` allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Fail`].
+    pub fn take(&self, gross: u32, align: u32, hint: u32, mode: Mode) -> Result<u32, Fail> {
+        let count = self.shards.len();
+        let first = hint as usize % count.max(1);
+        let (near, far) = self.shards.split_at_checked(first).unwrap_or_default();
+        for shard in far.iter().chain(near) {
+            if shard.end - shard.start < gross {
+                continue;
+            }
+            let mut visited = 0;
+            let mut space = self.lock_with_reserve(shard, mode)?;
+            let found = space.extents.alloc(gross, align, &mut visited);
+            if found.is_some() {
+                space.pieces += 1;
+                shard.show(&mut space.extents);
+            }
+            drop(space);
+            self.searches.fetch_add(1, Relaxed);
+            self.visited.fetch_add(u64::from(visited), Relaxed);
+            if let Some(start) = found {
+                return Ok(start);
+            }
+        }
+        self.take_spanning(gross, align, mode)
+    }
+
+    /// As [`Self::take`], for a range that begins in one shard and ends in another.
+    fn take_spanning(&self, gross: u32, align: u32, mode: Mode) -> Result<u32, Fail> {
+        // Somebody else may take a piece between look and take; then look again.
+        for _ in 0..16 {
+            let mut ends = [Ends::default(); SHARDS_MAX as usize];
+            for (shard, ends) in self.shards.iter().zip(&mut ends) {
+                let seen = shard.look();
+                *ends = Ends {
+                    head: seen.head,
+                    tail: seen.tail,
+                };
+            }
+            let Some(start) = self.find_spanning(&ends, gross, align) else {
+                return Err(Fail::NoSpace);
+            };
+            if self.take_at(start, gross, mode)? {
+                return Ok(start);
+            }
+        }
+        Err(Fail::NoSpace)
+    }
+
+    fn find_spanning(&self, ends: &[Ends], gross: u32, align: u32) -> Option<u32> {
+        for (i, (shard, own)) in self.shards.iter().zip(ends).enumerate() {
+            if own.tail == 0 {
+                continue;
+            }
+            let mut end = shard.end;
+            for (next, free) in self.shards.iter().zip(ends).skip(i + 1) {
+                end = end.saturating_add(free.head);
+                if free.head < next.end - next.start {
+                    break;
+                }
+            }
+            let start = extents::align_up(shard.end - own.tail, align)?;
+            let fits = start
+                .checked_add(gross)
+                .is_some_and(|last| start < shard.end && last <= end);
+            if fits {
+                return Some(start);
+            }
+        }
+        None
+    }
+
+    /// The pieces of a range, one per shard that it touches.
+    fn pieces(&self, start: u32, gross: u32) -> impl Iterator<Item = (&Shard, Range)> {
+        let end = start.saturating_add(gross);
+        let first = start.checked_div(self.per_shard).unwrap_or_default() as usize;
+        self.shards.iter().skip(first).map_while(move |shard| {
+            let from = shard.start.max(start);
+            let to = shard.end.min(end);
+            (from < to).then(|| {
+                let pages = to - from;
+                (&shard.0, Range { start: from, pages })
+            })
+        })
+    }
+
+    fn take_at(&self, start: u32, gross: u32, mode: Mode) -> Result<bool, NoMemory> {
+        let mut taken = 0;
+        for (shard, piece) in self.pieces(start, gross) {
+            let got = self.lock_with_reserve(shard, mode).map(|mut space| {
+                let got = space.extents.take_at(piece.start, piece.pages);
+                if got {
+                    space.pieces += 1;
+                    shard.show(&mut space.extents);
+                }
+                got
+            });
+            match got {
+                Ok(true) => taken += piece.pages,
+                other => {
+                    if taken > 0 {
+                        self.give_back(
+                            &[Range {
+                                start,
+                                pages: taken,
+                            }],
+                            || 0,
+                        );
+                    }
+                    return other;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives ranges back, at most [`STEP`] of them, each one that was taken (or its guard page and
+    /// all, when it spans shards). Never needs memory; a lock is held for one run of ranges of the
+    /// same shard, and timed by `now`. Returns how many were refused because they were free already.
+    pub fn give_back(&self, ranges: &[Range], now: impl Fn() -> u64) -> u32 {
+        let mut refused = 0;
+        let mut held: Option<(&Shard, LockGuard<'_, Held>)> = None;
+        let mut since = 0;
+        let let_go = |held: &mut Option<(&Shard, LockGuard<'_, Held>)>, since: u64| {
+            if let Some((shard, mut space)) = held.take() {
+                shard.show(&mut space.extents);
+                let longest = now().saturating_sub(since);
+                drop(space);
+                if longest > self.hold_max.load(Relaxed) {
+                    self.hold_max.fetch_max(longest, Relaxed);
+                }
+            }
+        };
+        for range in ranges {
+            for (shard, piece) in self.pieces(range.start, range.pages) {
+                if held.as_ref().is_some_and(|(at, _)| at.start != shard.start) {
+                    // The old lock goes before the new one is taken.
+                    let_go(&mut held, since);
+                }
+                let (_, space) = held.get_or_insert_with(|| {
+                    let space = self.lock(shard);
+                    since = now();
+                    (shard, space)
+                });
+                match space.extents.free(piece.start, piece.pages) {
+                    Ok(()) => space.pieces = space.pieces.saturating_sub(1),
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        let_go(&mut held, since);
+        refused
+    }
+
+    /// Switches the free-area cache on or off.
+    pub fn set_cache(&self, on: bool) {
+        for shard in self.shards.iter() {
+            self.lock(shard).extents.set_cache(on);
+        }
+    }
+
+    /// Changes of the extents so far.
+    pub fn generation(&self) -> u64 {
+        self.shards
+            .iter()
+            .fold(0, |sum, shard| sum.wrapping_add(shard.changes.count()))
+    }
+
+    /// What all free extents look like, from what each shard published last. No lock is taken.
+    pub fn space(&self) -> Space {
+        let mut sum = Space::default();
+        let mut run = 0u32;
+        for shard in self.shards.iter() {
+            let seen = shard.look();
+            sum.free.pages += u64::from(seen.free);
+            sum.free.extents += u64::from(seen.count);
+            let joined = run.saturating_add(seen.head);
+            sum.free.largest = sum.free.largest.max(seen.largest).max(joined);
+            run = if seen.head == shard.end - shard.start {
+                joined
+            } else {
+                seen.tail
+            };
+            for (sum, seen) in sum.sizes.iter_mut().zip(&seen.sizes) {
+                *sum += u64::from(*seen);
+            }
+        }
+        sum
+    }
+}
+
+/// The free space of all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FreeSpace {
+    /// Free pages.
+    pub pages: u64,
+    /// Free extents; one that spans shards counts once in each.
+    pub extents: u64,
+    /// Pages of the largest free extent.
+    pub largest: u32,
+}
+
+/// The part that changes when the free extents do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Sum, number, largest.
+    pub free: FreeSpace,
+    /// Free extents by size: 1, 2, 3 to 4, ... pages.
+    pub sizes: [u64; SIZES],
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Areas that travel together: the stock of each CPU, and the depot between them.
+
+pub mod magazine;
