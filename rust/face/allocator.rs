@@ -11,9 +11,10 @@ use crate::{
         arena::Arena,
         mapping::{Mapping, PagePtr},
     },
+    sys::Mode,
     va::{
-        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Context, Dying,
-        FreeError, Freed, Manager, Pin, Purge, Request, Ticket,
+        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError,
+ Freed, Manager, Pin, Purge, Request, Ticket,
     },
 };
 use core::sync::atomic::{
@@ -190,12 +191,12 @@ impl Allocator {
         node: i32,
         caller: usize,
     ) -> Result<usize, Failure> {
-        let context = if how & bindings::vc_how_VC_MAY_SLEEP != 0 {
-            Context::MaySleep
+        let mode = if how & bindings::vc_how_VC_MAY_SLEEP != 0 {
+            Mode::Sleep
         } else {
-            Context::NoWait
+            Mode::NoWait
         };
-        let area = self.reserve(size, align, context, caller)?;
+        let area = self.reserve(size, align, mode, caller)?;
         match self.mapping().populate(&area, gfp, node) {
             Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
             Err(_) => {
@@ -211,7 +212,7 @@ impl Allocator {
         &self,
         size: usize,
         align: usize,
-        context: Context,
+        mode: Mode,
         caller: usize,
     ) -> Result<Area<'_>, Failure> {
         // No overflow: PAGE_SIZE - 1 is not added to what is shifted.
@@ -243,7 +244,7 @@ impl Allocator {
         let request = Request {
             pages,
             align,
-            context,
+            mode,
             caller,
         };
         Ok(self.manager.alloc(request)?)
@@ -274,7 +275,7 @@ impl Allocator {
         caller: usize,
     ) -> usize {
         let size = (count as usize) << PAGE_SHIFT;
-        let area = match self.reserve(size, 1, Context::MaySleep, caller) {
+        let area = match self.reserve(size, 1, Mode::Sleep, caller) {
             Ok(area) => area,
             Err(why) => {
                 self.report(why, size, 1, 0, caller);

@@ -56,12 +56,12 @@ pub enum LockClass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
-/// How an allocation may wait for memory.
+/// Whether an operation may sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// May sleep and reclaim.
+    /// May sleep: for memory, which the kernel may reclaim, and for a purge.
     Sleep,
-    /// Any context: neither sleeps nor warns.
+    /// May not, whatever the context. Memory that is not there at once is refused without a warning.
     NoWait,
 }
 

@@ -15,7 +15,7 @@ use crate::{
         area::{link, Descriptor, Id, Kind, NO_CLASS},
         space::{range::Range, shards::Fail},
         stock::magazine::{class_of, Chain, Local, Magazine, Taken},
-        Context, Env, Manager, Purge, GUARD,
+        Env, Manager, Purge, GUARD,
     },
 };
 
@@ -26,8 +26,8 @@ pub struct Request {
     pub pages: u32,
     /// Alignment of the first page: a power of two, in pages.
     pub align: u32,
-    /// Whether it may sleep.
-    pub context: Context,
+    /// Whether it may sleep: for memory, for a purge.
+    pub mode: Mode,
     /// Who asks: a code address.
     pub caller: usize,
 }
@@ -145,7 +145,7 @@ impl<E: Env> Manager<E> {
     fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area<'_>> {
         self.refill(request, class).or_else(|| {
             let overdue = self.lazy_span.load(Relaxed) > self.high();
-            if !overdue || request.context == Context::NoWait {
+            if !overdue || request.mode == Mode::NoWait {
                 return None;
             }
             self.shared.steps.fetch_add(1, Relaxed);
@@ -241,12 +241,12 @@ impl<E: Env> Manager<E> {
             if request.pages.saturating_add(GUARD) > self.pages {
                 return Err(Fail::NoSpace);
             }
-            match request.context {
-                Context::MaySleep => {
+            match request.mode {
+                Mode::Sleep => {
                     self.purge(Purge::Drain);
                 }
                 // What is clean can be had without a flush.
-                Context::NoWait => self.dissolve_depot(),
+                Mode::NoWait => self.dissolve_depot(),
             }
             if self.shared.dissolved_gross.load(Acquire) == seen {
                 return Err(Fail::NoSpace);
@@ -258,8 +258,9 @@ impl<E: Env> Manager<E> {
 
     /// Makes an area from the extents.
     fn make(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
-        let &Request { pages, align, .. } = request;
-        let mode = request.context.mode();
+        let &Request {
+            pages, align, mode, ..
+        } = request;
         let gross = pages.checked_add(GUARD).ok_or(Fail::NoSpace)?;
         if gross > self.pages {
             return Err(Fail::NoSpace);

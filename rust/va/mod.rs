@@ -97,24 +97,6 @@ pub struct Config {
     pub flush_ceiling: u32,
 }
 
-/// Whether an operation may sleep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Context {
-    /// May sleep: for memory, for a purge.
-    MaySleep,
-    /// May not.
-    NoWait,
-}
-
-impl Context {
-    fn mode(self) -> Mode {
-        match self {
-            Self::MaySleep => Mode::Sleep,
-            Self::NoWait => Mode::NoWait,
-        }
-    }
-}
-
 /// Counters that all CPUs write, off the fast path.
 #[derive(Default)]
 struct SharedCounters {

@@ -7,7 +7,8 @@ use crate::{
     bench::{line::Switches, report::Inside},
     bindings,
     face::allocator::{Allocator, Switch},
-    va::{area::Kind, Context, Freed, Purge, Request},
+    sys::Mode,
+    va::{area::Kind, Freed, Purge, Request},
 };
 use kernel::{prelude::*, sync::Arc};
 
@@ -41,7 +42,7 @@ impl Side for Vmapcache {
         let request = Request {
             pages,
             align,
-            context: Context::MaySleep,
+            mode: Mode::Sleep,
             caller: self.caller,
         };
         let area = self.allocator.manager().alloc(request).ok()?;

@@ -9,10 +9,11 @@ use crate::{
     sys::{
         mem::{fail_nth, fail_nth_left},
         sync::run_on_cpu,
+        Mode,
     },
     va::{
         area::{Kind, Snapshot},
-        AllocError, Area, Config, Context, Dying, FreeError, Freed, Manager, Pin, Purge, Request,
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request,
         Ticket, GUARD,
     },
 };
@@ -204,10 +205,10 @@ impl<'m> Model<'m> {
         Request {
             pages,
             align,
-            context: if choice.percent(80) {
-                Context::MaySleep
+            mode: if choice.percent(80) {
+                Mode::Sleep
             } else {
-                Context::NoWait
+                Mode::NoWait
             },
             caller: CALLERS[choice.below(CALLERS.len() as u32) as usize],
         }
@@ -215,7 +216,7 @@ impl<'m> Model<'m> {
 
     fn alloc(&mut self, choice: &mut impl Choice) {
         let request = self.request(choice);
-        let atomic = request.context == Context::NoWait && choice.percent(50);
+        let atomic = request.mode == Mode::NoWait && choice.percent(50);
         let inject = self.inject && choice.percent(15);
         fail_nth(if inject {
             1 + u64::from(choice.below(4))
@@ -234,7 +235,7 @@ impl<'m> Model<'m> {
             Err(AllocError::NoMemory) => assert!(injected, "no memory for {request:?}"),
             Err(AllocError::NoSpace) => {
                 assert!(valid);
-                let may = request.context == Context::MaySleep && !injected;
+                let may = request.mode == Mode::Sleep && !injected;
                 assert!(
                     !may || !self.fits(request.pages, request.align),
                     "{request:?} fits"

@@ -6,8 +6,8 @@
 use crate::{
     choice::Choice,
     env::TestEnv,
-    sys::sync::run_on_cpu,
-    va::{area::Kind, Config, Context, Freed, Manager, Purge, Request, GUARD},
+    sys::{sync::run_on_cpu, Mode},
+    va::{area::Kind, Config, Freed, Manager, Purge, Request, GUARD},
 };
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ impl Rows {
         let request = Request {
             pages,
             align: 1 << choice.below(4),
-            context: Context::MaySleep,
+            mode: Mode::Sleep,
             caller: 1,
         };
         if let Ok(area) = self.manager.alloc(request) {

@@ -6,14 +6,14 @@
 
 use core_tests::{
     env::IdleEnv,
-    sys::sync::run_on_cpu,
+    sys::{sync::run_on_cpu, Mode},
     va::{
         area::Kind,
         info::{
             cache::{Cache, Info},
             record::Generations,
         },
-        Config, Context, Freed, Manager, Purge, Request,
+        Config, Freed, Manager, Purge, Request,
     },
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -33,7 +33,7 @@ fn alloc(manager: &Manager<IdleEnv>, pages: u32, caller: usize) -> Option<u32> {
     let request = Request {
         pages,
         align: 1,
-        context: Context::MaySleep,
+        mode: Mode::Sleep,
         caller,
     };
     let area = manager.alloc(request).ok()?;

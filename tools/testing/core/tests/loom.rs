@@ -24,7 +24,7 @@ use core_tests::{
         count::callers::OTHERS,
         flush::{epochs::Epochs, list::Stack},
         info::record::{Generations, Record},
-        Config, Context, Env, Freed, Manager, Purge, Request,
+        Config, Env, Freed, Manager, Purge, Request,
     },
 };
 use loom::{
@@ -615,7 +615,7 @@ fn take_one(manager: &Manager<Ptes>) -> Option<u32> {
     let request = Request {
         pages: 1,
         align: 1,
-        context: Context::MaySleep,
+        mode: Mode::Sleep,
         caller: 1,
     };
     let area = manager.alloc(request).ok()?;

@@ -11,11 +11,12 @@ use core_tests::{
     sys::{
         mem::{fail_nth, NoMemory},
         sync::run_on_cpu,
+        Mode,
     },
     va::{
         area::{Kind, NO_CLASS},
         stock::magazine::{class_of, pages_of, span_of, CLASSES},
-        Config, Context, Freed, Manager, Purge, Request,
+        Config, Freed, Manager, Purge, Request,
     },
 };
 use proptest::prelude::*;
@@ -76,7 +77,7 @@ fn alloc_aligned(manager: &Manager<TestEnv>, pages: u32, align: u32) -> u32 {
     let request = Request {
         pages,
         align,
-        context: Context::MaySleep,
+        mode: Mode::Sleep,
         caller: 1,
     };
     let area = manager.alloc(request).unwrap();

@@ -9,9 +9,9 @@
 use core_tests::{
     choice::{Choice, Rng},
     env::{set_atomic, TestEnv},
-    sys::sync::run_on_cpu,
+    sys::{sync::run_on_cpu, Mode},
     va::{
-        area::Kind, AllocError, Area, Config, Context, Dying, FreeError, Freed, Manager, Purge,
+        area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge,
         Request, GUARD,
     },
 };
@@ -49,11 +49,11 @@ impl World {
         }
     }
 
-    fn alloc(&self, pages: u32, align: u32, context: Context) -> Result<Area<'_>, AllocError> {
+    fn alloc(&self, pages: u32, align: u32, mode: Mode) -> Result<Area<'_>, AllocError> {
         let area = self.manager.alloc(Request {
             pages,
             align,
-            context,
+            mode,
             caller: 0x1000 + pages as usize,
         })?;
         assert!(area.start() % align == 0 && area.pages() == pages);
@@ -86,10 +86,10 @@ impl World {
         let mut rng = Rng::new(seed);
         run_on_cpu(cpu);
         set_atomic(atomic);
-        let context = if atomic {
-            Context::NoWait
+        let mode = if atomic {
+            Mode::NoWait
         } else {
-            Context::MaySleep
+            Mode::Sleep
         };
         for payload in 0..operations as usize {
             let payload = payload << 8 | seed as usize;
@@ -104,7 +104,7 @@ impl World {
                 } else {
                     1
                 };
-                let Ok(area) = self.alloc(pages, align, context) else {
+                let Ok(area) = self.alloc(pages, align, mode) else {
                     continue;
                 };
                 let start = area.start();
@@ -254,7 +254,7 @@ fn stress(pages: u32, shards: u32, lazy_max: u32, operations: u32) {
     let mut stable: Vec<_> = (0..40)
         .map(|i| {
             let area = world
-                .alloc(1 + i % 5, 1 << (i % 4), Context::MaySleep)
+                .alloc(1 + i % 5, 1 << (i % 4), Mode::Sleep)
                 .unwrap();
             let range = (area.start(), area.pages());
             world.manager.publish(area, 7, Kind::Vmalloc);
@@ -334,7 +334,7 @@ fn one_free_wins() {
             });
         }
         for i in 0..ROUNDS {
-            let area = world.alloc(1, 1, Context::MaySleep).unwrap();
+            let area = world.alloc(1, 1, Mode::Sleep).unwrap();
             let start = area.start();
             world.manager.publish(area, 1, Kind::Vmap);
             round.store(u64::from(i + 1) << 32 | u64::from(start), SeqCst);
@@ -355,7 +355,7 @@ fn a_double_free_harms_nobody_else() {
     let world = World::new(4_096, 1, 0);
     world.manager.set_magazines(false);
     // So that page 2 is the lowest free one, and not aligned to 16 pages.
-    let first = world.alloc(1, 1, Context::MaySleep).unwrap();
+    let first = world.alloc(1, 1, Mode::Sleep).unwrap();
     let first_page = first.start();
     world.manager.publish(first, 1, Kind::Vmap);
     let stolen = AtomicU32::new(0);
@@ -374,7 +374,7 @@ fn a_double_free_harms_nobody_else() {
         });
         let mut lost = 0;
         for _ in 0..30_000 {
-            let area = world.alloc(1, 1, Context::MaySleep).unwrap();
+            let area = world.alloc(1, 1, Mode::Sleep).unwrap();
             assert_eq!(area.start(), VICTIM);
             world.manager.publish(area, 1, Kind::Vmap);
             match world.manager.begin_free(VICTIM) {
@@ -385,7 +385,7 @@ fn a_double_free_harms_nobody_else() {
                 thread::yield_now();
             }
             // The same descriptor, elsewhere.
-            let area = world.alloc(1, 16, Context::MaySleep).unwrap();
+            let area = world.alloc(1, 16, Mode::Sleep).unwrap();
             let start = area.start();
             assert_eq!(start, 16);
             world.manager.publish(area, 1, Kind::Vmap);
@@ -414,7 +414,7 @@ fn nobody_fails_while_another_purges() {
                 let mut own = Vec::new();
                 for _ in 0..40_000 {
                     if own.len() < EACH as usize && rng.percent(60) {
-                        let area = world.alloc(1, 1, Context::MaySleep).unwrap();
+                        let area = world.alloc(1, 1, Mode::Sleep).unwrap();
                         own.push(area.start());
                         world.manager.publish(area, 1, Kind::Vmap);
                     } else if !own.is_empty() {
@@ -452,7 +452,7 @@ fn producer_and_consumer() {
         });
         run_on_cpu(0);
         for i in 0..100_000u32 {
-            let area = world.alloc(1, 1, Context::MaySleep).unwrap();
+            let area = world.alloc(1, 1, Mode::Sleep).unwrap();
             let span = spans.entry(i / 25_000).or_insert(0);
             *span = area.start().max(*span);
             let start = area.start();

@@ -6,12 +6,13 @@
 
 use core_tests::{
     env::IdleEnv,
+    sys::Mode,
     va::{
         area::{
             link::{Batches, CLEAN},
             Kind,
         },
-        Config, Context, Freed, Manager, Purge, Request, GUARD,
+        Config, Freed, Manager, Purge, Request, GUARD,
     },
 };
 
@@ -34,7 +35,7 @@ fn alloc(manager: &Manager<IdleEnv>, pages: u32) -> u32 {
     let request = Request {
         pages,
         align: 1,
-        context: Context::MaySleep,
+        mode: Mode::Sleep,
         caller: 0x1000 + pages as usize,
     };
     let area = manager.alloc(request).unwrap();
