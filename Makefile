@@ -86,8 +86,9 @@ torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 S
 		tools/testing/selftests/vmapcache/run torture"
 
 SET =
-mutants: ## deliberate faults, each to be caught by the tests that should (SET=core|bench|scripts|kernel, or words of a fault's name)
-	@scripts/sandbox tools/testing/mutants/run $(if $(SET),"$(SET)")
+JOBS =
+mutants: ## deliberate faults, each to be caught by the tests that should (SET=core|bench|scripts|kernel, or words of a fault's name; JOBS= at a time)
+	@scripts/sandbox tools/testing/mutants/run $(if $(JOBS),-j $(JOBS)) $(if $(SET),"$(SET)")
 
 SECONDS = 3600
 TARGET = all
