@@ -1,5 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=one
+FIRST=2
 DESCRIPTION="free areas in hard interrupts, softirqs, other CPUs' IPIs, with interrupts off, and in memory reclaim"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

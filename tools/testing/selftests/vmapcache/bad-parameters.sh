@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="load the module with parameters that it must refuse, and with random ones, and find nothing left behind"
 # shellcheck disable=SC2034 # the runner reads it
+GROUP=one
 TIMEOUT=200
+DESCRIPTION="load the module with parameters that it must refuse, and with random ones, and find nothing left behind"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="write 10,000 lines, most of them nonsense, to bench/run, and lose nothing by it"
 # shellcheck disable=SC2034 # the runner reads it
+GROUP=one
 TIMEOUT=200
+DESCRIPTION="write 10,000 lines, most of them nonsense, to bench/run, and lose nothing by it"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="measure allocators of known cost, failures and overlaps, and see them come out"
 # shellcheck disable=SC2034 # the runner reads it
+GROUP=one
 TIMEOUT=240
+DESCRIPTION="measure allocators of known cost, failures and overlaps, and see them come out"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -1,5 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=two
 DESCRIPTION="count the locks that CPUs share: at most 20 per 1,000 operations once stocks are full"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

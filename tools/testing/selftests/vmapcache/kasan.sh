@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it: a report switches lockdep off
+GROUP=two
 LAST=1
 DESCRIPTION="use areas after they were freed and beyond their ends, and have KASAN report each use, and no other"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
+GROUP=two
+FIRST=2
 TIMEOUT=300
 DESCRIPTION="load the module and unload it 200 times, with readers, consumers and open files in between, and miss nothing afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
+GROUP=one
+FIRST=2
 TIMEOUT=60
 DESCRIPTION="let the 1st, 2nd, ... inner allocation of each call and each file fail, then every tenth of 5,000 operations, and miss nothing afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

@@ -1,5 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=two
 DESCRIPTION="read /proc/vmapcacheinfo with a parser of /proc/vmallocinfo, under each kptr_restrict, and without privilege"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

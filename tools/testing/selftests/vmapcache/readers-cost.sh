@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="measure the CPU time of 2 writers while 2 others read without a pause, beside the in-tree allocator"
-# shellcheck disable=SC2034 # for ./run
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=two
 TIMEOUT=300
+DESCRIPTION="measure the CPU time of 2 writers while 2 others read without a pause, beside the in-tree allocator"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

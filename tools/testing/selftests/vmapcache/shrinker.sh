@@ -1,5 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=one
+FIRST=2
 DESCRIPTION="put the kernel under memory pressure and see stocks and lazy areas given back"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
