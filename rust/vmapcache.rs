@@ -19,9 +19,10 @@ mod sys;
 mod va;
 
 use face::{
-    allocator::{Allocator, Published},
+    allocator::Allocator,
     events::Events,
     files::{debugfs::Debugfs, procfs::Procfs},
+    published::Published,
 };
 use kernel::sync::Arc;
 use pages::{arena::Arena, symbols};

@@ -23,7 +23,8 @@
 
 #include <vmapcache.h>
 
-#include "helpers.h"
+#include "bench.h"
+#include "pages.h"
 #include "symbols.h"
 
 unsigned long long vc_bench_now(void)

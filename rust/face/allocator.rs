@@ -2,11 +2,10 @@
 
 //! vmalloc, vmap and the rest, on the area manager and the page tables.
 //!
-//! The functions that other modules see are in [`rust/face/exports.c`](exports.c),
-//! which only a C file can export; they call those at the end of this file.
+//! In bytes and addresses; pages are counted below. [`super::exports`] is how C calls it.
 
 use crate::{
-    bindings,
+    bindings::{self, vc_misuse},
     pages::{
         arena::Arena,
         mapping::{Mapping, PagePtr},
@@ -17,15 +16,10 @@ use crate::{
  Freed, Manager, Pin, Purge, Request, Ticket,
     },
 };
-use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use kernel::{
-    ffi::{c_int, c_uint, c_void},
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
-    sync::Arc,
 };
 
 /// Requests of more pages than this are compared with the memory that there is.
@@ -71,6 +65,17 @@ impl From<AllocError> for Failure {
             AllocError::NoMemory => Self::Now(c"no memory for bookkeeping"),
         }
     }
+}
+
+/// An area as [`Allocator::walk`] shows it.
+pub(crate) struct Seen {
+    pub(crate) addr: usize,
+    /// Bytes.
+    pub(crate) size: usize,
+    /// The code address that asked for it.
+    pub(crate) caller: usize,
+    /// How many pins are held on it.
+    pub(crate) pins: u32,
 }
 
 /// The allocator: the area manager of one arena, and its page tables.
@@ -302,7 +307,7 @@ impl Allocator {
     fn report(&self, why: Failure, size: usize, align: usize, gfp: u32, caller: usize) {
         let reason = match why {
             Failure::Never(_) if size == 0 => {
-                return self.misuse(bindings::vc_misuse_VC_MISUSE_ZERO_SIZE, 0, caller)
+                return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, caller)
             }
             Failure::Never(reason) | Failure::Now(reason) => reason,
         };
@@ -348,6 +353,31 @@ impl Allocator {
         }
     }
 
+    /// As [`Self::free`], and waits until nobody holds a pin on the area any more. Sleeps.
+    pub(crate) fn free_sync(&self, addr: usize, caller: usize) {
+        if let Some(ticket) = self.free(addr, false, caller) {
+            // SAFETY: `ticket` lives across the call; sleeping is allowed.
+            unsafe { bindings::vc_wait_gone(core::ptr::from_ref(&ticket).cast()) };
+        }
+    }
+
+    /// Whether nobody holds a pin any more on the area of a ticket. Any context.
+    pub(crate) fn is_gone(&self, ticket: Ticket) -> bool {
+        self.manager.is_gone(ticket)
+    }
+
+    /// Frees an area of [`Self::map`] that must have `count` pages. Sleeps.
+    pub(crate) fn unmap_ram(&self, addr: usize, count: u32, caller: usize) {
+        if self
+            .size(addr)
+            .is_some_and(|size| size >> PAGE_SHIFT != count as usize)
+        {
+            self.misuse(vc_misuse::VC_MISUSE_COUNT, addr, caller);
+            return;
+        }
+        let _ = self.free(addr, false, caller);
+    }
+
     #[inline]
     fn begin_free(&self, addr: usize) -> Result<Freed<'_>, FreeError> {
         // No area has this page.
@@ -385,16 +415,16 @@ impl Allocator {
     #[cold]
     fn refuse(&self, e: FreeError, addr: usize, caller: usize) {
         let misuse = match e {
-            FreeError::Foreign => bindings::vc_misuse_VC_MISUSE_FOREIGN,
-            FreeError::NoArea => bindings::vc_misuse_VC_MISUSE_NO_AREA,
-            FreeError::Inner => bindings::vc_misuse_VC_MISUSE_INNER,
-            FreeError::DoubleFree => bindings::vc_misuse_VC_MISUSE_DOUBLE_FREE,
+            FreeError::Foreign => vc_misuse::VC_MISUSE_FOREIGN,
+            FreeError::NoArea => vc_misuse::VC_MISUSE_NO_AREA,
+            FreeError::Inner => vc_misuse::VC_MISUSE_INNER,
+            FreeError::DoubleFree => vc_misuse::VC_MISUSE_DOUBLE_FREE,
         };
         self.misuse(misuse, addr, caller);
     }
 
     #[cold]
-    fn misuse(&self, misuse: u32, addr: usize, caller: usize) {
+    fn misuse(&self, misuse: vc_misuse, addr: usize, caller: usize) {
         // SAFETY: No precondition.
         unsafe { bindings::vc_report_misuse(misuse, addr, caller) };
     }
@@ -418,7 +448,7 @@ impl Allocator {
                 // SAFETY: No precondition but the context.
                 unsafe { bindings::vc_wake_gone() };
             }
-            Err(_) => self.misuse(bindings::vc_misuse_VC_MISUSE_BAD_UNPIN, 0, caller),
+            Err(_) => self.misuse(vc_misuse::VC_MISUSE_BAD_UNPIN, 0, caller),
         }
     }
 
@@ -427,6 +457,27 @@ impl Allocator {
         let page = self.arena().page_of(addr)?;
         let area = self.manager.lookup(page)?;
         (self.arena().address(area.start) == addr).then_some((area.pages as usize) << PAGE_SHIFT)
+    }
+
+    /// Shows `visit` the live areas from address `from` on, in ascending order, as long as it
+    /// returns true. Any context that suits `visit`.
+    pub(crate) fn walk(&self, from: usize, mut visit: impl FnMut(Seen) -> bool) {
+        let page = match self.arena().page_of(from) {
+            Some(page) => page,
+            None if from < self.arena().address(0) => 0,
+            None => return,
+        };
+        self.manager.walk(page, &mut |walked| {
+            let Some(area) = walked.live else {
+                return true;
+            };
+            visit(Seen {
+                addr: self.arena().address(area.start),
+                size: (area.pages as usize) << PAGE_SHIFT,
+                caller: self.manager.caller(area.caller),
+                pins: area.pins(),
+            })
+        });
     }
 
     // ---- the end ----
@@ -479,173 +530,4 @@ const FLUSH_CEILING: u32 = 33;
 /// As in-tree: fls(CPUs) x 32 MiB.
 fn lazy_max_default(online: u32) -> u32 {
     (u32::BITS - online.leading_zeros()) << (25 - PAGE_SHIFT)
-}
-
-// ---- what C calls ----
-
-/// The allocator that the exported functions use.
-static INSTANCE: AtomicPtr<Allocator> = AtomicPtr::new(core::ptr::null_mut());
-
-/// Makes an allocator the one that the exported functions use, until dropped.
-pub(crate) struct Published(Arc<Allocator>);
-
-impl Published {
-    /// Publishes `allocator`. One at a time.
-    pub(crate) fn new(allocator: Arc<Allocator>) -> Self {
-        INSTANCE.store(core::ptr::from_ref(&*allocator).cast_mut(), Release);
-        Self(allocator)
-    }
-
-    /// The published allocator.
-    pub(crate) fn allocator(&self) -> &Arc<Allocator> {
-        &self.0
-    }
-}
-
-impl Drop for Published {
-    fn drop(&mut self) {
-        INSTANCE.store(core::ptr::null_mut(), Release);
-    }
-}
-
-/// Runs `f` on the published allocator; `R::default()` if there is none.
-#[inline(always)]
-pub(crate) fn with<R: Default>(f: impl FnOnce(&Allocator) -> R) -> R {
-    // SAFETY: The pointer is null or from `Published`, which keeps the allocator alive. It is used
-    // by exported functions, whose callers hold the module, and by events, which are stopped, and
-    // waited for, before `Published` is dropped.
-    match unsafe { INSTANCE.load(Acquire).as_ref() } {
-        Some(allocator) => f(allocator),
-        None => R::default(),
-    }
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_vmalloc(
-    size: usize,
-    align: usize,
-    gfp: c_uint,
-    how: c_uint,
-    node: c_int,
-    caller: usize,
-) -> *mut c_void {
-    with(|a| a.vmalloc(size, align, gfp, how, node, caller)) as *mut c_void
-}
-
-/// # Safety
-///
-/// As for `Allocator::map`.
-#[no_mangle]
-unsafe extern "C" fn vc_rs_vmap(
-    pages: *mut PagePtr,
-    count: c_uint,
-    put_pages: bool,
-    prot: usize,
-    caller: usize,
-) -> *mut c_void {
-    // SAFETY: As the caller says.
-    with(|a| unsafe { a.map(pages, count, Kind::Vmap, put_pages, prot, caller) }) as *mut c_void
-}
-
-/// # Safety
-///
-/// As for `Allocator::map`.
-#[no_mangle]
-unsafe extern "C" fn vc_rs_vm_map_ram(
-    pages: *mut PagePtr,
-    count: c_uint,
-    prot: usize,
-    caller: usize,
-) -> *mut c_void {
-    // SAFETY: As the caller says.
-    with(|a| unsafe { a.map(pages, count, Kind::VmMapRam, false, prot, caller) }) as *mut c_void
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_free(addr: usize, atomic: bool, caller: usize) {
-    with(|a| {
-        let _ = a.free(addr, atomic, caller);
-    });
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_free_sync(addr: usize, caller: usize) {
-    with(|a| {
-        if let Some(ticket) = a.free(addr, false, caller) {
-            // SAFETY: `ticket` lives across the call; task context, as the export has checked.
-            unsafe { bindings::vc_wait_gone(core::ptr::from_ref(&ticket).cast()) };
-        }
-    });
-}
-
-/// # Safety
-///
-/// `ticket` is what `vc_rs_free_sync` passed to `vc_wait_gone`.
-#[no_mangle]
-unsafe extern "C" fn vc_rs_is_gone(ticket: *const c_void) -> bool {
-    // SAFETY: It points to a live `Ticket`.
-    let ticket = unsafe { *ticket.cast::<Ticket>() };
-    with(|a| a.manager.is_gone(ticket))
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_vm_unmap_ram(addr: usize, count: c_uint, caller: usize) {
-    with(|a| {
-        if a.size(addr)
-            .is_some_and(|size| size >> PAGE_SHIFT != count as usize)
-        {
-            a.misuse(bindings::vc_misuse_VC_MISUSE_COUNT, addr, caller);
-            return;
-        }
-        let _ = a.free(addr, false, caller);
-    });
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_unmap_aliases() {
-    with(|a| a.manager.flush_lazy());
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_pin(addr: usize) -> u64 {
-    with(|a| a.pin(addr).map_or(0, Pin::into_raw))
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_unpin(pin: u64, atomic: bool, caller: usize) {
-    with(|a| a.unpin(Pin::from_raw(pin), atomic, caller));
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_size(addr: usize) -> usize {
-    with(|a| a.size(addr).unwrap_or(0))
-}
-
-/// # Safety
-///
-/// `visitor` is what `vc_visit` expects.
-#[no_mangle]
-unsafe extern "C" fn vc_rs_walk(from: usize, visitor: *mut c_void) {
-    with(|a| {
-        let page = match a.arena().page_of(from) {
-            Some(page) => page,
-            None if from < a.arena().address(0) => 0,
-            None => return,
-        };
-        a.manager.walk(page, &mut |walked| {
-            let Some(area) = walked.live else {
-                return true;
-            };
-            // SAFETY: As the caller says.
-            unsafe {
-                bindings::vc_visit(
-                    visitor,
-                    a.arena().address(area.start),
-                    (area.pages as usize) << PAGE_SHIFT,
-                    a.manager.caller(area.caller),
-                    area.pins(),
-                )
-            }
-        });
-    });
 }

@@ -14,7 +14,7 @@
 #include <linux/workqueue.h>
 
 #include "exports.h"
-#include "helpers.h"
+#include "face.h"
 
 static struct workqueue_struct *queue;
 static struct shrinker *shrinker;

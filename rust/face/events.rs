@@ -5,8 +5,11 @@
 //! C side: [`rust/face/events.c`](events.c).
 
 use crate::{
-    bindings,
-    face::allocator::{self as api, Published},
+    bindings::{self, export},
+    face::{
+        allocator::Allocator,
+        published::{with, Published},
+    },
     va::{count::callers::CALLERS, Purge},
 };
 use kernel::{error::to_result, ffi::c_uint, prelude::*};
@@ -39,55 +42,54 @@ impl Drop for Events {
     }
 }
 
-#[no_mangle]
-extern "C" fn vc_rs_purge() {
-    api::with(|a| a.manager().purge_due());
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_finish_deferred() {
-    api::with(|a| a.finish_deferred());
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_cpu_dead(cpu: c_uint) {
-    api::with(|a| a.manager().drain_cpu(cpu));
-}
-
-#[no_mangle]
-extern "C" fn vc_rs_space_exhausted() {
-    // Of the in-tree space. Ours is a reservation in it and stays; but who is short of addresses
-    // gets all that purging can give. Not waited for: whoever purges does the same.
-    api::with(|a| {
-        a.manager().try_purge(Purge::Drain);
-    });
-}
-
-/// For the names of callers whose module goes: rust/face/names.c.
-#[no_mangle]
-extern "C" fn vc_rs_caller(id: c_uint) -> usize {
-    if id as usize >= CALLERS {
-        return usize::MAX;
-    }
-    api::with(|a| a.manager().caller(id))
-}
-
 /// Pages of stock whose bookkeeping weighs about as much as one object of the shrinker.
 const PAGES_PER_OBJECT: u64 = 16;
 
-#[no_mangle]
-extern "C" fn vc_rs_shrink_count() -> usize {
-    api::with(|a| (a.manager().reclaimable() / PAGES_PER_OBJECT) as usize)
+fn shrinker_objects(a: &Allocator) -> usize {
+    (a.manager().reclaimable() / PAGES_PER_OBJECT) as usize
 }
 
-#[no_mangle]
-extern "C" fn vc_rs_shrink() -> usize {
-    api::with(|a| {
-        let before = vc_rs_shrink_count();
-        if !a.manager().try_purge(Purge::Drain) {
-            return 0;
+export! {
+    fn vc_rs_purge() {
+        with(|a| a.manager().purge_due());
+    }
+
+    fn vc_rs_finish_deferred() {
+        with(|a| a.finish_deferred());
+    }
+
+    fn vc_rs_cpu_dead(cpu: c_uint) {
+        with(|a| a.manager().drain_cpu(cpu));
+    }
+
+    fn vc_rs_space_exhausted() {
+        // Of the in-tree space. Ours is a reservation in it and stays; but a task that is short of
+        // addresses gets all that a purge can give. A purge under way does the same: no wait for it.
+        with(|a| {
+            a.manager().try_purge(Purge::Drain);
+        });
+    }
+
+    /// For the names of callers whose module goes: rust/face/names.c.
+    fn vc_rs_caller(id: c_uint) -> usize {
+        if id as usize >= CALLERS {
+            return usize::MAX;
         }
-        a.manager().shrink();
-        before.saturating_sub(vc_rs_shrink_count())
-    })
+        with(|a| a.manager().caller(id))
+    }
+
+    fn vc_rs_shrink_count() -> usize {
+        with(shrinker_objects)
+    }
+
+    fn vc_rs_shrink() -> usize {
+        with(|a| {
+            let before = shrinker_objects(a);
+            if !a.manager().try_purge(Purge::Drain) {
+                return 0;
+            }
+            a.manager().shrink();
+            before.saturating_sub(shrinker_objects(a))
+        })
+    }
 }

@@ -18,7 +18,7 @@
 #include <vmapcache.h>
 
 #include "exports.h"
-#include "helpers.h"
+#include "face.h"
 #include "shadow.h"
 
 /* What mm/vmalloc.c supports. */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What C calls in Rust: rust/face/allocator.rs (the exports), rust/face/events.rs (the kernel's
- * calls), rust/face/files/procfs.rs. Rust defines these with the same types; "vc_rs_" marks them.
+ * What C calls in Rust. "vc_rs_" marks it. Rust defines each with export!, by which the compiler
+ * compares it with the prototype here.
  */
 #ifndef VMAPCACHE_EXPORTS_H
 #define VMAPCACHE_EXPORTS_H
 
-#include <linux/types.h>
+#include "alone.h"
 
 struct page;
 struct vc_row;
 
-/* rust/face/allocator.rs */
+/* rust/face/exports.rs */
 void *vc_rs_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how,
 		    int node, unsigned long caller);
 void *vc_rs_vmap(struct page **pages, unsigned int count, bool put_pages,

@@ -4,4 +4,6 @@
 
 pub(crate) mod allocator;
 pub(crate) mod events;
+mod exports;
 pub(crate) mod files;
+pub(crate) mod published;

@@ -16,7 +16,7 @@
 #include <linux/string.h>
 
 #include "exports.h"
-#include "helpers.h"
+#include "face.h"
 
 /* The name of a caller whose module is gone. */
 struct gone {

@@ -9,7 +9,7 @@
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
 
-#include "helpers.h"
+#include "face.h"
 
 static const char * const misuses[] = {
 	[VC_MISUSE_FOREIGN] = "free of an address outside of the arena",
@@ -23,13 +23,13 @@ static const char * const misuses[] = {
 
 /**
  * vc_report_misuse() - report a caller's error, each kind once
- * @misuse: enum vc_misuse
+ * @misuse: which
  * @addr: what was passed in
  * @caller: by whom
  *
  * Context: Any.
  */
-void vc_report_misuse(unsigned int misuse, unsigned long addr, unsigned long caller)
+void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long caller)
 {
 	static unsigned long seen;
 

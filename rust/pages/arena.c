@@ -10,7 +10,7 @@
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
-#include "helpers.h"
+#include "pages.h"
 #include "shadow.h"
 #include "symbols.h"
 

@@ -13,7 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "helpers.h"
+#include "pages.h"
 #include "shadow.h"
 #include "symbols.h"
 

@@ -13,7 +13,7 @@
 #include <linux/kprobes.h>
 #include <linux/printk.h>
 
-#include "helpers.h"
+#include "pages.h"
 #include "symbols.h"
 
 static void free_pages_one_by_one(struct page **page_array, unsigned long nr_pages)

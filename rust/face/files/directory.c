@@ -11,7 +11,7 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
-#include "helpers.h"
+#include "directory.h"
 
 static int file_show(struct seq_file *m, void *v)
 {

@@ -17,7 +17,8 @@
 #include <linux/vmalloc.h>
 
 #include "exports.h"
-#include "helpers.h"
+#include "face.h"
+#include "procfs.h"
 
 /* One reader. */
 struct reader {
@@ -122,6 +123,8 @@ static int show(struct seq_file *m, void *v)
 		break;
 	case VC_ROW_VM_MAP_RAM:
 		seq_puts(m, " vm_map_ram");
+		break;
+	case VC_ROW_VA_ONLY:
 		break;
 	}
 	if (row->owns_pages && row->array && is_vmalloc_addr((void *)row->array))

@@ -8,7 +8,7 @@
 //! C side: [`rust/face/files/procfs.c`](procfs.c).
 
 use crate::{
-    bindings,
+    bindings::{self, export, vc_row_kind},
     face::allocator::Allocator,
     va::{
         area::{Kind, Snapshot},
@@ -75,7 +75,7 @@ fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
         next: end,
         page: walked.start,
         version: 0,
-        kind: bindings::vc_row_kind_VC_ROW_VA_ONLY,
+        kind: vc_row_kind::VC_ROW_VA_ONLY,
         pins: 0,
         cpu: 0,
         owns_pages: false,
@@ -92,12 +92,12 @@ fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
     let (kind, array) = match live.kind {
         // Neighbours have no array: see `vc_populate`.
         Kind::Vmalloc if live.payload & bindings::VC_RUN as usize != 0 => {
-            (bindings::vc_row_kind_VC_ROW_VMALLOC, 0)
+            (vc_row_kind::VC_ROW_VMALLOC, 0)
         }
-        Kind::Vmalloc => (bindings::vc_row_kind_VC_ROW_VMALLOC, live.payload),
-        Kind::Vmap => (bindings::vc_row_kind_VC_ROW_VMAP, live.payload),
-        Kind::VmMapRam => (bindings::vc_row_kind_VC_ROW_VM_MAP_RAM, 0),
-        Kind::VaOnly => (bindings::vc_row_kind_VC_ROW_VA_ONLY, 0),
+        Kind::Vmalloc => (vc_row_kind::VC_ROW_VMALLOC, live.payload),
+        Kind::Vmap => (vc_row_kind::VC_ROW_VMAP, live.payload),
+        Kind::VmMapRam => (vc_row_kind::VC_ROW_VM_MAP_RAM, 0),
+        Kind::VaOnly => (vc_row_kind::VC_ROW_VA_ONLY, 0),
     };
     row.kind = kind;
     row.array = array;
@@ -109,38 +109,38 @@ fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
     row.cpu = live.cpu;
 }
 
-/// Fills `row` with the first area at or after `page` that is live or lazy. False if there is none.
-///
-/// # Safety
-///
-/// `source` is what `vc_procfs_create` was given; `row` is the caller's.
-#[no_mangle]
-unsafe extern "C" fn vc_rs_next_row(
-    source: *const c_void,
-    page: c_uint,
-    row: *mut bindings::vc_row,
-) -> bool {
-    // SAFETY: By the function's contract; it stays until the file is removed, which waits for us.
-    let allocator = unsafe { &*source.cast::<Allocator>() };
-    let Some(walked) = allocator.manager().next_shown(page) else {
-        return false;
-    };
-    // SAFETY: By the function's contract.
-    unsafe { *row = row_of(allocator, &walked) };
-    true
-}
+export! {
+    /// Fills `row` with the first area at or after `page` that is live or lazy. False if there is none.
+    ///
+    /// # Safety
+    ///
+    /// `source` is what `vc_procfs_create` was given; `row` is the caller's.
+    unsafe fn vc_rs_next_row(
+        source: *const c_void,
+        page: c_uint,
+        row: *mut bindings::vc_row,
+    ) -> bool {
+        // SAFETY: By the function's contract; it stays until the file is removed, which waits for us.
+        let allocator = unsafe { &*source.cast::<Allocator>() };
+        let Some(walked) = allocator.manager().next_shown(page) else {
+            return false;
+        };
+        // SAFETY: By the function's contract.
+        unsafe { *row = row_of(allocator, &walked) };
+        true
+    }
 
-/// Whether the area of `row` is still the one that it shows.
-///
-/// # Safety
-///
-/// As for [`vc_rs_next_row`].
-#[no_mangle]
-unsafe extern "C" fn vc_rs_row_holds(source: *const c_void, row: *const bindings::vc_row) -> bool {
-    // SAFETY: By the function's contract.
-    let (allocator, row) = unsafe { (&*source.cast::<Allocator>(), &*row) };
-    allocator
-        .manager()
-        .inspect(row.page)
-        .is_some_and(|seen| seen.start == row.page && seen.version() == row.version)
+    /// Whether the area of `row` is still the one that it shows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`vc_rs_next_row`].
+    unsafe fn vc_rs_row_holds(source: *const c_void, row: *const bindings::vc_row) -> bool {
+        // SAFETY: By the function's contract.
+        let (allocator, row) = unsafe { (&*source.cast::<Allocator>(), &*row) };
+        allocator
+            .manager()
+            .inspect(row.page)
+            .is_some_and(|seen| seen.start == row.page && seen.version() == row.version)
+    }
 }

@@ -9,7 +9,7 @@
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 
-#include "helpers.h"
+#include "sys.h"
 
 /**
  * vc_cpu_enter() - stay on this CPU until vc_cpu_exit()

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For headers that bindgen reads. It sees nothing of the kernel, hence the few types here; C has
+ * the kernel's.
+ */
+#ifndef VMAPCACHE_ALONE_H
+#define VMAPCACHE_ALONE_H
+
+#ifdef __BINDGEN__
+#define bool _Bool
+#define __user
+#define gfp_t unsigned int
+#define size_t unsigned long
+#define ssize_t long
+#define u64 unsigned long long
+#else
+#include <linux/types.h>
+#endif
+
+#endif /* VMAPCACHE_ALONE_H */

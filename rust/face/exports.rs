@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the exported functions call: one line each, to [`Allocator`](super::allocator::Allocator).
+//!
+//! C side: [`rust/face/exports.c`](exports.c), since only a C file can export.
+
+use crate::{
+    bindings::{self, export},
+    face::published::with,
+    pages::mapping::PagePtr,
+    va::{area::Kind, Pin, Ticket},
+};
+use kernel::ffi::{c_int, c_uint, c_void};
+
+export! {
+    fn vc_rs_vmalloc(
+        size: usize,
+        align: usize,
+        gfp: c_uint,
+        how: c_uint,
+        node: c_int,
+        caller: usize,
+    ) -> *mut c_void {
+        with(|a| a.vmalloc(size, align, gfp, how, node, caller)) as *mut c_void
+    }
+
+    /// # Safety
+    ///
+    /// As for `Allocator::map`.
+    unsafe fn vc_rs_vmap(
+        pages: *mut PagePtr,
+        count: c_uint,
+        put_pages: bool,
+        prot: usize,
+        caller: usize,
+    ) -> *mut c_void {
+        // SAFETY: As the caller says.
+        with(|a| unsafe { a.map(pages, count, Kind::Vmap, put_pages, prot, caller) }) as *mut c_void
+    }
+
+    /// # Safety
+    ///
+    /// As for `Allocator::map`.
+    unsafe fn vc_rs_vm_map_ram(
+        pages: *mut PagePtr,
+        count: c_uint,
+        prot: usize,
+        caller: usize,
+    ) -> *mut c_void {
+        // SAFETY: As the caller says.
+        with(|a| unsafe { a.map(pages, count, Kind::VmMapRam, false, prot, caller) }) as *mut c_void
+    }
+
+    fn vc_rs_free(addr: usize, atomic: bool, caller: usize) {
+        with(|a| {
+            let _ = a.free(addr, atomic, caller);
+        });
+    }
+
+    fn vc_rs_free_sync(addr: usize, caller: usize) {
+        with(|a| a.free_sync(addr, caller));
+    }
+
+    /// # Safety
+    ///
+    /// `ticket` is what `Allocator::free_sync` passed to `vc_wait_gone`.
+    unsafe fn vc_rs_is_gone(ticket: *const c_void) -> bool {
+        // SAFETY: It points to a live `Ticket`.
+        let ticket = unsafe { *ticket.cast::<Ticket>() };
+        with(|a| a.is_gone(ticket))
+    }
+
+    fn vc_rs_vm_unmap_ram(addr: usize, count: c_uint, caller: usize) {
+        with(|a| a.unmap_ram(addr, count, caller));
+    }
+
+    fn vc_rs_unmap_aliases() {
+        with(|a| a.manager().flush_lazy());
+    }
+
+    fn vc_rs_pin(addr: usize) -> u64 {
+        with(|a| a.pin(addr).map_or(0, Pin::into_raw))
+    }
+
+    fn vc_rs_unpin(pin: u64, atomic: bool, caller: usize) {
+        with(|a| a.unpin(Pin::from_raw(pin), atomic, caller));
+    }
+
+    fn vc_rs_size(addr: usize) -> usize {
+        with(|a| a.size(addr).unwrap_or(0))
+    }
+
+    /// # Safety
+    ///
+    /// `visitor` is what `vc_visit` expects.
+    unsafe fn vc_rs_walk(from: usize, visitor: *mut c_void) {
+        with(|a| {
+            a.walk(from, |area| {
+                // SAFETY: As the caller says.
+                unsafe {
+                    bindings::vc_visit(visitor, area.addr, area.size, area.caller, area.pins)
+                }
+            });
+        });
+    }
+}

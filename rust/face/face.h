@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the Rust files of this room call in C. What C calls in Rust is in exports.h.
+ */
+#ifndef VMAPCACHE_FACE_H
+#define VMAPCACHE_FACE_H
+
+#include "alone.h"
+
+/* events.c */
+
+int vc_events_start(void);
+void vc_events_stop(void);
+void vc_kick_purge(void);
+void vc_kick_deferred(void);
+bool vc_may_sleep(void);
+unsigned long long vc_now(void);
+void vc_resched(void);
+void vc_wait_gone(const void *ticket);
+void vc_wake_gone(void);
+
+/* exports.c */
+
+/**
+ * enum vc_how - how an allocation may go about it
+ * @VC_MAY_SLEEP: wait for memory and for purges
+ * @VC_NOFAIL: try until it succeeds
+ * @VC_QUIET: do not report failure
+ */
+enum vc_how {
+	VC_MAY_SLEEP = 1,
+	VC_NOFAIL = 2,
+	VC_QUIET = 4,
+};
+
+bool vc_visit(void *visitor, unsigned long addr, unsigned long size, unsigned long caller,
+	      unsigned int pins);
+
+/* said.c */
+
+enum vc_misuse {
+	VC_MISUSE_FOREIGN,
+	VC_MISUSE_NO_AREA,
+	VC_MISUSE_INNER,
+	VC_MISUSE_DOUBLE_FREE,
+	VC_MISUSE_BAD_UNPIN,
+	VC_MISUSE_COUNT,
+	VC_MISUSE_ZERO_SIZE,
+};
+
+/**
+ * struct vc_failure - an allocation that failed
+ * @reason: in a few words
+ * @size: bytes asked for
+ * @align: alignment asked for
+ * @caller: who asked
+ * @free_pages: free pages of the arena
+ * @largest_pages: pages of its largest free extent
+ * @lazy_pages: pages that wait for a flush
+ * @fragmentation: 1 - largest / free, in percent
+ * @gfp: flags asked with
+ */
+struct vc_failure {
+	const char *reason;
+	unsigned long size;
+	unsigned long align;
+	unsigned long caller;
+	unsigned long free_pages;
+	unsigned long largest_pages;
+	unsigned long lazy_pages;
+	unsigned int fragmentation;
+	gfp_t gfp;
+};
+
+void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long caller);
+bool vc_report_failure_now(void);
+void vc_report_failure(const struct vc_failure *failure);
+void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins);
+
+/* names.c */
+
+/* Bytes that hold the longest name. */
+#define VC_SYMBOL_NAME	1024
+
+size_t vc_symbol_name(unsigned long addr, char *name);
+int vc_names_start(void);
+void vc_names_stop(void);
+
+#endif /* VMAPCACHE_FACE_H */

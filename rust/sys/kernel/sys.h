@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the Rust files of this room call in C.
+ */
+#ifndef VMAPCACHE_SYS_H
+#define VMAPCACHE_SYS_H
+
+#include "alone.h"
+
+/* percpu.c */
+
+unsigned int vc_cpu_enter(void);
+void vc_cpu_exit(void);
+void vc_preempt_schedule(void);
+unsigned int vc_cpu_hint(void);
+unsigned int vc_cpu_count(void);
+unsigned int vc_cpus_online(void);
+void vc_cpu_wait_owners(void);
+void vc_cpu_report_owner(unsigned int cpu);
+
+#endif /* VMAPCACHE_SYS_H */
