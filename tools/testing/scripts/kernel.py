@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/kernel."""
+
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from weather import NO_NETWORK, BadWeather
+
+APT_GET = """
+for word; do
+	case $word in
+		linux-*=*) cp "$DEBS/${word%%=*}.deb" . || exit 100 ;;
+	esac
+done
+"""
+APT_CACHE = """
+cat "$DEBS/available"
+"""
+# The source's Makefile: what the script asks the kernel's for.
+KERNEL_MAKEFILE = """
+olddefconfig:
+	grep -q RUST=y $(O)/.config
+modules_prepare:
+	mkdir -p $(O)/rust
+	echo 'export KBUILD_OUTPUT = $(O)' >$(O)/Makefile
+	echo metadata >$(O)/rust/libkernel.rmeta
+"""
+
+
+class Kernel(BadWeather):
+    def setUp(self):
+        super().setUp()
+        self.inside = True
+        (self.top / "debs").mkdir()
+        self.available = {}
+        self.stub("apt-get", APT_GET)
+        self.stub("apt-cache", APT_CACHE)
+        self.series("9.9", "9.9.1-1")
+
+    def package(self, name, version, files):
+        root = self.top / "package"
+        for path, content in {**files, "DEBIAN/control":
+                              f"Package: {name}\nVersion: {version}\nArchitecture: all\n"
+                              "Maintainer: nobody <nobody@localhost>\nDescription: none\n"}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content if isinstance(content, bytes) else content.encode())
+        subprocess.run(["dpkg-deb", "-Znone", "--build", root, self.top / f"debs/{name}.deb"],
+                       check=True, capture_output=True)
+        shutil.rmtree(root)
+        self.available[name] = version
+        (self.top / "debs/available").write_text("".join(
+            f"Package: {name}\nVersion: {version}\n\n"
+            for name, version in self.available.items()))
+
+    def series(self, series, version, rust="y", without=()):
+        release = version.split("-")[0] + "-amd64"
+        tree = self.top / "source"
+        (tree / "scripts").mkdir(parents=True)
+        (tree / "Makefile").write_text(KERNEL_MAKEFILE)
+        (tree / "scripts/extract-vmlinux").write_text('cat "$1"\n')
+        source = subprocess.run(["tar", "-cJ", "-C", self.top, "source"], check=True,
+                                capture_output=True).stdout
+        shutil.rmtree(tree)
+        module = subprocess.run(["xz", "-c"], input=b"module", check=True,
+                                capture_output=True).stdout
+        packages = {
+            f"linux-source-{series}": {f"usr/src/linux-source-{series}.tar.xz": source},
+            f"linux-headers-{release}": {
+                f"usr/src/linux-headers-{release}/.config": f"CONFIG_RUST={rust}\n",
+                f"usr/src/linux-headers-{release}/Module.symvers": "symbols\n",
+                f"usr/src/linux-headers-{release}/vmlinux": "types\n"},
+            f"linux-modules-{release}": {
+                f"usr/lib/modules/{release}/kernel/fs/{name}.ko.xz": module
+                for name in ("netfs", "9pnet", "9pnet_virtio", "9p", "overlay")},
+            f"linux-binary-unsigned-{release}": {
+                f"usr/lib/modules/{release}/vmlinuz.unsigned": "image\n"},
+        }
+        for name, files in packages.items():
+            if not name.startswith(tuple(without)):
+                self.package(name, version, files)
+
+    def test_is_prepared_and_complete(self):
+        result = self.run_script("kernel", "stock")
+        self.assert_ok(result)
+        folder = pathlib.Path(result.stdout.strip())
+        for name in ("vmlinux", "release", "modules/9p.ko", "build/.config",
+                     "build/Module.symvers", "build/vmlinux", "build/rust/libkernel.rmeta"):
+            self.assertTrue((folder / name).stat().st_size, name)
+        self.assertIn("taking Linux 9.9.1-amd64, package version 9.9.1-1", result.stderr)
+        self.assertNotIn("unfinished", (folder / "build/Makefile").read_text())
+
+    def test_newest_with_all_packages_is_taken(self):
+        self.series("9.10", "9.10.4-1", without=["linux-modules"])
+        self.series("9.11", "9.11.2-1", without=["linux-headers"])
+        self.series("9.12", "9.12.1-1", without=["linux-binary"])
+        self.assertIn("stock-9.9.1-1-", self.run_script("kernel").stdout)
+
+    def test_newest_with_rust_is_taken(self):
+        self.series("9.10", "9.10.4-1", rust="n")
+        self.assertIn("stock-9.9.1-1-", self.run_script("kernel").stdout)
+
+    def test_newest_series_and_a_named_one(self):
+        self.series("9.10", "9.10.4-1")
+        self.assertIn("stock-9.10.4-1-", self.run_script("kernel").stdout)
+        self.assertIn("stock-9.9.1-1-", self.run_script("kernel", "stock", "9.9").stdout)
+        self.assert_fails(self.run_script("kernel", "stock", "1.0"),
+                          "no kernel with Rust and all its packages in series 1.0")
+
+    def test_no_network(self):
+        self.stub("apt-get", NO_NETWORK)
+        result = self.run_script("kernel")
+        self.assert_fails(result, "is the network there?", "could not make")
+        self.assertNotIn("downloading", result.stderr)
+        self.assertEqual(self.kept(), [])
+        self.assert_nothing_half()
+
+    def test_network_lost_after_the_choice(self):
+        for package in "linux-source", "linux-modules":
+            with self.subTest(package=package):
+                self.stub("apt-get", f'case "$*" in *{package}*) {NO_NETWORK} ;; esac\n{APT_GET}')
+                result = self.run_script("kernel")
+                self.assert_fails(result, "is the network there?")
+                self.assertNotIn("preparing Linux", result.stderr)
+                self.assertFalse(any(name.startswith("stock-") for name in self.kept()))
+                self.assert_nothing_half()
+        self.stub("apt-get", APT_GET)
+        self.assert_ok(self.run_script("kernel"))
+
+    def test_damaged_package(self):
+        package = self.top / "debs/linux-source-9.9.deb"
+        whole = package.read_bytes()
+        package.write_bytes(whole[:len(whole) // 2])
+        self.assert_fails(self.run_script("kernel"), "could not make linux-source-")
+        package.write_bytes(whole)
+        self.assert_ok(self.run_script("kernel"))
+
+    def test_image_missing_from_its_package(self):
+        self.package("linux-binary-unsigned-9.9.1-amd64", "9.9.1-1", {"usr/none": "none"})
+        self.assert_fails(self.run_script("kernel"), "could not make stock-")
+
+    def test_no_space(self):
+        result = self.run_script("kernel", within=[
+            "unshare", "--mount", "sh", "-c",
+            'busybox mount -t tmpfs -o size=1m none "$VMAPCACHE_CACHE" && "$@"', "sh"])
+        self.assert_fails(result, "not enough room")
+
+    def test_interrupted(self):
+        self.assert_ok(self.run_script("kernel"))
+        whole = self.kept()
+        steps = [("apt-get", "update"), ("apt-cache", "dumpavail"), ("apt-get", "linux-headers"),
+                 ("apt-get", "linux-source"), ("xz", "-T0"), ("apt-get", "linux-modules"),
+                 ("make", "modules_prepare"), ("mv", "stock-")]
+        for tool, words in steps:
+            for number in signal.SIGINT, signal.SIGKILL:
+                with self.subTest(step=f"{tool} {words}", signal=number.name):
+                    shutil.rmtree(self.cache)
+                    self.cache.mkdir()
+                    self.hang_once(tool, words)
+                    self.interrupt(number, "kernel")
+                    self.assertFalse(any(name.startswith("stock-") for name in self.kept()))
+                    self.assert_ok(self.run_script("kernel"))
+                    self.assertEqual(self.kept(), whole)
+                    self.assert_nothing_half()

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/vm and scripts/vm-host, with a stub for QEMU."""
+
+import os
+import signal
+import time
+
+from weather import BadWeather
+
+QEMU = """
+for word; do
+	case $word in
+		file,id=console,path=*) console=${word##*path=} ;;
+		file,id=status,path=*) status=${word##*path=} ;;
+	esac
+done
+echo "the console's last line" >"$console"
+"""
+
+
+class Machine(BadWeather):
+    def setUp(self):
+        super().setUp()
+        # Whoever watches a VM counts on time to pass.
+        (self.stubs / "sleep").unlink()
+        self.inside = True
+        self.kernel = self.top / "kernel"
+        self.kernel.mkdir()
+        (self.kernel / "vmlinux").write_text("image")
+
+    def vm(self, *arguments):
+        return self.run_script("vm", "--kernel", self.kernel, *arguments, "true")
+
+    def test_status_is_the_commands(self):
+        for status in 0, 7, 255:
+            self.stub("qemu-system-x86_64", f'{QEMU} echo {status} >"$status"')
+            self.assertEqual(self.vm().returncode, status)
+
+    def test_hung_vm_is_ended(self):
+        self.stub("qemu-system-x86_64", f"{QEMU} exec /bin/sleep 60")
+        began = time.monotonic()
+        result = self.vm("--timeout", "1")
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(result.returncode, 124)
+        self.assertIn("ended the VM after 1 s", result.stderr)
+        self.assertIn("the console's last line", result.stderr)
+
+    def test_vm_that_dies(self):
+        for end in "exit 0", "exit 1", "kill -9 $$":
+            self.stub("qemu-system-x86_64", f"{QEMU} {end}")
+            result = self.vm()
+            self.assertEqual(result.returncode, 125)
+            self.assertIn("the console's last line", result.stderr)
+
+    def test_stuck_vm_is_booted_once_more(self):
+        self.stub("qemu-system-x86_64", f"""{QEMU}
+[ -e {self.top}/before ] || {{ : >{self.top}/before; exec /bin/sleep 60; }}
+echo 0 >"$status\"""")
+        result = self.vm("--up", "1")
+        self.assert_ok(result)
+        self.assertIn("booting once more", result.stderr)
+        self.stub("qemu-system-x86_64", f"{QEMU} exec /bin/sleep 60")
+        result = self.vm("--up", "1")
+        self.assertEqual(result.returncode, 125)
+        self.assertEqual(result.stderr.count("booting once more"), 1)
+
+    def test_interrupted(self):
+        self.stub("qemu-system-x86_64", f"""{QEMU}
+echo $$ >{self.top}/qemu; : >{self.top}/hung
+exec /bin/sleep 60""")
+        for number in signal.SIGINT, signal.SIGTERM:
+            (self.top / "hung").unlink(missing_ok=True)
+            self.interrupt(number, "vm", "--kernel", self.kernel, "true")
+            with self.assertRaises(ProcessLookupError, msg="the VM outlived its script"):
+                os.kill(int((self.top / "qemu").read_text()), 0)
+
+    def test_no_image(self):
+        (self.kernel / "vmlinux").unlink()
+        self.assert_fails(self.vm(), "no kernel image at")
+
+    def test_console_is_kept(self):
+        self.stub("qemu-system-x86_64", f'{QEMU} echo 0 >"$status"')
+        self.assert_ok(self.vm())
+        log = self.top / "tree/build/vm/log"
+        self.assertEqual(log.read_text(), "the console's last line\n")
