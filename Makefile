@@ -32,8 +32,7 @@ modules: ## vmapcache.ko for KDIR=, else for the running kernel, else for the sa
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
 	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko"
 
-vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
-	@test -n "$$VM_COMMAND" || { echo "make vm CMD='...': what is to be run there?" >&2; exit 2; }
+vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 

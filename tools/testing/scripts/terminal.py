@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The VM's input, output and signals as a person meets them, with a stub for QEMU.
+
+The stub speaks what QEMU would pass on from the VM, through the sockets that it is given.
+"""
+
+import fcntl
+import hashlib
+import os
+import pty
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+from weather import BadWeather
+
+# $output, $errors and $control are descriptors, $status and $console files; `command` shows
+# what the VM would run.
+QEMU = """
+for word; do
+	case $word in
+		socket,id=*) name=${word#*id=}; declare "${name%%,*}=${word##*fd=}" ;;
+		file,id=*) name=${word#*id=}; declare "${name%%,*}=${word##*path=}" ;;
+	esac
+	[ "$before" != -initrd ] || initrd=$word
+	before=$word
+done
+command() { cpio --quiet -i --to-stdout command <"$initrd"; }
+echo "vm: init" >"$console"
+echo $$ >"$PIDS/qemu"
+"""
+
+
+class Screen:
+    """A terminal: the master's side, with what was shown there."""
+
+    def __init__(self, rows=24, columns=80):
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        self.shown = b""
+
+    def read(self, seconds):
+        """Reads what comes within the time. False if nothing did."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self.shown += data
+        return bool(data)
+
+    def wait_for(self, words, seconds=30):
+        """Waits until the words are shown."""
+        end = time.monotonic() + seconds
+        while words not in self.shown:
+            left = end - time.monotonic()
+            assert left > 0, f"never shown: {words}, but: {self.shown}"
+            self.read(min(left, 0.5))
+
+    def type(self, keys):
+        """Types keys."""
+        os.write(self.master, keys)
+
+    def close(self):
+        """Closes the window: its processes get SIGHUP."""
+        for end in "master", "slave":
+            if getattr(self, end) is not None:
+                os.close(getattr(self, end))
+                setattr(self, end, None)
+
+
+class OnTerminal(BadWeather):
+    """With a tree as for scripts/vm, and helpers for terminals."""
+
+    def setUp(self):
+        super().setUp()
+        (self.stubs / "sleep").unlink()
+        self.inside = True
+        self.kernel = self.top / "kernel"
+        self.kernel.mkdir()
+        (self.kernel / "vmlinux").write_text("image")
+        self.more = {}
+
+    def environment(self, **more):
+        return super().environment(PIDS=str(self.top), **self.more, **more)
+
+    def qemu(self, text):
+        """QEMU is played by this text for bash."""
+        self.stub("qemu-system-x86_64", QEMU + text, shell="bash")
+
+    def screen(self, *size):
+        """A terminal, closed at the end."""
+        screen = Screen(*size)
+        self.addCleanup(screen.close)
+        return screen
+
+    def start(self, *words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+              stderr=subprocess.DEVNULL, closed=(), **options):
+        """Starts scripts/vm, with the descriptors in `closed` closed."""
+        process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {" ".join(f"{number}>&-" for number in closed)}', "sh",
+             self.scripts / "vm", "--kernel", self.kernel, *(words or ["true"])],
+            env=self.environment(), cwd=self.top / "tree", stdin=stdin, stdout=stdout,
+            stderr=stderr, **options)
+        self.addCleanup(self.kill, process)
+        return process
+
+    @staticmethod
+    def kill(process):
+        process.kill()
+        process.wait()
+
+    def assert_nothing_left(self):
+        """No QEMU, and no temporary folder."""
+        with self.assertRaises(ProcessLookupError, msg="the VM outlived its script"):
+            os.kill(int((self.top / "qemu").read_text()), 0)
+        self.assertEqual(list((self.top / "tmp").iterdir()), [])
+
+
+class Terminal(OnTerminal):
+    """Standard input, output and error of every kind."""
+
+    def setUp(self):
+        super().setUp()
+        (self.top / "tmp").mkdir()
+        self.more = {"TMPDIR": str(self.top / "tmp")}
+
+    # A kind gives a descriptor for the script, and a function that says what has arrived.
+
+    def kind_terminal(self):
+        screen = self.screen()
+
+        def arrived():
+            while screen.read(0.2):
+                pass
+            return screen.shown.replace(b"\r\n", b"\n")
+        return screen.slave, arrived
+
+    def kind_pipe(self):
+        ours, theirs = os.pipe()
+        self.addCleanup(os.close, ours)
+        self.addCleanup(os.close, theirs)
+        return theirs, lambda: self.take(ours)
+
+    def kind_socket(self):
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        return theirs.fileno(), lambda: self.take(ours.fileno())
+
+    def take(self, descriptor):
+        """What has arrived there, in time."""
+        self.assertTrue(select.select([descriptor], [], [], 30)[0], "nothing arrived")
+        return os.read(descriptor, 65536)
+
+    def file(self, flags, before=b""):
+        path = self.top / "file"
+        path.write_bytes(before)
+
+        def arrived():
+            data = path.read_bytes()
+            self.assertTrue(data.startswith(before))
+            return data[len(before):]
+        return self.opened(path, flags)[0], arrived
+
+    def opened(self, path, flags):
+        descriptor = os.open(path, flags)
+        self.addCleanup(os.close, descriptor)
+        return descriptor, None
+
+    def kind_created_file(self):
+        return self.file(os.O_WRONLY)
+
+    def kind_appended_file(self):
+        return self.file(os.O_WRONLY | os.O_APPEND, b"before")
+
+    def kind_file_open_for_reading_too(self):
+        return self.file(os.O_RDWR)
+
+    def kind_null_for_writing(self):
+        return self.opened("/dev/null", os.O_WRONLY)
+
+    def kind_null_for_reading(self):
+        return self.opened("/dev/null", os.O_RDONLY)
+
+    def kind_null_for_both(self):
+        return self.opened("/dev/null", os.O_RDWR)
+
+    @staticmethod
+    def kind_closed():
+        return None, None
+
+    KINDS = ("terminal", "pipe", "socket", "created_file", "appended_file",
+             "file_open_for_reading_too", "null_for_writing", "null_for_reading",
+             "null_for_both", "closed")
+
+    def run_with(self, stream, kind):
+        """Runs with standard output, or error, of that kind. The other one is a pipe."""
+        descriptor, arrived = getattr(self, f"kind_{kind}")()
+        other, other_arrived = self.kind_pipe()
+        number = {"stdout": 1, "stderr": 2}[stream]
+        streams = {"stdout": other, "stderr": other}
+        streams[stream] = subprocess.DEVNULL if descriptor is None else descriptor
+        process = self.start(**streams, closed=[number] if descriptor is None else [])
+        self.assertEqual(process.wait(30), 7)
+        words = {"stdout": b"out\n", "stderr": b"err\n"}
+        if arrived:
+            self.assertEqual(arrived(), words.pop(stream))
+        else:
+            del words[stream]
+        self.assertEqual(other_arrived(), *words.values())
+        self.assert_nothing_left()
+
+    def test_standard_output_of_every_kind(self):
+        self.qemu('echo out >&$output; echo err >&$errors; echo 7 >"$status"')
+        for kind in self.KINDS:
+            with self.subTest(kind):
+                self.run_with("stdout", kind)
+
+    def test_standard_error_of_every_kind(self):
+        self.qemu('echo out >&$output; echo err >&$errors; echo 7 >"$status"')
+        for kind in self.KINDS:
+            with self.subTest(kind):
+                self.run_with("stderr", kind)
+
+    def test_standard_input_of_every_kind(self):
+        self.qemu('[ "$(readlink /proc/self/fd/0)" = /dev/null ] && echo 7 >"$status"')
+        for name, stdin, closed in (("terminal", self.screen().slave, []),
+                                    ("null", subprocess.DEVNULL, []), ("closed", None, [0])):
+            with self.subTest(name):
+                self.assertEqual(self.start(stdin=stdin, closed=closed).wait(30), 7)
+
+    def test_all_three_are_closed(self):
+        self.qemu('echo out >&$output; echo 7 >"$status"')
+        self.assertEqual(self.start(closed=[0, 1, 2]).wait(30), 7)
+        self.assert_nothing_left()
+
+    def test_two_that_are_one_stay_in_order(self):
+        # The VM is told by a file; scripts/vm-init reads it.
+        self.qemu('cpio --quiet -t <"$initrd" | grep -qx merged && echo one >&$output; echo 0 >"$status"')
+        screen = self.screen()
+        self.start(stdout=screen.slave, stderr=screen.slave).wait(30)
+        screen.wait_for(b"one")
+        ours, theirs = os.pipe()
+        self.start(stdout=screen.slave, stderr=theirs).wait(30)
+        os.close(theirs)
+        os.close(ours)
+        while screen.read(0.2):
+            pass
+        self.assertEqual(screen.shown.count(b"one"), 1)
+
+    def test_sizes_and_kinds_of_terminals(self):
+        self.qemu('command >&$output; echo 0 >"$status"')
+        for rows, columns, said in (24, 80, b"VMAPCACHE_TERMINAL=80"), (0, 0, b"VMAPCACHE_TERMINAL=0"):
+            for term in "dumb", "xterm-256color", None:
+                with self.subTest(f"{rows}x{columns} {term}"):
+                    self.more["TERM"] = term or ""
+                    screen = self.screen(rows, columns)
+                    self.start(stdin=screen.slave, stdout=screen.slave, stderr=screen.slave).wait(30)
+                    screen.wait_for(said)
+                    screen.wait_for(f"export TERM='{term or 'dumb'}'".encode())
+                    self.assertNotIn(b"NO_COLOR", screen.shown)
+                    self.assertNotIn(b"\x1b", screen.shown)
+
+    def test_no_color_reaches_the_vm(self):
+        self.qemu('command >&$output; echo 0 >"$status"')
+        self.more["NO_COLOR"] = "1"
+        output, arrived = self.kind_pipe()
+        self.start(stdout=output).wait(30)
+        self.assertIn(b"export NO_COLOR=1\n", arrived())
+
+    def test_words_and_folders_are_quoted(self):
+        folder = self.top / "tree" / "it's a $folder, with `all`"
+        folder.mkdir()
+        self.qemu('command >&$output; echo 0 >"$status"')
+        output, arrived = self.kind_pipe()
+        process = subprocess.Popen(
+            [self.scripts / "vm", "--kernel", self.kernel, "pwd"], env=self.environment(),
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=output)
+        process.wait(30)
+        result = subprocess.run(["bash"], input=arrived(), capture_output=True, check=True)
+        self.assertEqual(result.stdout.decode(), f"{folder}\n")
+
+    def test_output_comes_as_it_is_made(self):
+        self.qemu(f"""
+echo first >&$output
+while [ ! -e {self.top}/seen ]; do /bin/sleep 0.05; done
+echo 0 >"$status\"""")
+        output, arrived = self.kind_pipe()
+        process = self.start(stdout=output)
+        self.assertEqual(arrived(), b"first\n")
+        self.assertIsNone(process.poll())
+        (self.top / "seen").touch()
+        self.assertEqual(process.wait(30), 0)
+
+    def test_a_hundred_megabytes_arrive_whole(self):
+        self.qemu('seq -w 12500000 >&$output; echo 0 >"$status"')
+        process = self.start(stdout=subprocess.PIPE)
+        digest, size = hashlib.sha256(), 0
+        while data := process.stdout.read(1 << 20):
+            digest.update(data)
+            size += len(data)
+            if size < 5 << 20:
+                time.sleep(0.1) # a slow reader
+        process.stdout.close()
+        self.assertEqual(process.wait(30), 0)
+        wanted = subprocess.run("seq -w 12500000 | sha256sum", shell=True, check=True,
+                                capture_output=True, text=True).stdout
+        self.assertEqual(size, 112500000)
+        self.assertEqual(digest.hexdigest(), wanted.split()[0])
+
+    def test_every_byte_arrives_as_it_is(self):
+        every = bytes(range(256)) + b"\r\n\n\r\xff\x00"
+        (self.top / "bytes").write_bytes(every)
+        self.qemu(f'cat {self.top}/bytes >&$output; echo 0 >"$status"')
+        output, arrived = self.kind_pipe()
+        self.start(stdout=output).wait(30)
+        self.assertEqual(arrived(), every)
+
+    def test_what_qemu_says_last_arrives(self):
+        # More than a pipe takes: the rest is in QEMU's socket when it ends.
+        self.qemu('echo 0 >"$status"; head -c 150000 /dev/zero >&$output; kill -9 $$')
+        process = self.start(stdout=subprocess.PIPE)
+        end = time.monotonic() + 30
+        while not (self.top / "qemu").exists() or self.runs(int((self.top / "qemu").read_text())):
+            self.assertLess(time.monotonic(), end, "QEMU does not end")
+            time.sleep(0.05)
+        time.sleep(0.5)
+        self.assertEqual(len(process.communicate(timeout=30)[0]), 150000)
+
+    @staticmethod
+    def runs(number):
+        """Is there a process of that number, and not just waiting for its parent?"""
+        try:
+            with open(f"/proc/{number}/stat", encoding="utf-8") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def test_a_reader_that_goes_ends_it_quietly(self):
+        self.qemu('while echo y >&$output; do :; done 2>/dev/null')
+        process = self.start(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(process.stdout.read(2), b"y\n")
+        process.stdout.close()
+        self.assertEqual(process.wait(30), -signal.SIGPIPE)
+        self.assertEqual(process.stderr.read(), b"")
+        process.stderr.close()
+        self.assert_nothing_left()
+
+    def test_a_full_disk_is_said(self):
+        self.qemu('while echo y >&$output; do :; done 2>/dev/null')
+        with open("/dev/full", "wb") as full:
+            process = self.start(stdout=full, stderr=subprocess.PIPE)
+            _, errors = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 125)
+        self.assertEqual(errors, b"vm: cannot pass the output on: No space left on device\n")
+        self.assert_nothing_left()
+
+    def test_bad_options_get_one_line(self):
+        self.stub("qemu-system-x86_64", "echo it is busy >&2; exit 1")
+        for words, said in ((["--memory", "abc"], "(VM_MEM=) abc: not a size"),
+                            (["--memory", ""], "(VM_MEM=) : not a size"),
+                            (["--memory", "1,x=y"], "not a size"),
+                            (["--memory", "0"], "not a size"),
+                            (["--memory", "1M"], "needs at least 64M"),
+                            (["--cpus", "0"], "(VM_CPUS=) 0: not a number from 1 to 255"),
+                            (["--cpus", "1000"], "not a number from 1 to 255"),
+                            (["--cpus", "two"], "not a number from 1 to 255"),
+                            (["--timeout", "-1"], "(VM_TIMEOUT=) -1: not a number"),
+                            (["--timeout", "5m"], "(VM_TIMEOUT=) 5m: not a number"),
+                            (["--kernel", "/none"], "no kernel image at /none"),
+                            (["--modules"], "--modules: modules are built for"),
+                            ([], "QEMU did not start the VM: it is busy")):
+            with self.subTest(words):
+                result = self.run_script("vm", "--kernel", self.kernel, *words, "true")
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(said, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+                self.assertEqual(result.stdout, "")
+
+    def test_no_command_needs_a_terminal(self):
+        result = self.run_script("vm", "--kernel", self.kernel)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr, "vm: no COMMAND (CMD='...'), and no terminal for a shell\n")
