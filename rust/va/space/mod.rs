@@ -5,3 +5,4 @@
 pub mod extents;
 pub mod range;
 pub mod shards;
+pub mod tree;

@@ -5,7 +5,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cargo test --release` | extents against a linear first fit, the manager against a model, many threads at once |
+//! | `cargo test --release` | extents against a linear first fit, their tree against a sorted vector, the manager against a model, many threads at once |
 //! | `RUSTFLAGS='--cfg loom' cargo test --release --test loom` | what CPUs do at the same time, in every order |
 //! | `make mutants SET=core` | one deliberate fault after the other, each of which a test must catch |
 //! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations, the flush planner, readers of /proc, and what can be written to debugfs |
@@ -26,3 +26,4 @@ pub mod model;
 pub mod pair;
 #[cfg(not(loom))]
 pub mod rows;
+pub mod sorted;

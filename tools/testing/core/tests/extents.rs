@@ -6,7 +6,7 @@
 
 use core_tests::{
     choice::{Choice, Rng},
-    pair::{Mix, Pair, MIXES},
+    pair::{iter_from, Mix, Pair, MIXES},
     sys::mem::Mode,
     va::space::extents::{Extents, FreeError},
 };
@@ -285,11 +285,11 @@ fn no_node() {
         assert!(extents.take_at(start, 1));
         start += 2;
     }
-    let before: Vec<_> = extents.iter_from(0).collect();
+    let before: Vec<_> = iter_from(&extents, 0).collect();
     assert!(!extents.take_at(501, 1));
     assert_eq!(extents.alloc(2, 512, &mut 0), None);
     extents.validate().unwrap();
-    assert!(extents.iter_from(0).eq(before));
+    assert!(iter_from(&extents, 0).eq(before));
     assert!(extents.take_at(500, 500));
     assert_eq!(extents.free(700, 1), Err(FreeError::NoNode));
     extents.validate().unwrap();
