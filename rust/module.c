@@ -4,7 +4,7 @@
  */
 #include <linux/module.h>
 
-MODULE_VERSION("0.1");
+MODULE_VERSION(VMAPCACHE_VERSION);
 
 #ifdef VMAPCACHE_FAULTS
 /* Taints the kernel. */

@@ -16,9 +16,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use matrix::Extent;
 use std::{path::PathBuf, process::ExitCode};
 
+/// That of the module, and of everything here.
+const VERSION: &str = include_str!("../../../VERSION");
+
 #[derive(Parser)]
 #[command(
-    version,
+    version = VERSION.trim_ascii_end(),
     about = "Drives the laboratory of vmapcache.ko, and shows what the module counts"
 )]
 struct Arguments {
