@@ -28,6 +28,23 @@ endif
 endif
 kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 
+# Variables on make's command line that none of these targets knows are for the build of the modules:
+# any, for a kernel of one's own, else those that the sandbox's kernels can be built with. The rest are
+# mistakes.
+ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD FAULTS QUICK INSTRUCTIONS \
+	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET
+for_modules := BENCH V W C KCFLAGS KRUSTFLAGS
+given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
+given := $(filter-out -% MAKE%,$(given))
+ifeq ($(KDIR),)
+ifneq ($(filter-out $(for_modules),$(given)),)
+$(error $(filter-out $(for_modules),$(given)): no such variable here. There are $(ours) $(for_modules); see `make help`)
+endif
+endif
+ifneq ($(given),)
+export MODULE_MAKE := $(foreach v,$(given),$v='$(subst ','\'',$(value $v))')
+endif
+
 modules: ## vmapcache.ko for KDIR=, else for the running kernel, else for the sandbox's stock kernel
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
 	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko"
@@ -39,10 +56,10 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' (none: a shell) there as
 demo: ready ## the main job: the A/B comparison in short, in the VM, as a table
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --alone "$(tool) demo"
 
-bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes; INSTRUCTIONS=1: only adds what is counted in a second boot)
+bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes, data in build/bench-quick.json; INSTRUCTIONS=1: only adds what is counted in a second boot)
 	@$(if $(INSTRUCTIONS),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --alone \
-		"$(tool) bench $(if $(QUICK),--quick)")
+		"$(tool) bench $(if $(QUICK),--quick --out build/bench-quick.json)")
 	@$(if $(QUICK),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--memory "$(VM_MEM)" --instructions --alone "$(tool) bench --instructions")
 
@@ -55,8 +72,8 @@ vm-kernel:
 	@case "$(VM_KERNEL)" in stock) scripts/kernel stock $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
 
 tool = tools/vmapcache/target/release/vmapcache
-tool:
-	@scripts/sandbox cargo build --release --quiet --manifest-path tools/vmapcache/Cargo.toml
+tool: ## the program vmapcache, which also runs outside of the sandbox: tools/vmapcache/target/release/vmapcache
+	@scripts/tool >/dev/null
 
 samples: ## the consumers in samples/, in C and in Rust, built for the stock kernel
 	@built=$$(scripts/modules stock $(KERNEL_SERIES)) && ls $$built/samples/*.ko
@@ -94,10 +111,19 @@ TARGET = all
 fuzz: ## libFuzzer on the core, its planner and all input parsing, SECONDS= each (TARGET=all)
 	@scripts/sandbox tools/testing/core/fuzz.sh $(TARGET) $(SECONDS)
 
-clean: ## removes what was built here (the cache stays)
-	@rm -rf build
+# What only a run of hours brings back is no litter.
+results = build/bench.json build/bench-quick.json build/fuzz
+clean: ## removes what was built here, and says so (stay: the cache, the data of `make bench`, what fuzzing found)
+	@for file in build/* build/.[!.]*; do \
+		case " $(results) " in *" $$file "*) continue ;; esac; \
+		[ ! -e "$$file" ] || { rm -rf "$$file" && echo "removed $$file"; }; \
+	done
+	@[ ! -d build ] || rmdir build 2>/dev/null || echo "kept: $$(echo build/*); rm -r build removes them"
+	@find . -name target -type d -prune | while read -r folder; do \
+		[ ! -e "$$folder/.rustc_info.json" ] || { rm -rf "$$folder" && echo "removed $$folder"; }; \
+	done
 	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
-		-o -name Module.symvers -o -name modules.order \) -not -path '*/target/*' -delete
+		-o -name Module.symvers -o -name modules.order \) -not -path './build/*' -print -delete | sed 's/^/removed /'
 	@rm -f rust/bindings/generated.rs rust-project.json
 
 help: ## this list

@@ -10,16 +10,12 @@
 
 : "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
 cache=${VMAPCACHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmapcache}
-me=${0##*/}
+# shellcheck source=scripts/progress.sh
+. "$(dirname "$0")/progress.sh"
+steps_logs=$cache/log
 
-say() {
-	echo "$me: $*" >&2
-}
-
-die() {
-	say "$*"
-	exit 1
-}
+# What tools of this machine say is to be understood, and to be read by scripts.
+[ -n "${VMAPCACHE_SANDBOX:-}" ] || export LC_ALL=C
 
 # recipe: a short hash of the recipe on standard input
 recipe() {
@@ -43,6 +39,20 @@ own_namespace() {
 	fi
 }
 
+# in_sandbox ARGUMENT...: unless this script runs in the sandbox already, has it run there with
+# these, and ends with the path that it prints, as it is here
+in_sandbox() {
+	[ -z "${VMAPCACHE_SANDBOX:-}" ] || return 0
+	script=$(cd "$(dirname "$0")" && pwd -P)/$(basename "$0")
+	printed=$("${script%/*}/sandbox" "$script" "$@") || exit
+	case $printed in
+		/run/vmapcache/tree*) printed=${script%/scripts/*}${printed#/run/vmapcache/tree} ;;
+		/run/vmapcache/cache*) printed=$cache${printed#/run/vmapcache/cache} ;;
+	esac
+	echo "$printed"
+	exit
+}
+
 # room MEGABYTES: stops early where the cache's disk cannot take that much
 room() {
 	free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
@@ -50,13 +60,13 @@ room() {
 		die "not enough room: $1 MB needed in $cache, $free MB free (VMAPCACHE_CACHE= names another place)"
 }
 
-# tries COMMAND...: for what needs the network. Three times, a little apart.
+# tries COMMAND...: for what needs the network. Three times, a little apart. Within a step.
 tries() {
 	for pause in 3 10 0; do
 		"$@" && return
 		[ "$pause" = 0 ] || { say "did not work, once more in $pause s"; sleep "$pause"; }
 	done
-	say "gave up after 3 tries: is the network there?"
+	hint="gave up after 3 tries: is the network there?"
 	return 1
 }
 
@@ -73,7 +83,9 @@ keep() {
 	if [ ! -d "$cache/$kept" ]; then
 		discard "$unfinished" # of a run that was cut off
 		room "$megabytes"
-		trap 'discard "$unfinished"; exit 130' INT TERM HUP
+		# shellcheck disable=SC2016,SC2034 # for cut_off
+		undo='say "removing what is half made"; discard "$unfinished"'
+		guard
 		mask=$(umask)
 		umask 022 # the user's would become the sandbox's
 		mkdir "$unfinished"
@@ -84,6 +96,7 @@ keep() {
 		# First on the disk: else the name could outlive a power failure, and the rest not.
 		sync -f "$cache"
 		mv -T "$unfinished" "$cache/$kept"
+		undo=
 		trap - INT TERM HUP
 		umask "$mask"
 	fi

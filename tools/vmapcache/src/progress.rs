@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A bar with the time left. On a terminal it stays on its line; elsewhere it prints one line
-//! for each tenth.
+//! One line that says how far the measuring is, and how long it still takes.
+//!
+//! On a terminal the line is rewritten; elsewhere there is one for each tenth. In the VM, standard
+//! error is never a terminal. There `scripts/vm` says whether it is one outside, and how wide:
+//! `VMAPCACHE_TERMINAL` has its columns.
 
 use std::{
+    env,
     io::{stderr, IsTerminal, Write},
     time::{Duration, Instant},
 };
 
-const WIDTH: usize = 30;
+/// Columns of a terminal that does not say.
+const USUAL_COLUMNS: usize = 80;
 
 pub struct Bar {
     start: Instant,
     total: usize,
-    terminal: bool,
-    tenth: usize,
+    /// Of the terminal; none, where there is no terminal.
+    columns: Option<usize>,
+    tenth: Option<usize>,
 }
 
 fn clock(time: Duration) -> String {
@@ -22,40 +28,100 @@ fn clock(time: Duration) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
+/// Columns of the terminal that standard error ends at, from what the environment says.
+fn columns(is_terminal: bool, outside: Option<&str>, term: Option<&str>) -> Option<usize> {
+    if term.is_none_or(|term| term.is_empty() || term == "dumb") {
+        return None;
+    }
+    match outside.map(str::parse) {
+        Some(Ok(0)) => Some(USUAL_COLUMNS),
+        Some(Ok(columns)) => Some(columns),
+        _ if is_terminal => Some(USUAL_COLUMNS),
+        _ => None,
+    }
+}
+
+/// What is shown when `done` of `total` are done after `spent`.
+fn line(done: usize, total: usize, spent: Duration, what: &str) -> String {
+    let percent = (100 * done).checked_div(total).unwrap_or(100);
+    let left = match done {
+        0 => String::new(),
+        _ => format!(
+            ", about {} left",
+            clock(spent.mul_f64((total - done) as f64 / done as f64))
+        ),
+    };
+    format!("measuring, {percent} %, {}{left}: {what}", clock(spent))
+}
+
 impl Bar {
     pub fn new(total: usize) -> Bar {
+        let variable = |name| env::var(name).ok();
         Bar {
             start: Instant::now(),
             total,
-            terminal: stderr().is_terminal(),
-            tenth: 0,
+            columns: columns(
+                stderr().is_terminal(),
+                variable("VMAPCACHE_TERMINAL").as_deref(),
+                variable("TERM").as_deref(),
+            ),
+            tenth: None,
         }
     }
 
     /// `done` of the total are done, and `what` comes next.
     pub fn show(&mut self, done: usize, what: &str) {
-        let spent = self.start.elapsed();
-        let left = match done {
-            0 => "?".to_string(),
-            _ => clock(spent.mul_f64((self.total - done) as f64 / done as f64)),
-        };
-        let (done_of, spent) = (format!("{done}/{}", self.total), clock(spent));
-        if self.terminal {
-            let full = WIDTH * done / self.total.max(1);
-            let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full));
-            eprint!("\r\x1b[K[{bar}] {done_of}, {spent} gone, {left} left  {what:.40}");
+        let text = line(done, self.total, self.start.elapsed(), what);
+        if let Some(columns) = self.columns {
+            // In the last column some terminals would begin a new line.
+            eprint!("\r{:.*}\x1b[K", columns.saturating_sub(1), text);
             let _ = stderr().flush();
-        } else if self.total > 0 && (done * 10 / self.total > self.tenth || done == 0) {
-            self.tenth = done * 10 / self.total;
-            eprintln!("{done_of}, {spent} gone, {left} left");
+            return;
+        }
+        let tenth = (done * 10).checked_div(self.total);
+        if tenth != self.tenth {
+            self.tenth = tenth;
+            eprintln!("{text}");
         }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if self.terminal {
+        if self.columns.is_some() {
             eprint!("\r\x1b[K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_known_here_and_outside() {
+        assert_eq!(columns(true, None, Some("xterm")), Some(80));
+        assert_eq!(columns(true, None, Some("dumb")), None);
+        assert_eq!(columns(true, None, None), None);
+        assert_eq!(columns(false, None, Some("xterm")), None);
+        assert_eq!(columns(false, Some("132"), Some("xterm")), Some(132));
+        assert_eq!(columns(false, Some("0"), Some("xterm")), Some(80));
+        assert_eq!(columns(false, Some("132"), Some("dumb")), None);
+        assert_eq!(columns(false, Some("wide"), Some("xterm")), None);
+    }
+
+    #[test]
+    fn time_left_is_in_proportion() {
+        let text = |done, total, seconds| line(done, total, Duration::from_secs(seconds), "x");
+        assert_eq!(text(0, 40, 3), "measuring, 0 %, 0:03: x");
+        assert_eq!(
+            text(10, 40, 25),
+            "measuring, 25 %, 0:25, about 1:15 left: x"
+        );
+        assert_eq!(
+            text(40, 40, 100),
+            "measuring, 100 %, 1:40, about 0:00 left: x"
+        );
+        assert_eq!(text(0, 0, 0), "measuring, 100 %, 0:00: x");
     }
 }
