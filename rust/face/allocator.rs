@@ -12,11 +12,11 @@ use crate::{
     },
     sys::Mode,
     va::{
-        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError,
- Freed, Manager, Pin, Purge, Request, Ticket,
+        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError, Freed,
+        Manager, Pages, Pin, Purge, Request, Ticket,
     },
 };
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
@@ -84,8 +84,6 @@ pub(crate) struct Allocator {
     /// Alignments up to this, in pages, hold for addresses as for page numbers.
     align_max: u32,
     switches: [AtomicBool; Switch::ALL.len()],
-    /// Frees of addresses that are no multiple of the page size.
-    unaligned_frees: AtomicU64,
 }
 
 impl Allocator {
@@ -109,7 +107,6 @@ impl Allocator {
             align_max: pages.checked_next_power_of_two().unwrap_or(1 << 31),
             manager: Manager::new(config, Mapping::new(arena)).map_err(|_| ENOMEM)?,
             switches: [const { AtomicBool::new(true) }; Switch::ALL.len()],
-            unaligned_frees: AtomicU64::new(0),
         })
     }
 
@@ -148,11 +145,6 @@ impl Allocator {
         self.switches
             .get(switch as usize)
             .is_some_and(|s| s.load(Relaxed))
-    }
-
-    /// Frees of addresses that are no multiple of the page size, which had no effect.
-    pub(crate) fn unaligned_frees(&self) -> u64 {
-        self.unaligned_frees.load(Relaxed)
     }
 
     // ---- allocation ----
@@ -317,8 +309,7 @@ impl Allocator {
         }
         // What debugfs `info` shows, by the same names.
         let stats = self.manager.stats();
-        let largest = u64::from(stats.space.largest);
-        let free = stats.space.pages.wrapping_add(stats.stock_gross);
+        let (Pages(largest), Pages(free)) = (stats.largest_free_bytes, stats.bytes_free);
         let failure = bindings::vc_failure {
             reason: reason.as_char_ptr(),
             size,
@@ -326,7 +317,7 @@ impl Allocator {
             caller,
             free_pages: free as usize,
             largest_pages: largest as usize,
-            lazy_pages: stats.lazy_gross as usize,
+            lazy_pages: stats.bytes_lazy.0 as usize,
             fragmentation: fragmentation(largest, free) as u32,
             gfp,
         };
@@ -383,11 +374,7 @@ impl Allocator {
         // No area has this page.
         let page = self.arena().page_of(addr).unwrap_or(u32::MAX);
         if addr & (PAGE_SIZE - 1) != 0 {
-            self.unaligned_frees.fetch_add(1, Relaxed);
-            return Err(match self.manager.lookup(page) {
-                Some(_) => FreeError::Inner,
-                None => FreeError::Foreign,
-            });
+            return Err(self.manager.refuse_unaligned(page));
         }
         self.manager.begin_free(page)
     }

@@ -148,7 +148,7 @@ impl<E: Env> Manager<E> {
             if !overdue || request.mode == Mode::NoWait {
                 return None;
             }
-            self.shared.steps.fetch_add(1, Relaxed);
+            self.shared.backpressure_steps.fetch_add(1, Relaxed);
             self.purge(Purge::Step);
             self.refill(request, class)
         })
@@ -251,7 +251,7 @@ impl<E: Env> Manager<E> {
             if self.shared.dissolved_gross.load(Acquire) == seen {
                 return Err(Fail::NoSpace);
             }
-            self.shared.retries.fetch_add(1, Relaxed);
+            self.shared.purge_retries.fetch_add(1, Relaxed);
         }
         Err(Fail::NoSpace)
     }

@@ -105,7 +105,7 @@ impl<E: Env> Manager<E> {
         match descriptor.kill(page) {
             Kill::Dead => Ok(Freed::Now(Dying { descriptor, id })),
             Kill::Pinned(version) => {
-                self.shared.pinned_frees.fetch_add(1, Relaxed);
+                self.shared.frees_pinned.fetch_add(1, Relaxed);
                 Ok(Freed::Deferred(Ticket { id, version }))
             }
             Kill::Elsewhere | Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
@@ -116,16 +116,26 @@ impl<E: Env> Manager<E> {
     #[inline(never)]
     fn refuse(&self, page: u32, found: Option<&Descriptor>) -> FreeError {
         let (error, counter) = match found {
-            _ if page >= self.pages => (FreeError::Foreign, &self.shared.foreign_frees),
-            None => (FreeError::NoArea, &self.shared.foreign_frees),
+            _ if page >= self.pages => (FreeError::Foreign, &self.shared.errors_foreign_free),
+            None => (FreeError::NoArea, &self.shared.errors_foreign_free),
             Some(d) if d.start() != page && d.snapshot().is_some() => {
-                (FreeError::Inner, &self.shared.inner_frees)
+                (FreeError::Inner, &self.shared.errors_inner_free)
             }
-            Some(d) if d.start() != page => (FreeError::NoArea, &self.shared.foreign_frees),
-            Some(_) => (FreeError::DoubleFree, &self.shared.double_frees),
+            Some(d) if d.start() != page => (FreeError::NoArea, &self.shared.errors_foreign_free),
+            Some(_) => (FreeError::DoubleFree, &self.shared.errors_double_free),
         };
         counter.fetch_add(1, Relaxed);
         error
+    }
+
+    /// Counts a free of an address inside `page` that is not the page's own.
+    #[cold]
+    pub fn refuse_unaligned(&self, page: u32) -> FreeError {
+        self.shared.errors_unaligned_free.fetch_add(1, Relaxed);
+        match self.lookup(page) {
+            Some(_) => FreeError::Inner,
+            None => FreeError::Foreign,
+        }
     }
 
     /// Leaves an area whose PTEs are clear to the lazy batch of this CPU. Task context, where
@@ -137,7 +147,7 @@ impl<E: Env> Manager<E> {
 
     /// Leaves an area to be finished by [`Self::take_deferred`]. Any context.
     pub fn defer_free(&self, dying: Dying<'_>) {
-        self.shared.deferred.fetch_add(1, Relaxed);
+        self.shared.frees_deferred.fetch_add(1, Relaxed);
         if self.deferred.push(&self.descriptors, dying.id) {
             self.env.kick_deferred();
         }
@@ -334,7 +344,7 @@ impl<E: Env> Manager<E> {
     #[inline(never)]
     fn push_back(&self) {
         if self.lazy_span.load(Relaxed) > self.high() && self.env.may_sleep() {
-            self.shared.steps.fetch_add(1, Relaxed);
+            self.shared.backpressure_steps.fetch_add(1, Relaxed);
             self.purge(Purge::Step);
         }
     }

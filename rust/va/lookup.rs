@@ -133,7 +133,7 @@ impl<E: Env> Manager<E> {
             Some((_, false)) => Ok(None),
             Some((descriptor, true)) => Ok(Some(Dying { descriptor, id })),
             None => {
-                self.shared.bad_unpins.fetch_add(1, Relaxed);
+                self.shared.errors_unpin.fetch_add(1, Relaxed);
                 Err(BadPin)
             }
         }

@@ -31,6 +31,7 @@ pub mod faults;
 pub mod flush;
 pub mod info;
 pub mod space;
+pub mod stats;
 pub mod stock;
 
 // What a manager does, each on its own page.
@@ -45,6 +46,7 @@ pub use alloc::{AllocError, Area, Request};
 pub use free::{Dying, FreeError, Freed};
 pub use lookup::{Pin, Ticket, Walked};
 pub use purge::Purge;
+pub use stats::Pages;
 
 use crate::sys::{
     mem::Table,
@@ -55,6 +57,7 @@ use area::{index::Index, link::Batches, Descriptors};
 use count::{callers::Callers, counters::Counters};
 use flush::{epochs::Epochs, list::Stack};
 use space::shards::Shards;
+use stats::SharedCounters;
 use stock::magazine::{Chain, Depot, Local};
 
 /// Unmapped pages behind each area.
@@ -97,34 +100,6 @@ pub struct Config {
     pub flush_ceiling: u32,
 }
 
-/// Counters that all CPUs write, off the fast path.
-#[derive(Default)]
-struct SharedCounters {
-    /// Pages that came from the extents, and went back there.
-    made_gross: AtomicU64,
-    dissolved_gross: AtomicU64,
-    /// Lazy pages that became clean.
-    cleaned_gross: AtomicU64,
-    cleaned_areas: AtomicU64,
-    /// Counts changes of the four above, after each.
-    moved: AtomicU64,
-    failures: AtomicU64,
-    purges: AtomicU64,
-    flushes_full: AtomicU64,
-    flushes_range: AtomicU64,
-    flushes_shared: AtomicU64,
-    waits: AtomicU64,
-    retries: AtomicU64,
-    steps: AtomicU64,
-    lazy_locks: AtomicU64,
-    double_frees: AtomicU64,
-    inner_frees: AtomicU64,
-    foreign_frees: AtomicU64,
-    bad_unpins: AtomicU64,
-    deferred: AtomicU64,
-    pinned_frees: AtomicU64,
-}
-
 /// Areas that magazines do not keep, freed on one CPU.
 struct Loose {
     stack: Stack,
@@ -144,8 +119,8 @@ struct Readers {
     cache: info::cache::Cache,
     /// Whether it is used.
     cached: AtomicBool,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    info_hits: AtomicU64,
+    info_misses: AtomicU64,
 }
 
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
@@ -248,8 +223,8 @@ impl<E: Env> Manager<E> {
             readers: Padded(Readers {
                 cache: info::cache::Cache::new()?,
                 cached: AtomicBool::new(true),
-                hits: AtomicU64::new(0),
-                misses: AtomicU64::new(0),
+                info_hits: AtomicU64::new(0),
+                info_misses: AtomicU64::new(0),
             }),
         };
         manager.set_lazy_max(config.lazy_max_pages);

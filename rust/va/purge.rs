@@ -50,7 +50,7 @@ impl<E: Env> Manager<E> {
             #[cfg(faults)]
             None if faults::Fault::NoWait.on() => return,
             None => {
-                self.shared.waits.fetch_add(1, Relaxed);
+                self.shared.purge_waits.fetch_add(1, Relaxed);
                 self.purging.lock()
             }
         };
@@ -231,7 +231,7 @@ impl<E: Env> Manager<E> {
     pub(super) fn flush(&self, planner: Planner) {
         match planner.plan(self.flush_ceiling) {
             Plan::None => {
-                self.shared.flushes_shared.fetch_add(1, Relaxed);
+                self.shared.flushes_spared.fetch_add(1, Relaxed);
             }
             Plan::Full => self.flush_all(),
             // No epoch: ranges clean only what was planned, a full flush everything.
@@ -260,8 +260,8 @@ impl<E: Env> Manager<E> {
     }
 
     pub(super) fn cleaned(&self, areas: u64, gross: u64) {
-        self.shared.cleaned_areas.fetch_add(areas, Relaxed);
-        self.shared.cleaned_gross.fetch_add(gross, Release);
+        self.shared.flushed_areas.fetch_add(areas, Relaxed);
+        self.shared.flushed_bytes.0.fetch_add(gross, Release);
         self.shared.moved.fetch_add(1, Release);
     }
 

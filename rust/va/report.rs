@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the arena looks like: the cached record, callers, counters.
+//! What the arena looks like: the cached record, and callers.
 
 use crate::{
     sys::sync::Ordering::{Acquire, Relaxed},
@@ -13,60 +13,9 @@ use crate::{
             cache::{self, Info},
             record::Generations,
         },
-        space::shards,
         Env, Manager,
     },
 };
-
-/// What [`Manager::stats`] tells. Gross pages include guard pages.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
-pub struct Stats {
-    /// Areas allocated and freed since the start.
-    pub allocs: u64,
-    pub frees: u64,
-    /// Pages of live areas, of areas waiting for a flush, and of clean areas in magazines.
-    pub live_gross: u64,
-    pub lazy_gross: u64,
-    pub stock_gross: u64,
-    /// The extents.
-    pub space: shards::FreeSpace,
-    /// Requests that failed.
-    pub failures: u64,
-    /// Purges, and flushes by kind; spared: an earlier flush served.
-    pub purges: u64,
-    pub flushes_full: u64,
-    pub flushes_range: u64,
-    pub flushes_spared: u64,
-    pub cleaned_areas: u64,
-    pub cleaned_gross: u64,
-    /// Tasks that waited for another's purge; searches repeated after a purge; backpressure.
-    pub waits: u64,
-    pub retries: u64,
-    pub steps: u64,
-    /// The longest that a lock was held to give areas back, in ns.
-    pub hold_max_ns: u64,
-    /// Misuse that was detected and had no effect.
-    pub double_frees: u64,
-    pub inner_frees: u64,
-    pub foreign_frees: u64,
-    pub bad_unpins: u64,
-    /// Frees left to a work item; frees of pinned areas.
-    pub deferred: u64,
-    pub pinned_frees: u64,
-    /// Extents looked at, in how many searches.
-    pub visited: u64,
-    pub searches: u64,
-    /// Acquisitions of locks that CPUs share.
-    pub shared_locks: u64,
-    /// Descriptors made, and bytes of bookkeeping.
-    pub descriptors: u32,
-    pub descriptor_bytes: usize,
-    pub index_bytes: usize,
-    /// Readers of [`Manager::info`] that found the record fresh, and that did not.
-    pub info_hits: u64,
-    pub info_misses: u64,
-}
 
 impl<E: Env> Manager<E> {
     /// Switches the cached record of [`Self::info`].
@@ -86,10 +35,10 @@ impl<E: Env> Manager<E> {
             None
         };
         if let Some(info) = cached.filter(|info| info.generations == generations) {
-            self.readers.hits.fetch_add(1, Relaxed);
+            self.readers.info_hits.fetch_add(1, Relaxed);
             return (info, true);
         }
-        self.readers.misses.fetch_add(1, Relaxed);
+        self.readers.info_misses.fetch_add(1, Relaxed);
         let info = Info {
             generations,
             areas: match &cached {
@@ -120,7 +69,7 @@ impl<E: Env> Manager<E> {
     pub fn is_current(&self, generations: Generations) -> bool {
         let current = self.readers.cached.load(Relaxed) && self.generations() == generations;
         if current {
-            self.readers.hits.fetch_add(1, Relaxed);
+            self.readers.info_hits.fetch_add(1, Relaxed);
         }
         current
     }
@@ -135,14 +84,14 @@ impl<E: Env> Manager<E> {
             })
     }
 
-    fn areas(&self) -> cache::Areas {
+    pub(super) fn areas(&self) -> cache::Areas {
         // In this order no sum takes away what another has not yet seen come.
-        let cleaned = self.shared.cleaned_gross.load(Acquire);
+        let cleaned = self.shared.flushed_bytes.0.load(Acquire);
         let mut totals = counters::Totals::default();
         let top = cache::top(self.callers().inspect(|caller| totals.add(&caller.totals)));
         let dissolved = self.shared.dissolved_gross.load(Acquire);
         let lazy_gross = totals.free_gross.saturating_sub(cleaned);
-        let cleaned = self.shared.cleaned_gross.load(Acquire);
+        let cleaned = self.shared.flushed_bytes.0.load(Acquire);
         let made = self.shared.made_gross.load(Acquire);
         cache::Areas {
             totals,
@@ -152,55 +101,6 @@ impl<E: Env> Manager<E> {
                 .saturating_sub(totals.alloc_gross.wrapping_add(dissolved)),
             sizes: self.counters.sizes(),
             top,
-        }
-    }
-
-    /// All counters, each exact at rest; while others allocate, they need not be of one moment.
-    pub fn stats(&self) -> Stats {
-        let shared = &self.shared;
-        let areas = self.areas();
-        let (descriptors, descriptor_bytes) = self.descriptors.footprint();
-        let space = self.shards.space().free;
-        Stats {
-            allocs: areas.totals.allocs,
-            frees: areas.totals.frees,
-            live_gross: areas
-                .totals
-                .alloc_gross
-                .wrapping_sub(areas.totals.free_gross),
-            lazy_gross: areas.lazy_gross,
-            stock_gross: areas.stock_gross,
-            space,
-            failures: shared.failures.load(Relaxed),
-            purges: shared.purges.load(Relaxed),
-            flushes_full: shared.flushes_full.load(Relaxed),
-            flushes_range: shared.flushes_range.load(Relaxed),
-            flushes_spared: shared.flushes_shared.load(Relaxed),
-            cleaned_areas: shared.cleaned_areas.load(Relaxed),
-            cleaned_gross: shared.cleaned_gross.load(Relaxed),
-            waits: shared.waits.load(Relaxed),
-            retries: shared.retries.load(Relaxed),
-            steps: shared.steps.load(Relaxed),
-            hold_max_ns: self.shards.hold_max.load(Relaxed),
-            double_frees: shared.double_frees.load(Relaxed),
-            inner_frees: shared.inner_frees.load(Relaxed),
-            foreign_frees: shared.foreign_frees.load(Relaxed),
-            bad_unpins: shared.bad_unpins.load(Relaxed),
-            deferred: shared.deferred.load(Relaxed),
-            pinned_frees: shared.pinned_frees.load(Relaxed),
-            visited: self.shards.visited.load(Relaxed),
-            searches: self.shards.searches.load(Relaxed),
-            shared_locks: self
-                .shards
-                .locks
-                .load(Relaxed)
-                .wrapping_add(self.depot.locks.load(Relaxed))
-                .wrapping_add(shared.lazy_locks.load(Relaxed)),
-            descriptors,
-            descriptor_bytes,
-            index_bytes: self.index.footprint(),
-            info_hits: self.readers.hits.load(Relaxed),
-            info_misses: self.readers.misses.load(Relaxed),
         }
     }
 }

@@ -138,11 +138,11 @@ impl Side for Vmapcache {
     fn counters(&self) -> Counters {
         let stats = self.allocator.manager().stats();
         Counters {
-            flushes: Some(stats.flushes_full.wrapping_add(stats.flushes_range)),
+            flushes: Some(stats.flushes),
             inside: Inside {
                 shared_locks: stats.shared_locks,
-                searches: stats.searches,
-                visited: stats.visited,
+                searches: stats.extent_searches,
+                visited: stats.extents_visited,
             },
         }
     }

@@ -66,57 +66,7 @@ impl Debugfs {
 // ---- stats ----
 
 fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let s = a.manager().stats();
-    let bytes = |pages: u64| pages << PAGE_SHIFT;
-    let areas = s.allocs.wrapping_sub(s.frees);
-    // Each area's guard page is counted with its live pages.
-    let live = s.live_gross.saturating_sub(areas);
-
-    for (key, value) in [
-        ("areas", areas),
-        ("bytes_live", bytes(live)),
-        ("bytes_guard", bytes(areas)),
-        ("bytes_lazy", bytes(s.lazy_gross)),
-        (
-            "bytes_free",
-            bytes(s.space.pages.wrapping_add(s.stock_gross)),
-        ),
-        // Of which clean areas in magazines.
-        ("bytes_stock", bytes(s.stock_gross)),
-        ("bytes_arena", bytes(u64::from(a.manager().pages()))),
-        ("largest_free_bytes", bytes(u64::from(s.space.largest))),
-        ("free_extents", s.space.extents),
-        ("allocations", s.allocs),
-        ("frees", s.frees),
-        ("frees_deferred", s.deferred),
-        ("frees_pinned", s.pinned_frees),
-        ("failures", s.failures),
-        ("purges", s.purges),
-        ("purge_waits", s.waits),
-        ("purge_retries", s.retries),
-        ("backpressure_steps", s.steps),
-        ("hold_max_ns", s.hold_max_ns),
-        ("flushes", s.flushes_full.wrapping_add(s.flushes_range)),
-        ("flushes_full", s.flushes_full),
-        ("flushes_range", s.flushes_range),
-        ("flushes_spared", s.flushes_spared),
-        ("flushed_areas", s.cleaned_areas),
-        ("flushed_bytes", bytes(s.cleaned_gross)),
-        ("extent_searches", s.searches),
-        ("extents_visited", s.visited),
-        ("shared_locks", s.shared_locks),
-        ("errors_double_free", s.double_frees),
-        ("errors_inner_free", s.inner_frees),
-        ("errors_foreign_free", s.foreign_frees),
-        ("errors_unaligned_free", a.unaligned_frees()),
-        ("errors_unpin", s.bad_unpins),
-        ("descriptors", u64::from(s.descriptors)),
-        ("descriptor_bytes", s.descriptor_bytes as u64),
-        ("index_bytes", s.index_bytes as u64),
-        ("info_hits", s.info_hits),
-        ("info_misses", s.info_misses),
-        ("lazy_max_pages", u64::from(a.manager().lazy_max())),
-    ] {
+    for (key, value) in a.manager().stats().lines(PAGE_SHIFT) {
         writeln!(f, "{key} {value}")?;
     }
     for symbol in symbols::all() {

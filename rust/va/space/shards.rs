@@ -111,13 +111,13 @@ pub struct Shards {
     shards: Table<Padded<Shard>>,
     per_shard: u32,
     /// Extents looked at by all searches.
-    pub visited: AtomicU64,
+    pub extents_visited: AtomicU64,
     /// Searches.
-    pub searches: AtomicU64,
+    pub extent_searches: AtomicU64,
     /// Acquisitions of a shard's lock.
     pub locks: AtomicU64,
     /// The longest that one was held to give ranges back, in the unit of the clock.
-    pub hold_max: AtomicU64,
+    pub hold_max_ns: AtomicU64,
 }
 
 /// Why no range was had.
@@ -171,10 +171,10 @@ impl Shards {
         Ok(Self {
             shards,
             per_shard,
-            visited: AtomicU64::new(0),
-            searches: AtomicU64::new(0),
+            extents_visited: AtomicU64::new(0),
+            extent_searches: AtomicU64::new(0),
             locks: AtomicU64::new(0),
-            hold_max: AtomicU64::new(0),
+            hold_max_ns: AtomicU64::new(0),
         })
     }
 
@@ -227,8 +227,8 @@ impl Shards {
                 shard.show(&mut space.extents);
             }
             drop(space);
-            self.searches.fetch_add(1, Relaxed);
-            self.visited.fetch_add(u64::from(visited), Relaxed);
+            self.extent_searches.fetch_add(1, Relaxed);
+            self.extents_visited.fetch_add(u64::from(visited), Relaxed);
             if let Some(start) = found {
                 return Ok(start);
             }
@@ -337,8 +337,8 @@ impl Shards {
                 shard.show(&mut space.extents);
                 let longest = now().saturating_sub(since);
                 drop(space);
-                if longest > self.hold_max.load(Relaxed) {
-                    self.hold_max.fetch_max(longest, Relaxed);
+                if longest > self.hold_max_ns.load(Relaxed) {
+                    self.hold_max_ns.fetch_max(longest, Relaxed);
                 }
             }
         };

@@ -13,8 +13,10 @@ use crate::{
     },
     va::{
         area::{Kind, Snapshot},
-        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request,
-        Ticket, GUARD,
+        space::shards::FreeSpace,
+        stats::Stats,
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Ticket,
+        GUARD,
     },
 };
 use std::{collections::BTreeMap, sync::atomic::Ordering::SeqCst};
@@ -90,6 +92,15 @@ pub fn manager(choice: &mut impl Choice) -> Manager<TestEnv> {
     Manager::new(config, TestEnv::new(pages)).unwrap()
 }
 
+/// The free extents, as the counters have them.
+pub fn free_space(stats: &Stats) -> FreeSpace {
+    FreeSpace {
+        pages: stats.bytes_free.0 - stats.bytes_stock.0,
+        extents: stats.free_extents,
+        largest: stats.largest_free_bytes.0 as u32,
+    }
+}
+
 impl<'m> Model<'m> {
     /// What `manager`, which is new, ought to do. With `inject` allocations of memory fail now and
     /// then.
@@ -150,11 +161,11 @@ impl<'m> Model<'m> {
         self.check();
         let stats = self.manager.stats();
         assert_eq!(
-            (stats.lazy_gross, stats.stock_gross, stats.live_gross),
+            (stats.bytes_lazy.0, stats.bytes_stock.0, stats.areas),
             (0, 0, 0)
         );
-        assert_eq!(stats.space.pages, u64::from(self.manager.pages()));
-        assert_eq!(stats.space.largest, self.manager.pages());
+        assert_eq!(stats.bytes_free, self.manager.pages().into());
+        assert_eq!(stats.largest_free_bytes, self.manager.pages().into());
         self.manager
             .walk(0, &mut |seen| panic!("{seen:?} is still there"));
         for page in 0..self.manager.pages() {
@@ -573,10 +584,10 @@ impl<'m> Model<'m> {
         }
         let stats = self.manager.stats();
         if how == Purge::Drain || how == Purge::Full {
-            assert_eq!(stats.lazy_gross, 0);
+            assert_eq!(stats.bytes_lazy.0, 0);
         }
         if how == Purge::Drain {
-            assert_eq!(stats.stock_gross, 0);
+            assert_eq!(stats.bytes_stock.0, 0);
         }
     }
 
@@ -616,19 +627,21 @@ impl<'m> Model<'m> {
     fn check(&mut self) {
         let stats = self.manager.stats();
         let taken: u64 = self.taken().map(|(_, gross)| u64::from(gross)).sum();
-        assert_eq!(stats.live_gross, taken);
-        let sum = stats.live_gross + stats.lazy_gross + stats.stock_gross + stats.space.pages;
+        assert_eq!(stats.bytes_live.0 + stats.bytes_guard.0, taken);
+        let sum = taken + stats.bytes_lazy.0 + stats.bytes_free.0;
         assert_eq!(sum, u64::from(self.manager.pages()), "{stats:?}");
+        assert_eq!(stats.bytes_arena.0, sum);
         let areas = self.taken().count() as u64;
-        assert_eq!(stats.allocs - stats.frees, areas);
+        assert_eq!(stats.areas, areas);
+        assert_eq!(stats.allocations - stats.frees, areas);
 
         let counted = Mistakes {
-            double: stats.double_frees,
-            inner: stats.inner_frees,
-            foreign: stats.foreign_frees,
-            unpins: stats.bad_unpins,
-            pinned: stats.pinned_frees,
-            deferred: stats.deferred,
+            double: stats.errors_double_free,
+            inner: stats.errors_inner_free,
+            foreign: stats.errors_foreign_free,
+            unpins: stats.errors_unpin,
+            pinned: stats.frees_pinned,
+            deferred: stats.frees_deferred,
         };
         assert_eq!(counted, self.counted);
 
@@ -639,10 +652,10 @@ impl<'m> Model<'m> {
         assert_eq!(info.areas.totals.areas(), areas);
         assert_eq!(info.areas.totals.pages(), taken - areas * u64::from(GUARD));
         assert_eq!(info.areas.sizes.iter().sum::<u64>(), areas);
-        assert_eq!(info.areas.lazy_gross, stats.lazy_gross);
-        assert_eq!(info.areas.stock_gross, stats.stock_gross);
-        assert_eq!(info.space.free, stats.space);
-        assert_eq!(info.space.sizes.iter().sum::<u64>(), stats.space.extents);
+        assert_eq!(info.areas.lazy_gross, stats.bytes_lazy.0);
+        assert_eq!(info.areas.stock_gross, stats.bytes_stock.0);
+        assert_eq!(info.space.free, free_space(&stats));
+        assert_eq!(info.space.sizes.iter().sum::<u64>(), stats.free_extents);
         let top = info.areas.top;
         assert!(top
             .windows(2)

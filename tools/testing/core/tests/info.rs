@@ -6,6 +6,7 @@
 
 use core_tests::{
     env::IdleEnv,
+    model::free_space,
     sys::{sync::run_on_cpu, Mode},
     va::{
         area::Kind,
@@ -110,7 +111,7 @@ fn free_space_is_that_of_now() {
         alloc(&manager, pages, 0x1000).unwrap();
         let (info, cached) = manager.info();
         assert!(!cached);
-        assert_eq!(info.space.free, manager.stats().space);
+        assert_eq!(info.space.free, free_space(&manager.stats()));
         assert_ne!(info.space.free, last);
         last = info.space.free;
     }
@@ -118,7 +119,7 @@ fn free_space_is_that_of_now() {
     free(&manager, alloc(&manager, 1, 0x1000).unwrap());
     manager.info();
     free(&manager, alloc(&manager, 1, 0x1000).unwrap());
-    assert_eq!(manager.info().0.space.free, manager.stats().space);
+    assert_eq!(manager.info().0.space.free, free_space(&manager.stats()));
 }
 
 fn at(areas: u64, space: u64) -> Info {
@@ -232,11 +233,11 @@ fn sums_under_churn() {
         // A failed assertion must not leave the threads running.
         let _stop = StopOnDrop(&stop);
         for _ in 0..10_000 {
-            let before = manager.stats().allocs;
+            let before = manager.stats().allocations;
             let (info, _) = manager.info();
             let totals = info.areas.totals;
             // What came while the sums were made may have gone again unseen.
-            let came = manager.stats().allocs - before;
+            let came = manager.stats().allocations - before;
             let most = kept_gross + (HELD as u64 + 2 + came) * 9;
             assert!(
                 (50..=50 + HELD as u64 + 2 + came).contains(&totals.areas()),

@@ -112,16 +112,16 @@ fn the_limit_is_of_what_is_lazy() {
     for _ in 0..20 {
         let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
         areas.iter().for_each(|&start| free(&manager, start));
-        assert_eq!(manager.stats().steps, 0);
+        assert_eq!(manager.stats().backpressure_steps, 0);
         manager.purge(Purge::Full);
     }
     // Beyond four times the limit, who frees has to, and not much earlier.
     let areas: Vec<u32> = (0..3_000).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
-    assert_eq!(manager.stats().steps, 0);
+    assert_eq!(manager.stats().backpressure_steps, 0);
     let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
-    assert!(manager.stats().steps > 0);
+    assert!(manager.stats().backpressure_steps > 0);
 }
 
 /// A small area at a large alignment counts with what nobody else can have at that alignment: else
@@ -135,10 +135,10 @@ fn alignment_counts_against_the_limit() {
             free(&manager, alloc_aligned(&manager, 1, align));
         }
         let stats = manager.stats();
-        assert!(stats.steps > 0);
-        assert_eq!(stats.retries, 0, "out of space at {align}");
+        assert!(stats.backpressure_steps > 0);
+        assert_eq!(stats.purge_retries, 0, "out of space at {align}");
         manager.purge(Purge::Full);
-        assert_eq!(manager.stats().lazy_gross, 0);
+        assert_eq!(manager.stats().bytes_lazy.0, 0);
     }
 }
 
@@ -152,7 +152,7 @@ fn rare_sizes_count_against_the_limit() {
             free(&manager, alloc_aligned(&manager, pages, align));
         }
     }
-    assert!(manager.stats().steps > 0);
+    assert!(manager.stats().backpressure_steps > 0);
 }
 
 /// A depot that is full of what nobody asks for any more makes room for what is in use: else that
@@ -165,7 +165,7 @@ fn stock_out_of_use_makes_room() {
         let areas: Vec<u32> = (0..count).map(|_| alloc(&manager, pages)).collect();
         areas.iter().for_each(|&start| free(&manager, start));
         manager.purge(Purge::Full);
-        manager.stats().searches
+        manager.stats().extent_searches
     };
     for pages in [1, 3] {
         turn(pages, 20_000);
@@ -176,7 +176,7 @@ fn stock_out_of_use_makes_room() {
     assert_eq!(made, 0, "{} of 2,000 before", at_first);
     // Where a size takes more than there is room for, the depot is bounded all the same.
     turn(8, 20_000);
-    assert!(manager.stats().stock_gross <= (1 << 16) + (1 << 15) + 1024);
+    assert!(manager.stats().bytes_stock.0 <= (1 << 16) + (1 << 15) + 1024);
 }
 
 /// Areas of sizes that are rare come back to the CPU that freed them, without a lock for each.
@@ -193,7 +193,7 @@ fn rare_sizes_come_home() {
     let before = manager.stats();
     let mut again = all(&manager);
     let after = manager.stats();
-    assert_eq!(after.searches, before.searches);
+    assert_eq!(after.extent_searches, before.extent_searches);
     let locks = after.shared_locks - before.shared_locks;
     assert!(locks <= 5, "{locks} locks for 60 areas");
     let (mut first, fresh) = (first, again.clone());
@@ -213,7 +213,7 @@ fn rare_sizes_come_home() {
         areas.iter().for_each(|&start| free(&manager, start));
         manager.purge(Purge::Full);
     }
-    let made = manager.stats().searches;
+    let made = manager.stats().extent_searches;
     run_on_cpu(1);
     for _ in 0..10 {
         let areas = all(&manager);
@@ -223,7 +223,7 @@ fn rare_sizes_come_home() {
         run_on_cpu(1);
     }
     assert_eq!(
-        manager.stats().searches,
+        manager.stats().extent_searches,
         made,
         "what it frees is lost to others"
     );
@@ -348,21 +348,21 @@ fn stock_of_a_cpu_that_went() {
     areas.iter().for_each(|&start| free(&manager, start));
     run_on_cpu(0);
     manager.purge(Purge::Background);
-    assert_eq!(manager.stats().lazy_gross, 80, "CPU 1 keeps it");
+    assert_eq!(manager.stats().bytes_lazy.0, 80, "CPU 1 keeps it");
     manager.drain_cpu(1);
     manager.purge(Purge::Background);
-    assert_eq!(manager.stats().lazy_gross, 0);
+    assert_eq!(manager.stats().bytes_lazy.0, 0);
 
     run_on_cpu(1);
     alloc(&manager, 1);
     run_on_cpu(0);
     manager.drain_cpu(1);
-    let searches = manager.stats().searches;
+    let searches = manager.stats().extent_searches;
     for _ in 0..30 {
         alloc(&manager, 1);
     }
     assert_eq!(
-        manager.stats().searches,
+        manager.stats().extent_searches,
         searches,
         "made anew, not taken over"
     );

@@ -11,8 +11,8 @@ use core_tests::{
     env::{set_atomic, TestEnv},
     sys::{sync::run_on_cpu, Mode},
     va::{
-        area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge,
-        Request, GUARD,
+        area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request,
+        GUARD,
     },
 };
 use std::{
@@ -86,11 +86,7 @@ impl World {
         let mut rng = Rng::new(seed);
         run_on_cpu(cpu);
         set_atomic(atomic);
-        let mode = if atomic {
-            Mode::NoWait
-        } else {
-            Mode::Sleep
-        };
+        let mode = if atomic { Mode::NoWait } else { Mode::Sleep };
         for payload in 0..operations as usize {
             let payload = payload << 8 | seed as usize;
             if rng.percent(50) {
@@ -240,9 +236,13 @@ impl World {
         }
         self.manager.purge(Purge::Drain);
         let stats = self.manager.stats();
-        assert_eq!(stats.space.largest, self.manager.pages(), "{stats:?}");
         assert_eq!(
-            (stats.live_gross, stats.lazy_gross, stats.stock_gross),
+            stats.largest_free_bytes,
+            self.manager.pages().into(),
+            "{stats:?}"
+        );
+        assert_eq!(
+            (stats.areas, stats.bytes_lazy.0, stats.bytes_stock.0),
             (0, 0, 0)
         );
         self.manager.walk(0, &mut |seen| panic!("{seen:?}"));
@@ -253,9 +253,7 @@ fn stress(pages: u32, shards: u32, lazy_max: u32, operations: u32) {
     let world = World::new(pages, shards, lazy_max);
     let mut stable: Vec<_> = (0..40)
         .map(|i| {
-            let area = world
-                .alloc(1 + i % 5, 1 << (i % 4), Mode::Sleep)
-                .unwrap();
+            let area = world.alloc(1 + i % 5, 1 << (i % 4), Mode::Sleep).unwrap();
             let range = (area.start(), area.pages());
             world.manager.publish(area, 7, Kind::Vmalloc);
             range
@@ -427,7 +425,7 @@ fn nobody_fails_while_another_purges() {
         }
     });
     let stats = world.manager.stats();
-    assert!(stats.retries > 0, "{stats:?}");
+    assert!(stats.purge_retries > 0, "{stats:?}");
     world.finish_all();
 }
 

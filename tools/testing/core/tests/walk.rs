@@ -69,10 +69,10 @@ fn agree(manager: &Manager<IdleEnv>) {
         true
     });
     let stats = manager.stats();
-    assert_eq!(live, stats.live_gross);
-    assert_eq!(lazy, stats.lazy_gross);
-    assert_eq!(stock, stats.stock_gross);
-    let all = live + lazy + stock + stats.space.pages;
+    assert_eq!(live, stats.bytes_live.0 + stats.bytes_guard.0);
+    assert_eq!(lazy, stats.bytes_lazy.0);
+    assert_eq!(stock, stats.bytes_stock.0);
+    let all = live + lazy + stats.bytes_free.0;
     assert_eq!(all, u64::from(manager.pages()));
     let (info, _) = manager.info();
     assert_eq!(info.areas.lazy_gross, lazy);
@@ -125,7 +125,7 @@ fn churn(manager: &Manager<IdleEnv>) {
     agree(manager);
     manager.purge(Purge::Full);
     agree(manager);
-    assert_eq!(manager.stats().lazy_gross, 0);
+    assert_eq!(manager.stats().bytes_lazy.0, 0);
 }
 
 #[test]
