@@ -9,7 +9,6 @@ import hashlib
 import os
 import pty
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -31,8 +30,19 @@ for word; do
 	before=$word
 done
 command() { cpio --quiet -i --to-stdout command <"$initrd"; }
-echo "vm: init" >"$console"
+# The monitor: an answer to each of two commands, as QEMU gives it.
+{
+	exec {output}>&- {errors}>&- {control}>&-
+	while read -r line <&$monitor; do
+		echo "$line" >>"$PIDS/monitor"
+		echo '{"return": {}} {"return": {}}' >&$monitor
+	done
+} &
 echo $$ >"$PIDS/qemu"
+"""
+# The kernel has come to its first process.
+UP = """
+echo "vm: init" >"$console"
 """
 
 
@@ -86,14 +96,15 @@ class OnTerminal(BadWeather):
         self.kernel = self.top / "kernel"
         self.kernel.mkdir()
         (self.kernel / "vmlinux").write_text("image")
-        self.more = {}
+        (self.top / "tmp").mkdir()
+        self.more = {"TMPDIR": str(self.top / "tmp")}
 
     def environment(self, **more):
         return super().environment(PIDS=str(self.top), **self.more, **more)
 
-    def qemu(self, text):
+    def qemu(self, text, up=True):
         """QEMU is played by this text for bash."""
-        self.stub("qemu-system-x86_64", QEMU + text, shell="bash")
+        self.stub("qemu-system-x86_64", QEMU + (UP if up else "") + text, shell="bash")
 
     def screen(self, *size):
         """A terminal, closed at the end."""
@@ -117,20 +128,30 @@ class OnTerminal(BadWeather):
         process.kill()
         process.wait()
 
+    def state(self):
+        """QEMU's state as /proc has it. A zombie is nothing."""
+        number = (self.top / "qemu").read_text().strip()
+        try:
+            with open(f"/proc/{number}/stat", encoding="utf-8") as file:
+                return file.read().rsplit(")", 1)[1].split()[0].replace("Z", "")
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    def wait_until(self, condition, words, seconds=30):
+        """Waits for something to become true."""
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, words)
+            time.sleep(0.02)
+
     def assert_nothing_left(self):
-        """No QEMU, and no temporary folder."""
-        with self.assertRaises(ProcessLookupError, msg="the VM outlived its script"):
-            os.kill(int((self.top / "qemu").read_text()), 0)
-        self.assertEqual(list((self.top / "tmp").iterdir()), [])
+        """No QEMU, and no temporary folder. A dying one gets a moment."""
+        self.wait_until(lambda: not self.state(), "the VM outlived its script", 3)
+        self.wait_until(lambda: not any((self.top / "tmp").iterdir()), "a folder was left", 3)
 
 
 class Terminal(OnTerminal):
     """Standard input, output and error of every kind."""
-
-    def setUp(self):
-        super().setUp()
-        (self.top / "tmp").mkdir()
-        self.more = {"TMPDIR": str(self.top / "tmp")}
 
     # A kind gives a descriptor for the script, and a function that says what has arrived.
 
@@ -328,21 +349,10 @@ echo 0 >"$status\"""")
         # More than a pipe takes: the rest is in QEMU's socket when it ends.
         self.qemu('echo 0 >"$status"; head -c 150000 /dev/zero >&$output; kill -9 $$')
         process = self.start(stdout=subprocess.PIPE)
-        end = time.monotonic() + 30
-        while not (self.top / "qemu").exists() or self.runs(int((self.top / "qemu").read_text())):
-            self.assertLess(time.monotonic(), end, "QEMU does not end")
-            time.sleep(0.05)
+        self.wait_until(lambda: (self.top / "qemu").exists() and not self.state(),
+                        "QEMU does not end")
         time.sleep(0.5)
         self.assertEqual(len(process.communicate(timeout=30)[0]), 150000)
-
-    @staticmethod
-    def runs(number):
-        """Is there a process of that number, and not just waiting for its parent?"""
-        try:
-            with open(f"/proc/{number}/stat", encoding="utf-8") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-        except (FileNotFoundError, ProcessLookupError):
-            return False
 
     def test_a_reader_that_goes_ends_it_quietly(self):
         self.qemu('while echo y >&$output; do :; done 2>/dev/null')
@@ -389,3 +399,247 @@ echo 0 >"$status\"""")
         result = self.run_script("vm", "--kernel", self.kernel)
         self.assertEqual(result.returncode, 2)
         self.assertEqual(result.stderr, "vm: no COMMAND (CMD='...'), and no terminal for a shell\n")
+
+
+class OnWindow(OnTerminal):
+    """A window with a shell that has job control, and says each status."""
+
+    def setUp(self):
+        super().setUp()
+        self.window = self.screen()
+        self.shell = subprocess.Popen(
+            ["bash", "--norc", "--noediting", "-i"],
+            env=self.environment(PS1="$ ", PROMPT_COMMAND='echo status=$?', VM=str(self.scripts / "vm")), cwd=self.top / "tree",
+            stdin=self.window.slave, stdout=self.window.slave, stderr=self.window.slave,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.addCleanup(self.kill, self.shell)
+        self.window.wait_for(b"$ ")
+
+    def parent(self):
+        """The process that started QEMU."""
+        with open(f"/proc/{(self.top / 'qemu').read_text().strip()}/stat", encoding="utf-8") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[1])
+
+
+class Signals(OnWindow):
+    """Ctrl-C, Ctrl-Z and the end of the terminal."""
+
+    def vm(self, *words, up=True, command="true", first=""):
+        """Starts scripts/vm with a QEMU that waits for `go` in its folder."""
+        (self.top / "go").unlink(missing_ok=True)
+        (self.top / "qemu").unlink(missing_ok=True)
+        self.qemu(f"""
+{first}
+while [ ! -e {self.top}/go ]; do /bin/sleep 0.05; done
+echo 7 >"$status\"""", up)
+        self.window.type(f"$VM --kernel {self.kernel} {' '.join(words)} {command}\n".encode())
+        self.wait_until((self.top / "qemu").exists, "QEMU was not started")
+
+    def steps(self):
+        """Each step of a VM: while the kernel boots, and while the command runs."""
+        for up in False, True:
+            self.window.shown = b""
+            yield up
+
+    def test_ctrl_c_ends_it(self):
+        for up in self.steps():
+            self.vm(up=up)
+            self.window.type(b"\x03")
+            self.window.wait_for(b"status=130")
+            self.assert_nothing_left()
+            self.assertNotIn(b"Traceback", self.window.shown)
+            self.assertNotIn(b"vm: ", self.window.shown)
+
+    def test_ctrl_backslash_ends_it(self):
+        self.vm()
+        self.window.type(b"\x1c")
+        self.window.wait_for(b"status=131")
+        self.assert_nothing_left()
+
+    def test_ctrl_z_stops_it_and_fg_goes_on(self):
+        for up in self.steps():
+            (self.top / "monitor").unlink(missing_ok=True)
+            # Three seconds while it is stopped are none of these.
+            self.vm("--timeout", "2", "--up", "2", up=up)
+            self.window.type(b"\x1a")
+            self.window.wait_for(b"Stopped")
+            self.wait_until(lambda: self.state() == "T", "QEMU goes on")
+            self.assertIn('"execute":"stop"', (self.top / "monitor").read_text())
+            time.sleep(3)
+            self.window.type(b"fg\n")
+            self.wait_until(lambda: self.state() in "SR", "QEMU does not go on")
+            (self.top / "go").touch()
+            self.window.wait_for(b"status=7")
+            self.assertIn('"execute":"cont"', (self.top / "monitor").read_text())
+            self.assert_nothing_left()
+
+    def test_the_timeout_counts_from_fg_on(self):
+        self.vm("--timeout", "2")
+        self.window.type(b"\x1a")
+        self.window.wait_for(b"Stopped")
+        self.window.type(b"fg\n")
+        self.window.wait_for(b"status=124")
+        self.assert_nothing_left()
+
+    def test_ctrl_z_without_an_answer_from_qemu(self):
+        self.vm(first="kill $!") # who answers
+        self.window.type(b"\x1a")
+        self.window.wait_for(b"Stopped", 10)
+        self.window.type(b"fg\n")
+        (self.top / "go").touch()
+        self.window.wait_for(b"status=7")
+
+    def test_the_terminal_is_closed(self):
+        for up in self.steps():
+            if self.window.master is None:
+                self.setUp()
+            self.vm(up=up)
+            self.window.close()
+            self.shell.wait(30)
+            self.assert_nothing_left()
+
+    def test_the_terminal_is_closed_while_it_is_stopped(self):
+        self.vm()
+        self.window.type(b"\x1a")
+        self.window.wait_for(b"Stopped")
+        self.window.close()
+        self.shell.wait(30)
+        self.assert_nothing_left()
+
+    def test_nohup_keeps_it(self):
+        self.window.type(f"nohup $VM --kernel {self.kernel} true >{self.top}/out 2>&1; "
+                         f"echo $? >{self.top}/left\n".encode())
+        self.qemu(f'while [ ! -e {self.top}/go ]; do /bin/sleep 0.05; done; echo 7 >"$status"')
+        self.wait_until((self.top / "qemu").exists, "QEMU was not started")
+        self.window.close()
+        time.sleep(0.5)
+        self.assertTrue(self.state(), "it ended")
+        (self.top / "go").touch()
+        self.assert_nothing_left()
+
+    def test_killed_it_takes_qemu_along(self):
+        self.vm()
+        os.kill(self.parent(), signal.SIGKILL)
+        self.window.wait_for(b"status=137")
+        self.wait_until(lambda: not self.state(), "the VM outlived its script", 3)
+
+    def test_killed_it_takes_a_stopped_qemu_along(self):
+        self.vm()
+        self.window.type(b"\x1a")
+        self.window.wait_for(b"Stopped")
+        os.kill(self.parent(), signal.SIGKILL)
+        self.wait_until(lambda: not self.state(), "the VM outlived its script", 3)
+
+
+class Shell(OnWindow):
+    """The interactive shell, played by a stub that shows which keys came."""
+
+    ECHO = """
+echo "keys: " >&$output
+while read -r -N 1 key <&$output; do
+	printf 'got %q\\r\\n' "$key" >&$output
+	[ "$key" != q ] || break
+done
+"""
+
+    def begin(self, then="", *words):
+        """Starts the shell, and waits until it is there."""
+        (self.top / "go").touch()
+        self.qemu(f"""
+{{
+	exec {{output}}>&- {{errors}}>&-
+	while read -r size <&$control; do echo "$size" >>{self.top}/sizes; done
+}} &
+{then or self.ECHO}
+echo 7 >"$status\"""")
+        (self.top / "qemu").unlink(missing_ok=True)
+        self.before = termios.tcgetattr(self.window.slave)
+        self.window.type(f"$VM --kernel {self.kernel} {' '.join(words)}\n".encode())
+        self.window.wait_for(b"keys: ")
+        self.wait_until(self.raw, "the terminal is not raw")
+
+    def raw(self):
+        """Do all keys go to the VM?"""
+        return not termios.tcgetattr(self.window.slave)[3] & (
+            termios.ICANON | termios.ECHO | termios.ISIG)
+
+    def left(self, status):
+        """It has ended, and the terminal is as before."""
+        self.window.wait_for(b"status=%d" % status)
+        self.assertEqual(termios.tcgetattr(self.window.slave), self.before)
+        self.assert_nothing_left()
+
+    def test_keys_go_to_the_vm(self):
+        self.begin()
+        for key, shown in ((b"x", b"got x"), (b"\x03", rb"got $'\003'"), (b"\x1a", rb"got $'\032'"),
+                           (b"\x1c", rb"got $'\034'"), (b"\x04", rb"got $'\004'"),
+                           (b"~", b"got \\~"), (b"\x7f", rb"got $'\177'"), (b"\r", rb"got $'\r'")):
+            self.window.type(key)
+            self.window.wait_for(shown)
+        self.window.type(b"q")
+        self.left(7)
+
+    def test_escapes(self):
+        self.begin()
+        self.window.type(b"\r~")
+        time.sleep(0.3)
+        self.assertNotIn(b"~", self.window.shown.split(b"keys: ")[1])
+        self.window.type(b"~")
+        self.window.wait_for(b"got \\~")
+        self.window.type(b"\r~x")
+        self.window.wait_for(b"got x")
+        self.assertEqual(self.window.shown.count(b"got \\~"), 2)
+        self.window.type(b"\r~.")
+        self.left(130)
+
+    def test_suspended_by_its_escape(self):
+        self.begin()
+        self.window.type(b"\r~\x1a")
+        self.window.wait_for(b"Stopped")
+        self.assertFalse(self.raw())
+        self.wait_until(lambda: self.state() == "T", "QEMU goes on")
+        self.window.type(b"fg\n")
+        self.wait_until(self.raw, "the terminal is not raw again")
+        self.window.type(b"q")
+        self.left(7)
+
+    def test_its_size_reaches_the_vm(self):
+        self.qemu("")
+        self.begin()
+        fcntl.ioctl(self.window.master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+        sizes = self.top / "sizes"
+        self.wait_until(lambda: sizes.exists() and sizes.read_text() == "24 80\n50 132\n",
+                        "the size did not arrive")
+        self.window.type(b"q")
+        self.left(7)
+
+    def test_the_vm_dies(self):
+        for then in "kill -9 $$", "exit 0":
+            self.window.shown = b""
+            self.begin(f'echo "keys: " >&$output; read -r -N 1 key <&$output; {then}')
+            self.window.type(b"x")
+            self.left(125)
+
+    def test_the_vm_is_late(self):
+        self.begin('echo "keys: " >&$output; exec /bin/sleep 60', "--timeout", "2")
+        self.left(124)
+
+    def test_it_is_terminated(self):
+        self.begin()
+        os.kill(self.parent(), signal.SIGTERM)
+        self.left(143)
+
+    def test_ctrl_c_while_it_boots(self):
+        self.qemu("exec /bin/sleep 60", up=False)
+        self.before = termios.tcgetattr(self.window.slave)
+        self.window.type(f"$VM --kernel {self.kernel}\n".encode())
+        self.wait_until((self.top / "qemu").exists, "QEMU was not started")
+        time.sleep(1.5) # longer than it waits at a time
+        self.window.type(b"\x03")
+        self.left(130)
+
+    def test_its_window_is_closed(self):
+        self.begin()
+        self.window.close()
+        self.shell.wait(30)
+        self.assert_nothing_left()
