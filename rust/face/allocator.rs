@@ -6,9 +6,10 @@
 
 use crate::{
     bindings::{self, vc_misuse},
+    face::surroundings::{self, Surroundings},
     pages::{
         arena::Arena,
-        mapping::{Mapping, PagePtr},
+        mapping::{Mapping, PagePtr, Payload, Place},
     },
     sys::Mode,
     va::{
@@ -80,7 +81,9 @@ pub(crate) struct Seen {
 
 /// The allocator: the area manager of one arena, and its page tables.
 pub(crate) struct Allocator {
-    manager: Manager<Mapping>,
+    // Goes before the arena of which it hands out the addresses.
+    manager: Manager<Surroundings>,
+    mapping: Mapping,
     /// Alignments up to this, in pages, hold for addresses as for page numbers.
     align_max: u32,
     switches: [AtomicBool; Switch::ALL.len()],
@@ -105,26 +108,22 @@ impl Allocator {
         };
         Ok(Self {
             align_max: pages.checked_next_power_of_two().unwrap_or(1 << 31),
-            manager: Manager::new(config, Mapping::new(arena)).map_err(|_| ENOMEM)?,
+            manager: Manager::new(config, Surroundings { bounds: *arena }).map_err(|_| ENOMEM)?,
+            mapping: Mapping::new(arena),
             switches: [const { AtomicBool::new(true) }; Switch::ALL.len()],
         })
     }
 
     /// The area manager.
     #[inline(always)]
-    pub(crate) fn manager(&self) -> &Manager<Mapping> {
+    pub(crate) fn manager(&self) -> &Manager<Surroundings> {
         &self.manager
     }
 
     /// The arena.
     #[inline(always)]
     pub(crate) fn arena(&self) -> &Arena {
-        self.mapping().arena()
-    }
-
-    #[inline(always)]
-    fn mapping(&self) -> &Mapping {
-        self.manager.env()
+        self.mapping.arena()
     }
 
     /// Turns an idea on or off.
@@ -164,9 +163,9 @@ impl Allocator {
         loop {
             match self.try_vmalloc(size, align, gfp, how, node, caller) {
                 Ok(addr) => return addr,
+                // Comes with `VC_MAY_SLEEP`.
                 Err(Failure::Now(_)) if how & bindings::vc_how_VC_NOFAIL != 0 => {
-                    // SAFETY: `VC_NOFAIL` comes with `VC_MAY_SLEEP`.
-                    unsafe { bindings::vc_wait_for_memory() }
+                    surroundings::wait_for_memory();
                 }
                 Err(why) => {
                     if how & bindings::vc_how_VC_QUIET == 0 {
@@ -194,7 +193,9 @@ impl Allocator {
             Mode::NoWait
         };
         let area = self.reserve(size, align, mode, caller)?;
-        match self.mapping().populate(&area, gfp, node) {
+        // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
+        // which nothing is mapped.
+        match unsafe { self.mapping.populate(place_of(&area), gfp, node) } {
             Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
             Err(_) => {
                 self.manager.abort(area);
@@ -220,9 +221,7 @@ impl Allocator {
         let too_large = Failure::Never(c"more than the arena or the memory holds");
         let pages = u32::try_from(pages).map_err(|_| too_large)?;
         if pages > MANY_PAGES {
-            // SAFETY: No precondition.
-            let total = unsafe { bindings::vc_total_pages() };
-            if pages as usize > total || pages >= self.manager.pages() {
+            if pages as usize > surroundings::total_pages() || pages >= self.manager.pages() {
                 return Err(too_large);
             }
         }
@@ -248,9 +247,9 @@ impl Allocator {
     }
 
     #[inline]
-    fn publish(&self, area: Area<'_>, payload: usize, kind: Kind) -> usize {
+    fn publish(&self, area: Area<'_>, payload: Payload, kind: Kind) -> usize {
         let addr = self.arena().address(area.start());
-        self.manager.publish(area, payload, kind);
+        self.manager.publish(area, payload.into_word(), kind);
         addr
     }
 
@@ -279,20 +278,17 @@ impl Allocator {
                 return 0;
             }
         };
-        // SAFETY: The caller vouches for `pages`.
-        if unsafe { self.mapping().map(&area, pages, prot) }.is_err() {
-            self.manager.abort(area);
-            self.report(
-                Failure::Now(c"no memory for page tables"),
-                size,
-                1,
-                0,
-                caller,
-            );
-            return 0;
+        // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
+        // which nothing is mapped. The caller vouches for `pages`.
+        match unsafe { self.mapping.map(place_of(&area), pages, put_pages, prot) } {
+            Ok(payload) => self.publish(area, payload, kind),
+            Err(_) => {
+                self.manager.abort(area);
+                let why = Failure::Now(c"no memory for page tables");
+                self.report(why, size, 1, 0, caller);
+                0
+            }
         }
-        let payload = if put_pages { pages as usize } else { 0 };
-        self.publish(area, payload, kind)
     }
 
     #[cold]
@@ -385,7 +381,16 @@ impl Allocator {
         if atomic {
             self.manager.defer_free(dying);
         } else {
-            self.mapping().clear(&dying);
+            let place = Place {
+                start: dying.start(),
+                pages: dying.pages(),
+            };
+            // SAFETY: The manager makes one `Dying` for each life of an area, when its owner and its
+            // pins have let go of it. The word is the one that this life was published with.
+            unsafe {
+                self.mapping
+                    .clear(place, Payload::from_word(dying.payload()))
+            };
             self.manager.finish_free(dying);
         }
     }
@@ -394,8 +399,7 @@ impl Allocator {
     pub(crate) fn finish_deferred(&self) {
         for dying in self.manager.take_deferred() {
             self.end(dying, false);
-            // SAFETY: Sleeping is allowed.
-            unsafe { bindings::vc_resched() };
+            surroundings::resched();
         }
     }
 
@@ -498,12 +502,26 @@ impl Allocator {
                     continue;
                 }
             }
-            // SAFETY: The area is pinned; the module goes, so that nobody is left to unpin it.
-            unsafe { self.mapping().clear_leaked(&area) };
+            let place = Place {
+                start: area.start,
+                pages: area.pages,
+            };
+            // SAFETY: The area is pinned, so that nobody else has cleared it, and the module goes, so
+            // that nobody is left to use or to unpin it. The word is the one that it was published
+            // with.
+            unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };
         }
         self.manager.purge(Purge::Full);
         // Also what was still pinned, and is not in the manager's hands.
         self.manager.flush_lazy();
+    }
+}
+
+#[inline(always)]
+fn place_of(area: &Area<'_>) -> Place {
+    Place {
+        start: area.start(),
+        pages: area.pages(),
     }
 }
 

@@ -5,9 +5,6 @@
  */
 #include <linux/cpuhotplug.h>
 #include <linux/notifier.h>
-#include <linux/preempt.h>
-#include <linux/rcupdate.h>
-#include <linux/sched/clock.h>
 #include <linux/shrinker.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
@@ -141,36 +138,6 @@ void vc_kick_purge(void)
 void vc_kick_deferred(void)
 {
 	queue_work(queue, &deferred_work);
-}
-
-/**
- * vc_may_sleep() - whether this context may sleep
- *
- * Context: Any.
- */
-bool vc_may_sleep(void)
-{
-	return preemptible() && !rcu_preempt_depth();
-}
-
-/**
- * vc_now() - nanoseconds of this CPU's clock
- *
- * Context: Any.
- */
-unsigned long long vc_now(void)
-{
-	return local_clock();
-}
-
-/**
- * vc_resched() - let others run
- *
- * Context: Task context, may sleep.
- */
-void vc_resched(void)
-{
-	cond_resched();
 }
 
 /**

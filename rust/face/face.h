@@ -13,11 +13,16 @@ int vc_events_start(void);
 void vc_events_stop(void);
 void vc_kick_purge(void);
 void vc_kick_deferred(void);
+void vc_wait_gone(const void *ticket);
+void vc_wake_gone(void);
+
+/* surroundings.c */
+
 bool vc_may_sleep(void);
 unsigned long long vc_now(void);
 void vc_resched(void);
-void vc_wait_gone(const void *ticket);
-void vc_wake_gone(void);
+unsigned long vc_total_pages(void);
+void vc_wait_for_memory(void);
 
 /* exports.c */
 

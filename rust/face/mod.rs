@@ -7,3 +7,4 @@ pub(crate) mod events;
 mod exports;
 pub(crate) mod files;
 pub(crate) mod published;
+mod surroundings;

@@ -5,22 +5,32 @@
 //! Above this file places are page numbers within the arena; below it they are addresses.
 
 use crate::bindings;
-use core::ptr::NonNull;
+use core::{ops::Deref, ptr::NonNull};
 use kernel::{page::PAGE_SHIFT, prelude::*};
 
 /// Pages per MiB.
 const PAGES_PER_MIB: u64 = 1 << (20 - PAGE_SHIFT);
 
+/// Where the arena is: numbers, which keep nothing reserved.
+///
+/// # Invariants
+///
+/// They are those of an [`Arena`].
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    base: usize,
+    pages: u32,
+}
+
 /// The reserved range.
 ///
 /// # Invariants
 ///
-/// `area` came from `vc_arena_reserve`, has not been released, and covers `pages` pages from
-/// address `base` on; `base` is aligned to `pages` rounded up to a power of two.
+/// `area` came from `vc_arena_reserve`, has not been released, and covers the pages of `bounds`,
+/// whose base is aligned to their number rounded up to a power of two.
 pub(crate) struct Arena {
     area: NonNull<bindings::vm_struct>,
-    base: usize,
-    pages: u32,
+    bounds: Bounds,
 }
 
 // SAFETY: The reservation belongs to no thread; `area` is only used again to release it.
@@ -59,17 +69,30 @@ impl Arena {
             return Err(ENOMEM);
         };
         // INVARIANT: as `vc_arena_reserve` promises.
-        Ok(Self { area, base, pages })
-    }
-
-    /// Size in pages.
-    pub(crate) fn pages(&self) -> u32 {
-        self.pages
+        Ok(Self {
+            area,
+            bounds: Bounds { base, pages },
+        })
     }
 
     /// Size in MiB.
     pub(crate) fn mib(&self) -> u64 {
-        u64::from(self.pages) / PAGES_PER_MIB
+        u64::from(self.pages()) / PAGES_PER_MIB
+    }
+}
+
+impl Deref for Arena {
+    type Target = Bounds;
+    #[inline(always)]
+    fn deref(&self) -> &Bounds {
+        &self.bounds
+    }
+}
+
+impl Bounds {
+    /// Size in pages.
+    pub(crate) fn pages(&self) -> u32 {
+        self.pages
     }
 
     /// The page that `addr` lies in, if it lies in the arena.
@@ -87,6 +110,16 @@ impl Arena {
         // Cannot overflow, by the invariant: the range exists.
         self.base
             .wrapping_add((page.min(self.pages) as usize) << PAGE_SHIFT)
+    }
+
+    /// Flushes pages `start..end` from the TLBs of all CPUs. Interrupts are on.
+    pub(crate) fn flush(&self, start: u32, end: u32) {
+        let (start, end) = (self.address(start), self.address(end));
+        if start < end {
+            // SAFETY: A flush is allowed for any kernel address; symbols have been resolved, which
+            // comes before any arena.
+            unsafe { bindings::vc_flush(start, (end - start) >> PAGE_SHIFT) };
+        }
     }
 }
 

@@ -547,23 +547,3 @@ void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload)
 	vc_unmap(addr, nr);
 	put_payload(nr, payload);
 }
-
-/**
- * vc_total_pages() - pages of memory that there are
- *
- * Context: Any.
- */
-unsigned long vc_total_pages(void)
-{
-	return totalram_pages();
-}
-
-/**
- * vc_wait_for_memory() - give others time to free some
- *
- * Context: Task context, sleeps.
- */
-void vc_wait_for_memory(void)
-{
-	schedule_timeout_uninterruptible(1);
-}

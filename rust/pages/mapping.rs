@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages and page tables of the arena: what the area manager needs done below addresses.
+//! Pages and page tables: puts pages at addresses of the arena, and takes them away.
 //!
-//! That an area's range is the caller's alone is what [`Area`] and [`Dying`] stand for: only the
-//! manager makes them, never two for one range (design invariant 2).
+//! What is at a range, and goes with it, is its [`Payload`]: one word, which whoever has the range
+//! keeps and passes back.
 //!
-//! C side: [`rust/pages/mapping.c`](mapping.c).
+//! C side: [`rust/pages/mapping.c`](mapping.c), on page_tables.c and pages.c.
 
-use crate::{
-    bindings,
-    pages::arena::Arena,
-    va::{
-        area::{Kind, Snapshot},
-        Area, Dying, Env,
-    },
-};
+use crate::{bindings, pages::arena::Arena};
 use kernel::{
     error::{code::EAGAIN, to_result},
     prelude::*,
@@ -22,6 +15,76 @@ use kernel::{
 
 /// A `struct page *`.
 pub(crate) type PagePtr = *mut bindings::page;
+
+/// Pages of the arena, the guard page behind them left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) start: u32,
+    pub(crate) pages: u32,
+}
+
+/// What is at a range of the arena: one of
+///
+/// - a *run*: pages of the range's own that are neighbours, known by the first;
+/// - an *array*: pages of the range's own, and the array that names them;
+/// - a *given* array: pages of a caller, who gave them up with the array that names them;
+/// - *borrowed* pages, which stay the caller's;
+/// - *nothing*.
+///
+/// # Invariants
+///
+/// - A run is the address of its first `struct page`, with bit 0 set.
+/// - An array is its address. A given one has bit 1 set, which borrowed pages have alone.
+/// - Nothing is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payload(usize);
+
+/// C makes the words with this bit: see `vc_populate`.
+const RUN: usize = bindings::VC_RUN as usize;
+const GIVEN: usize = 2;
+const _: () = assert!(RUN == 1);
+
+impl Payload {
+    /// Nothing is mapped.
+    pub(crate) const NOTHING: Self = Self(0);
+    /// The pages stay the caller's.
+    const BORROWED: Self = Self(GIVEN);
+
+    /// The word, for [`Self::from_word`].
+    #[inline(always)]
+    pub(crate) fn into_word(self) -> usize {
+        self.0
+    }
+
+    /// What [`Self::into_word`] returned.
+    #[inline(always)]
+    pub(crate) fn from_word(word: usize) -> Self {
+        Self(word)
+    }
+
+    #[inline(always)]
+    fn is_run(self) -> bool {
+        self.0 & RUN != 0
+    }
+
+    /// Whether the pages came from a caller.
+    #[inline(always)]
+    fn is_foreign(self) -> bool {
+        self.0 & GIVEN != 0
+    }
+
+    /// The address of the array that names the pages and goes with them.
+    #[inline(always)]
+    pub(crate) fn array(self) -> Option<usize> {
+        let address = self.0 & !GIVEN;
+        (!self.is_run() && address != 0).then_some(address)
+    }
+
+    /// Whether the pages go with the range.
+    pub(crate) fn owns_pages(self) -> bool {
+        self.is_run() || self.array().is_some()
+    }
+}
 
 /// The page tables of the arena.
 pub(crate) struct Mapping {
@@ -40,131 +103,91 @@ impl Mapping {
         &self.arena
     }
 
-    /// Gives an area pages of its own. Returns its payload for [`Self::clear`]. Sleeps if `gfp`
-    /// allows it.
+    /// Puts new pages at a range. Sleeps if `gfp` allows it.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; then no PTE of the area is set.
+    /// `ENOMEM`; then no PTE of the range is set. It needs a flush nevertheless.
+    ///
+    /// # Safety
+    ///
+    /// The range is in the arena and the caller's alone; nothing is mapped in it.
     #[inline]
-    pub(crate) fn populate(&self, area: &Area<'_>, gfp: u32, node: i32) -> Result<usize> {
-        let mut payload = 0;
-        // SAFETY: The range lies in the arena and is the caller's alone; symbols are resolved;
-        // `payload` is ours to write.
+    pub(crate) unsafe fn populate(&self, at: Place, gfp: u32, node: i32) -> Result<Payload> {
+        let mut word = 0;
+        // SAFETY: The caller vouches for the range; symbols are resolved; `word` is ours to write.
         to_result(unsafe {
             bindings::vc_populate(
-                self.arena.address(area.start()),
-                area.pages() as usize,
+                self.arena.address(at.start),
+                at.pages as usize,
                 gfp,
                 node,
-                &mut payload,
+                &mut word,
             )
         })
         .map_err(|e| if e == EAGAIN { ENOMEM } else { e })?;
-        Ok(payload)
+        // INVARIANT: A run's first page with `RUN`, or the address of an array.
+        Ok(Payload(word))
     }
 
-    /// Maps pages of the caller into an area. Sleeps.
+    /// Puts pages of the caller at a range. With `give` the array and a reference to each page are
+    /// given up to the range, if the call succeeds. Sleeps.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; then no PTE of the area is set.
+    /// `ENOMEM`; then no PTE of the range is set. It needs a flush nevertheless.
     ///
     /// # Safety
     ///
-    /// `pages` is valid for reads of `area.pages()` page pointers.
+    /// - As for [`Self::populate`].
+    /// - `pages` is valid for reads of `at.pages` page pointers; with `give` it was allocated by
+    ///   kmalloc or vmalloc, and nobody else frees it.
     #[inline]
-    pub(crate) unsafe fn map(&self, area: &Area<'_>, pages: *mut PagePtr, prot: usize) -> Result {
-        let addr = self.arena.address(area.start());
-        let nr = area.pages() as usize;
-        // SAFETY: As in `populate`; and the caller vouches for `pages`.
+    pub(crate) unsafe fn map(
+        &self,
+        at: Place,
+        pages: *mut PagePtr,
+        give: bool,
+        prot: usize,
+    ) -> Result<Payload> {
+        let addr = self.arena.address(at.start);
+        let nr = at.pages as usize;
+        // SAFETY: The caller vouches for the range and for `pages`.
         let result = to_result(unsafe { bindings::vc_map(addr, nr, pages, prot) });
-        if result.is_err() {
+        if let Err(e) = result {
             // SAFETY: As above.
             unsafe { bindings::vc_unmap(addr, nr) };
+            return Err(e);
         }
-        result
+        // INVARIANT: An array is aligned to a pointer, so that its two lowest bits are 0.
+        Ok(if give {
+            Payload(pages as usize | GIVEN)
+        } else {
+            Payload::BORROWED
+        })
     }
 
-    /// Clears the PTEs of a dying area, without a flush, and frees its pages. Sleeps.
+    /// Clears the PTEs of a range, without a flush, and frees what goes with it. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// - The range is the caller's alone, and nobody uses what is at it any more.
+    /// - `payload` is what is at exactly this range: as [`Self::populate`] or [`Self::map`]
+    ///   returned it, and not cleared since; or [`Payload::NOTHING`].
     #[inline]
-    pub(crate) fn clear(&self, dying: &Dying<'_>) {
-        // SAFETY: The area is dying, and whoever holds `dying` is the one to clear it. The payload
-        // is as it was published, which `populate` or `Allocator::map` did with this kind.
-        unsafe { self.clear_range(dying.start(), dying.pages(), dying.kind(), dying.payload()) };
-    }
-
-    /// As [`Self::clear`], for an area that somebody still has pinned and nobody will unpin.
-    ///
-    /// # Safety
-    ///
-    /// The manager is about to go: nobody uses the area, and nobody else clears it.
-    pub(crate) unsafe fn clear_leaked(&self, area: &Snapshot) {
-        // SAFETY: As the caller says.
-        unsafe { self.clear_range(area.start, area.pages, area.kind, area.payload) };
-    }
-
-    /// # Safety
-    ///
-    /// The range is that of an area which only the caller uses, for the last time, and `payload` and
-    /// `kind` are what it was published with.
-    #[inline(always)]
-    unsafe fn clear_range(&self, start: u32, pages: u32, kind: Kind, payload: usize) {
-        let addr = self.arena.address(start);
-        let nr = pages as usize;
-        match kind {
-            // SAFETY: The payload is what `vc_populate` set.
-            Kind::Vmalloc => unsafe { bindings::vc_depopulate(addr, nr, payload) },
-            Kind::Vmap | Kind::VmMapRam => {
-                // SAFETY: The range is the caller's.
-                unsafe { bindings::vc_unmap(addr, nr) };
-                if payload != 0 {
-                    // SAFETY: A payload other than 0 is an array of `nr` pages that was given up to
-                    // the area.
-                    unsafe { bindings::vc_put_pages(nr, payload as *mut PagePtr) };
-                }
+    pub(crate) unsafe fn clear(&self, at: Place, payload: Payload) {
+        let addr = self.arena.address(at.start);
+        let nr = at.pages as usize;
+        if payload.is_foreign() {
+            // SAFETY: The caller vouches for the range.
+            unsafe { bindings::vc_unmap(addr, nr) };
+            if let Some(array) = payload.array() {
+                // SAFETY: It names the pages of the range, and was given up with them.
+                unsafe { bindings::vc_put_pages(nr, array as *mut PagePtr) };
             }
-            Kind::VaOnly => {}
+        } else if payload != Payload::NOTHING {
+            // SAFETY: The caller vouches for the range, and `vc_populate` made the word.
+            unsafe { bindings::vc_depopulate(addr, nr, payload.0) };
         }
-    }
-}
-
-impl Env for Mapping {
-    fn flush(&self, start: u32, end: u32) {
-        #[cfg(faults)]
-        if crate::va::faults::Fault::NoFlush.on() {
-            return;
-        }
-        let (start, end) = (self.arena.address(start), self.arena.address(end));
-        if start < end {
-            // SAFETY: The range lies in the arena, and symbols are resolved.
-            unsafe { bindings::vc_flush(start, (end - start) >> kernel::page::PAGE_SHIFT) };
-        }
-    }
-
-    fn kick_purge(&self) {
-        // SAFETY: Events are started before the first area is made, and stopped after the last one
-        // is gone.
-        unsafe { bindings::vc_kick_purge() };
-    }
-
-    fn kick_deferred(&self) {
-        // SAFETY: As above.
-        unsafe { bindings::vc_kick_deferred() };
-    }
-
-    fn resched(&self) {
-        // SAFETY: The core calls this where sleeping is allowed.
-        unsafe { bindings::vc_resched() };
-    }
-
-    fn may_sleep(&self) -> bool {
-        // SAFETY: No precondition.
-        unsafe { bindings::vc_may_sleep() }
-    }
-
-    fn now(&self) -> u64 {
-        // SAFETY: No precondition.
-        unsafe { bindings::vc_now() }
     }
 }

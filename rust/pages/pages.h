@@ -43,7 +43,5 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload);
 void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload);
 void vc_put_pages(unsigned long nr, struct page **pages);
-unsigned long vc_total_pages(void);
-void vc_wait_for_memory(void);
 
 #endif /* VMAPCACHE_PAGES_H */

@@ -60,6 +60,7 @@ impl Dying<'_> {
 
     /// What it was used for.
     #[inline(always)]
+    #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn kind(&self) -> Kind {
         self.descriptor.kind()
     }

@@ -231,7 +231,8 @@ impl<E: Env> Manager<E> {
         Ok(manager)
     }
 
-    /// The surroundings.
+    /// The surroundings: for tests, whose surroundings note what the manager asks of them.
+    #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn env(&self) -> &E {
         &self.env
     }

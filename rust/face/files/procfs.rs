@@ -10,6 +10,7 @@
 use crate::{
     bindings::{self, export, vc_row_kind},
     face::allocator::Allocator,
+    pages::mapping::Payload,
     va::{
         area::{Kind, Snapshot},
         Walked, GUARD,
@@ -89,19 +90,15 @@ fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
 }
 
 fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
-    let (kind, array) = match live.kind {
-        // Neighbours have no array: see `vc_populate`.
-        Kind::Vmalloc if live.payload & bindings::VC_RUN as usize != 0 => {
-            (vc_row_kind::VC_ROW_VMALLOC, 0)
-        }
-        Kind::Vmalloc => (vc_row_kind::VC_ROW_VMALLOC, live.payload),
-        Kind::Vmap => (vc_row_kind::VC_ROW_VMAP, live.payload),
-        Kind::VmMapRam => (vc_row_kind::VC_ROW_VM_MAP_RAM, 0),
-        Kind::VaOnly => (vc_row_kind::VC_ROW_VA_ONLY, 0),
+    let payload = Payload::from_word(live.payload);
+    row.kind = match live.kind {
+        Kind::Vmalloc => vc_row_kind::VC_ROW_VMALLOC,
+        Kind::Vmap => vc_row_kind::VC_ROW_VMAP,
+        Kind::VmMapRam => vc_row_kind::VC_ROW_VM_MAP_RAM,
+        Kind::VaOnly => vc_row_kind::VC_ROW_VA_ONLY,
     };
-    row.kind = kind;
-    row.array = array;
-    row.owns_pages = live.kind == Kind::Vmalloc || array != 0;
+    row.array = payload.array().unwrap_or(0);
+    row.owns_pages = payload.owns_pages();
     row.caller = allocator.manager().caller(live.caller);
     row.version = live.version();
     row.pins = live.pins();

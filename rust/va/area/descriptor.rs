@@ -319,6 +319,7 @@ impl Descriptor {
 
     /// What the area was last used for.
     #[inline]
+    #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn kind(&self) -> Kind {
         Kind::from_bits(self.tag.load(Relaxed) >> KIND_SHIFT)
     }

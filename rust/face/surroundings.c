@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What rust/face/surroundings.rs asks of the kernel.
+ */
+#include <linux/mm.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+
+#include "face.h"
+
+/**
+ * vc_may_sleep() - whether this context may sleep
+ *
+ * Context: Any.
+ */
+bool vc_may_sleep(void)
+{
+	return preemptible() && !rcu_preempt_depth();
+}
+
+/**
+ * vc_now() - nanoseconds of this CPU's clock
+ *
+ * Context: Any.
+ */
+unsigned long long vc_now(void)
+{
+	return local_clock();
+}
+
+/**
+ * vc_resched() - let others run
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_resched(void)
+{
+	cond_resched();
+}
+
+/**
+ * vc_total_pages() - pages of memory that there are
+ *
+ * Context: Any.
+ */
+unsigned long vc_total_pages(void)
+{
+	return totalram_pages();
+}
+
+/**
+ * vc_wait_for_memory() - give others time to free some
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_wait_for_memory(void)
+{
+	schedule_timeout_uninterruptible(1);
+}
