@@ -25,6 +25,20 @@ void vc_arena_release(struct vm_struct *area);
 unsigned long vc_arena_default_mb(void);
 unsigned long vc_arena_max_mb(void);
 
+/* page_tables.c */
+
+int vc_tables_init(unsigned long base, unsigned long nr);
+void vc_tables_exit(void);
+int vc_kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
+		  unsigned long prot);
+void vc_kernel_unmap(unsigned long addr, unsigned long nr);
+void vc_unmap(unsigned long addr, unsigned long nr);
+void vc_flush(unsigned long addr, unsigned long nr);
+
+/* pages.c */
+
+void vc_put_pages(unsigned long nr, struct page **pages);
+
 /* mapping.c */
 
 /* In a payload of vc_populate(): no array, but the first of pages that are neighbours. */
@@ -32,16 +46,8 @@ unsigned long vc_arena_max_mb(void);
 
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot);
-void vc_unmap(unsigned long addr, unsigned long nr);
-int vc_kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
-		  unsigned long prot);
-void vc_kernel_unmap(unsigned long addr, unsigned long nr);
-int vc_tables_init(unsigned long base, unsigned long nr);
-void vc_tables_exit(void);
-void vc_flush(unsigned long addr, unsigned long nr);
 int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload);
 void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload);
-void vc_put_pages(unsigned long nr, struct page **pages);
 
 #endif /* VMAPCACHE_PAGES_H */

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page tables of the arena: PTEs are set and cleared here, and flushed from TLBs.
+ */
+#include <linux/cacheflush.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "pages.h"
+#include "payload.h"
+#include "shadow.h"
+#include "symbols.h"
+
+/*
+ * Page tables are allocated with GFP_KERNEL whatever the caller asked for. The
+ * task's memalloc scope carries the caller's limits down to them, as
+ * memalloc_apply_gfp_scope() of 7.3 does, which is not exported.
+ */
+static unsigned int scope_enter(gfp_t gfp)
+{
+	if (!gfpflags_allow_blocking(gfp) || (gfp & (__GFP_RETRY_MAYFAIL | __GFP_NORETRY)))
+		return memalloc_noreclaim_save();
+	if ((gfp & (__GFP_FS | __GFP_IO)) == __GFP_IO)
+		return memalloc_nofs_save();
+	if (!(gfp & (__GFP_FS | __GFP_IO)))
+		return memalloc_noio_save();
+	return 0;
+}
+
+static void scope_leave(unsigned int scope)
+{
+	if (scope)
+		memalloc_flags_restore(scope);
+}
+
+static int kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
+		      pgprot_t prot, gfp_t gfp)
+{
+	unsigned int scope = scope_enter(gfp);
+	int err;
+
+#ifdef VMAPCACHE_MAP_TAKES_GFP
+	err = static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
+						       PAGE_SHIFT, gfp & RECLAIM_FLAGS);
+#else
+	err = static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
+						       PAGE_SHIFT);
+#endif
+	scope_leave(scope);
+	return err;
+}
+
+static noinline int map_first(unsigned long addr, unsigned long nr, unsigned long payload,
+			      pgprot_t prot, gfp_t gfp)
+{
+	struct page *names[RUN_MAX];
+
+	if (!(payload & VC_RUN))
+		return kernel_map(addr, nr, array_of(payload), prot, gfp);
+	name_run(names, run_of(payload), nr);
+	return kernel_map(addr, nr, names, prot, gfp);
+}
+
+static void kernel_unmap(unsigned long addr, unsigned long nr)
+{
+	static_call(vc_vunmap_range_noflush)(addr, addr + nr * PAGE_SIZE);
+}
+
+/*
+ * The arena's page tables, one pointer for each window that a table covers.
+ *
+ * The kernel's functions walk down from the top for each call, which costs ten times
+ * what setting one PTE does. But a table, once made, stays until the arena goes:
+ * the kernel takes tables of the vmalloc range away only to put a huge page in
+ * their place, for whom the range belongs to. So the first mapping in a window is
+ * the kernel's, which makes what is missing and tells other page tables of it; after
+ * that the table is known, and its PTEs are written here.
+ *
+ * Two tasks never write one PTE: an area is one task's while it is mapped and while
+ * it is unmapped.
+ */
+#if defined(CONFIG_X86_64) && !defined(CONFIG_KMSAN)
+
+static pte_t **tables;
+static unsigned long first_window;
+
+/**
+ * vc_tables_init() - get ready for mapping in a range where nothing is mapped
+ * @base: its start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vc_tables_init(unsigned long base, unsigned long nr)
+{
+	unsigned long last_window = (base + nr * PAGE_SIZE - 1) >> PMD_SHIFT;
+
+	first_window = base >> PMD_SHIFT;
+	tables = kvcalloc(last_window - first_window + 1, sizeof(*tables), GFP_KERNEL);
+	return tables ? 0 : -ENOMEM;
+}
+
+/**
+ * vc_tables_exit() - undo vc_tables_init(), when nothing is mapped any more
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_tables_exit(void)
+{
+	kvfree(tables);
+}
+
+static pte_t *known_table(unsigned long addr)
+{
+	return READ_ONCE(tables[(addr >> PMD_SHIFT) - first_window]);
+}
+
+static void note_table(unsigned long addr)
+{
+	unsigned int level;
+	pte_t *pte = lookup_address(addr & PMD_MASK, &level);
+
+	if (pte && level == PG_LEVEL_4K)
+		WRITE_ONCE(tables[(addr >> PMD_SHIFT) - first_window], pte);
+}
+
+static int set_array(pte_t *pte, unsigned long nr, struct page **pages, pgprot_t prot)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++, pte++) {
+		if (WARN_ON_ONCE(!pages[i] || !pte_none(ptep_get(pte))))
+			return -EINVAL;
+		set_pte(pte, mk_pte(pages[i], prot));
+	}
+	return 0;
+}
+
+static int set_run(pte_t *pte, unsigned long nr, struct page *page, pgprot_t prot)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	for (; nr; nr--, pte++, pfn++) {
+		if (WARN_ON_ONCE(!pte_none(ptep_get(pte))))
+			return -EINVAL;
+		set_pte(pte, pfn_pte(pfn, prot));
+	}
+	return 0;
+}
+
+static int map_window(unsigned long addr, unsigned long nr, unsigned long payload,
+		      pgprot_t prot, gfp_t gfp)
+{
+	pte_t *pte = known_table(addr);
+
+	if (unlikely(!pte)) {
+		int err = map_first(addr, nr, payload, prot, gfp);
+
+		if (!err)
+			note_table(addr);
+		return err;
+	}
+	pte += pte_index(addr);
+	if (payload & VC_RUN)
+		return set_run(pte, nr, run_of(payload), prot);
+	return set_array(pte, nr, array_of(payload), prot);
+}
+
+static void unmap_window(unsigned long addr, unsigned long nr)
+{
+	pte_t *pte = known_table(addr);
+
+	if (unlikely(!pte)) {
+		kernel_unmap(addr, nr);
+		return;
+	}
+	for (pte += pte_index(addr); nr; nr--, pte++)
+		set_pte(pte, __pte(0));
+}
+
+#else
+
+int vc_tables_init(unsigned long base, unsigned long nr)
+{
+	return 0;
+}
+
+void vc_tables_exit(void)
+{
+}
+
+static int map_window(unsigned long addr, unsigned long nr, unsigned long payload,
+		      pgprot_t prot, gfp_t gfp)
+{
+	return map_first(addr, nr, payload, prot, gfp);
+}
+
+static void unmap_window(unsigned long addr, unsigned long nr)
+{
+	kernel_unmap(addr, nr);
+}
+
+#endif
+
+/* Pages from @addr on that lie in its window, of @nr. */
+static unsigned long in_window(unsigned long addr, unsigned long nr)
+{
+	return min(nr, PTRS_PER_PTE - pte_index(addr));
+}
+
+/**
+ * vc_tables_map() - set the PTEs of an area
+ * @addr: its start
+ * @nr: pages
+ * @payload: the pages: the first of a run and VC_RUN, or their array
+ * @prot: protection
+ * @gfp: for page tables; may sleep if it allows blocking
+ *
+ * Context: Task context; atomic if @gfp does not allow blocking.
+ * Return: 0 or an error, after which some PTEs may be set.
+ */
+int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, pgprot_t prot,
+		  gfp_t gfp)
+{
+	unsigned long end = addr + nr * PAGE_SIZE, at = addr;
+
+	for (;;) {
+		unsigned long step = in_window(at, nr);
+		int err = map_window(at, step, payload, prot, gfp);
+
+		if (unlikely(err))
+			return err;
+		nr -= step;
+		if (likely(!nr))
+			break;
+		at += step * PAGE_SIZE;
+		payload += step * (payload & VC_RUN ? sizeof(struct page) : sizeof(struct page *));
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
+	}
+	flush_cache_vmap(addr, end);
+	return 0;
+}
+
+/**
+ * vc_kernel_map() - map pages by the kernel's functions alone, anywhere
+ * @addr: start
+ * @nr: pages
+ * @pages: the pages
+ * @prot: value of a pgprot_t
+ *
+ * The yardstick of the laboratory.
+ *
+ * Context: Task context, may sleep.
+ * Return: 0 or an error.
+ */
+int vc_kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
+		  unsigned long prot)
+{
+	return kernel_map(addr, nr, pages, __pgprot(prot), GFP_KERNEL);
+}
+
+/**
+ * vc_kernel_unmap() - clear PTEs by the kernel's functions alone
+ * @addr: start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_kernel_unmap(unsigned long addr, unsigned long nr)
+{
+	kernel_unmap(addr, nr);
+}
+
+/**
+ * vc_unmap() - clear the PTEs of an area, without a TLB flush
+ * @addr: its start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_unmap(unsigned long addr, unsigned long nr)
+{
+	flush_cache_vunmap(addr, addr + nr * PAGE_SIZE);
+	shadow_close(addr, nr * PAGE_SIZE);
+	for (;;) {
+		unsigned long step = in_window(addr, nr);
+
+		unmap_window(addr, step);
+		nr -= step;
+		if (likely(!nr))
+			break;
+		addr += step * PAGE_SIZE;
+		cond_resched();
+	}
+}
+
+/**
+ * vc_flush() - flush a range from the TLBs of all CPUs
+ * @addr: its start
+ * @nr: pages
+ *
+ * Context: Interrupts enabled. Does not sleep.
+ */
+void vc_flush(unsigned long addr, unsigned long nr)
+{
+	static_call(vc_flush_tlb_kernel_range)(addr, addr + nr * PAGE_SIZE);
+}
