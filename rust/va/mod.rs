@@ -26,6 +26,7 @@
 
 pub mod area;
 pub mod count;
+pub mod env;
 #[cfg(faults)]
 pub mod faults;
 pub mod flush;
@@ -43,9 +44,11 @@ mod refill;
 mod report;
 
 pub use alloc::{AllocError, Area, Request};
+pub use env::Env;
 pub use free::{Dying, FreeError, Freed};
 pub use lookup::{Pin, Ticket, Walked};
 pub use purge::Purge;
+pub use space::range::GUARD;
 pub use stats::Pages;
 
 use crate::sys::{
@@ -59,31 +62,6 @@ use flush::{epochs::Epochs, list::Stack};
 use space::shards::Shards;
 use stats::SharedCounters;
 use stock::magazine::{Chain, Depot, Local};
-
-/// Unmapped pages behind each area.
-pub const GUARD: u32 = 1;
-
-/// What the core needs from its surroundings.
-pub trait Env: Send + Sync {
-    /// Flushes the TLB entries of arena pages `start..end` on all CPUs, and returns when that is
-    /// done. Called where sleeping is allowed and no lock is held but the purge mutex.
-    fn flush(&self, start: u32, end: u32);
-
-    /// Asks for [`Manager::purge_due`] soon. Any context.
-    fn kick_purge(&self);
-
-    /// Asks for the areas of [`Manager::take_deferred`] to be finished soon. Any context.
-    fn kick_deferred(&self);
-
-    /// Lets others run, where no lock is held but the purge mutex.
-    fn resched(&self);
-
-    /// Whether the caller may sleep and send interrupts to other CPUs right now.
-    fn may_sleep(&self) -> bool;
-
-    /// Nanoseconds of this CPU's clock. Any context.
-    fn now(&self) -> u64;
-}
 
 /// How a manager is set up.
 #[derive(Clone, Copy, Debug)]

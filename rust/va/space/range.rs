@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ranges of pages, and the places of sizes in histograms.
+//! Ranges of pages, the guard page behind each, and the places of sizes in histograms.
+
+/// Unmapped pages behind each area.
+pub const GUARD: u32 = 1;
 
 /// A range of pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

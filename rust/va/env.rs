@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is around the area manager, as far as it must know.
+
+/// What the manager needs from its surroundings.
+pub trait Env: Send + Sync {
+    /// Flushes the TLB entries of arena pages `start..end` on all CPUs, and returns when that is
+    /// done. Called where sleeping is allowed and no lock is held but the purge mutex.
+    fn flush(&self, start: u32, end: u32);
+
+    /// Asks for [`Manager::purge_due`](super::Manager::purge_due) soon. Any context.
+    fn kick_purge(&self);
+
+    /// Asks for the areas of [`Manager::take_deferred`](super::Manager::take_deferred) to be finished
+    /// soon. Any context.
+    fn kick_deferred(&self);
+
+    /// Lets others run, where no lock is held but the purge mutex.
+    fn resched(&self);
+
+    /// Whether the caller may sleep and send interrupts to other CPUs right now.
+    fn may_sleep(&self) -> bool;
+
+    /// Nanoseconds of this CPU's clock. Any context.
+    fn now(&self) -> u64;
+}
