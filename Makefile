@@ -78,6 +78,9 @@ tool: ## the program vmapcache, which also runs outside of the sandbox: tools/vm
 samples: ## the consumers in samples/, in C and in Rust, built for the stock kernel
 	@built=$$(scripts/modules stock $(KERNEL_SERIES)) && ls $$built/samples/*.ko
 
+doc: ## build/doc: the Rust sources by rustdoc, the module's and what the host builds; a warning is an error
+	@scripts/sandbox scripts/doc
+
 rust-analyzer: ## rust-project.json for editors
 	@scripts/sandbox scripts/rust-analyzer
 
@@ -129,4 +132,4 @@ clean: ## removes what was built here, and says so (stay: the cache, the data of
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench ready vm-kernel tool samples rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help
+.PHONY: modules vm demo bench ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help

@@ -6,7 +6,7 @@
 //! `bench/result` shows what came out, `bench/error` what was wrong with the line,
 //! `bench/progress` how far it is. See Documentation/bench.rst.
 //!
-//! [`catalog`], [`line`], [`histogram`], [`measure`], [`report`], [`rng`] and [`statistics`] know
+//! [`catalog`], [`mod@line`], [`histogram`], [`measure`], [`report`], [`rng`] and [`statistics`] know
 //! no kernel type: tools/testing/bench builds the same files on the host.
 
 mod catalog;

@@ -4,7 +4,7 @@
 //!
 //! Only builds with `FAULTS=y` have this file, and the places that ask it; no other build compiles
 //! either. A new fault is a name here, a `#[cfg(faults)]` where the step is, a file in
-//! [`debugfs`](../debugfs.rs), and its test in tools/testing/selftests/vmapcache/faults.sh.
+//! rust/face/files/debugfs.rs, and its test in tools/testing/selftests/vmapcache/faults.sh.
 
 use crate::sys::sync::{AtomicU32, Ordering::Relaxed};
 
