@@ -168,7 +168,7 @@ fn own_changes_show() {
                 manager.info();
             }
         });
-        for done in 1..=20_000 {
+        for done in 1..=100_000 {
             free(&manager, alloc(&manager, 1, 0x1000).unwrap());
             // The second read finds what was left by whoever was first, perhaps not us.
             for _ in 0..2 {
