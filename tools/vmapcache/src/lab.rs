@@ -7,8 +7,13 @@ use crate::{
     matrix::{Line, SWITCHES},
     progress::Bar,
     record::{Record, Setting, Switches},
+    signals,
 };
-use std::{fmt, fs, io, path::PathBuf};
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 pub fn folder() -> PathBuf {
     PathBuf::from("/sys/kernel/debug/vmapcache/bench")
@@ -50,11 +55,17 @@ impl fmt::Display for Refused {
 
 /// Has one line measured; what `bench/result` says then.
 pub fn run(line: &str) -> Result<String, Refused> {
-    match fs::write(folder().join("run"), line) {
-        Ok(()) => fs::read_to_string(folder().join("result")).map_err(Refused::Failed),
+    // One write: fs::write() would begin again after a signal, and measure all anew.
+    let write = || {
+        let mut file = fs::File::options().write(true).open(folder().join("run"))?;
+        file.write(line.as_bytes())
+    };
+    match write() {
+        Ok(_) => fs::read_to_string(folder().join("result")).map_err(Refused::Failed),
         Err(e) => match fs::read_to_string(folder().join("error")) {
             // Its words are for others, of a line that runs meanwhile.
             _ if e.kind() == io::ErrorKind::ResourceBusy => Err(Refused::Failed(e)),
+            _ if e.kind() == io::ErrorKind::Interrupted => Err(Refused::Failed(e)),
             Ok(why) if !why.is_empty() => Err(Refused::Said(why.trim_end().to_string())),
             _ => Err(Refused::Failed(e)),
         },
@@ -75,6 +86,7 @@ pub fn measure(
     let mut bar = Bar::new(total);
     let mut done = 0;
     for line in lines {
+        signals::check()?;
         bar.show(done, &line.words);
         done += line.weight;
         let result = match run(&line.words) {
@@ -84,7 +96,10 @@ pub fn measure(
                 records.push(Vec::new());
                 continue;
             }
-            Err(Refused::Failed(e)) => return Err(format!("{}: {e}", line.words)),
+            Err(Refused::Failed(e)) => {
+                signals::check()?;
+                return Err(format!("{}: {e}", line.words));
+            }
         };
         let mut sides = Vec::new();
         for text in result.lines() {

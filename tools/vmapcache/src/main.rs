@@ -9,6 +9,7 @@ mod matrix;
 mod module;
 mod progress;
 mod record;
+mod signals;
 mod tables;
 mod view;
 
@@ -100,10 +101,13 @@ fn bench(
         // A million areas of a page each, with their guard pages, and room to search.
         options.arena_mb.get_or_insert(16_384);
     }
-    let _module = module::Loaded::take(&options)?;
+    let module = module::Loaded::take(&options)?;
     let machine = machine::Machine::here();
     println!("{machine}");
     let (records, trouble) = lab::measure(&matrix::lines(extent, &lab::switches()?), &machine)?;
+    // Before anybody is shown anything, and may have seen enough of it.
+    drop(module);
+    signals::check()?;
     let records: Vec<_> = records.into_iter().flatten().collect();
     if let Some(out) = out {
         record::save(&out, &records)?;
@@ -132,8 +136,11 @@ fn run(command: Command) -> Result<bool, String> {
         }
         Command::Demo { module } => bench(Extent::Demo, None, module),
         Command::Run { words, module } => {
-            let _module = module::Loaded::take(&module)?;
-            let result = lab::run(&words.join(" ")).map_err(|e| e.to_string())?;
+            let module = module::Loaded::take(&module)?;
+            let result = lab::run(&words.join(" "));
+            drop(module);
+            signals::check()?;
+            let result = result.map_err(|e| e.to_string())?;
             print!("{}", result.replace(' ', "\n  "));
             Ok(true)
         }
@@ -148,12 +155,14 @@ fn run(command: Command) -> Result<bool, String> {
 }
 
 fn main() -> ExitCode {
+    signals::usual();
     match run(Arguments::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("vmapcache: {e}");
-            ExitCode::from(2)
+            // As a shell names the end by a signal.
+            ExitCode::from(signals::caught().map_or(2, |number| 128 + number))
         }
     }
 }

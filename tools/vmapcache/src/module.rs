@@ -2,8 +2,8 @@
 
 //! Loads the module for the time of a run, where it is not loaded already.
 
-use crate::lab;
-use std::{path::PathBuf, process::Command};
+use crate::{lab, signals};
+use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -18,11 +18,15 @@ pub struct Options {
 /// The module is loaded; if that was done here, it goes again when this is dropped.
 pub struct Loaded {
     ours: bool,
+    /// Dropped last: a signal waits until the module has gone.
+    _signals: signals::PutOff,
 }
 
 fn call(program: &str, arguments: &[String]) -> Result<(), String> {
     let status = Command::new(program)
         .args(arguments)
+        // Ctrl-C must not reach it: half of its work would be done, and nobody would know.
+        .process_group(0)
         .status()
         .map_err(|e| format!("{program}: {e}"))?;
     if status.success() {
@@ -34,8 +38,12 @@ fn call(program: &str, arguments: &[String]) -> Result<(), String> {
 
 impl Loaded {
     pub fn take(options: &Options) -> Result<Loaded, String> {
+        let _signals = signals::PutOff::begin();
         if lab::folder().exists() {
-            return Ok(Loaded { ours: false });
+            return Ok(Loaded {
+                ours: false,
+                _signals,
+            });
         }
         let module = options
             .module
@@ -52,7 +60,12 @@ impl Loaded {
                 lab::folder().display()
             ));
         }
-        Ok(Loaded { ours: true })
+        let loaded = Loaded {
+            ours: true,
+            _signals,
+        };
+        signals::check()?;
+        Ok(loaded)
     }
 }
 
