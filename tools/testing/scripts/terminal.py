@@ -8,7 +8,9 @@ import fcntl
 import hashlib
 import os
 import pty
+import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -16,7 +18,7 @@ import subprocess
 import termios
 import time
 
-from weather import BadWeather
+from weather import SCRIPTS, BadWeather
 
 # $output, $errors and $control are descriptors, $status and $console files; `command` shows
 # what the VM would run.
@@ -30,6 +32,7 @@ for word; do
 	before=$word
 done
 command() { cpio --quiet -i --to-stdout command <"$initrd"; }
+end() { cpio --quiet -i --to-stdout end <"$initrd"; }
 # The monitor: an answer to each of two commands, as QEMU gives it.
 {
 	exec {output}>&- {errors}>&- {control}>&-
@@ -354,6 +357,33 @@ echo 0 >"$status\"""")
         time.sleep(0.5)
         self.assertEqual(len(process.communicate(timeout=30)[0]), 150000)
 
+    def test_the_end_is_known_by_its_mark(self):
+        # Once in pieces, with its beginning elsewhere too.
+        self.qemu("""
+end | head -c 7 >&$output
+echo out >&$output
+end | head -c 9 >&$output
+/bin/sleep 0.3
+end | tail -c 7 >&$output
+end >&$errors
+echo 7 >"$status"
+exec /bin/sleep 60""")
+        process = self.start(stdout=subprocess.PIPE)
+        output = process.communicate(timeout=10)[0]
+        self.assertEqual((process.returncode, len(output), output[7:]), (7, 11, b"out\n"))
+        self.assert_nothing_left()
+
+    def test_no_time_runs_for_a_reader(self):
+        self.qemu("""
+echo 7 >"$status"
+printf %0600000d 0 >&$output # itself: it ends with it
+end >&$output; end >&$errors
+exec /bin/sleep 60""")
+        process = self.start("--timeout", "1", "true", stdout=subprocess.PIPE)
+        time.sleep(3)
+        self.assertEqual(len(process.communicate(timeout=10)[0]), 600000)
+        self.assertEqual(process.returncode, 7)
+
     def test_a_reader_that_goes_ends_it_quietly(self):
         self.qemu('while echo y >&$output; do :; done 2>/dev/null')
         process = self.start(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -643,3 +673,97 @@ echo 7 >"$status\"""")
         self.window.close()
         self.shell.wait(30)
         self.assert_nothing_left()
+
+
+class Targets(OnWindow):
+    """Each target of `make help`, from a window. What takes minutes is played by stubs."""
+
+    VMS = "vm", "demo", "bench", "torture"
+    # They end well, with no help of a stub.
+    WHOLE = "clean", "help"
+
+    def setUp(self):
+        super().setUp()
+        shutil.copy(SCRIPTS.parent / "Makefile", self.top / "tree")
+        (self.top / "built").mkdir()
+        (self.top / "built/environment").touch()
+        self.before = termios.tcgetattr(self.window.slave)
+        # scripts/vm and what it becomes are real, all others say that they are there.
+        for script in self.scripts.iterdir():
+            if os.access(script, os.X_OK) and script.name not in ("vm", "vm-host", "vm-init"):
+                self.play(script)
+        self.qemu('echo "the VM: $(command | tail -n 1)" >&$output; echo 7 >"$status"')
+
+    def play(self, script):
+        """A stub in the place of a script."""
+        printed = {"kernel": self.kernel, "modules": self.top / "built"}.get(script.name, "")
+        script.write_text(f"""#!/bin/sh
+[ ! -t 2 ] || echo "a terminal is seen by {script.name} $*" >&2
+echo {printed}
+exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
+""")
+
+    def targets(self):
+        """Those of `make help`, each with what is said of it."""
+        result = subprocess.run(["make", "help"], cwd=self.top / "tree", check=True, text=True,
+                                env=self.environment(), capture_output=True)
+        targets = re.findall(r"^([a-z-]+) +\S", result.stdout, re.M)
+        self.assertGreater(len(targets), 14)
+        return targets
+
+    def make(self, words):
+        """Runs make in the window. Returns what it showed."""
+        self.window.shown = b""
+        self.window.type(f"make {words}\n".encode())
+        while not (ended := re.search(rb"status=(\d+)\r\n\$ ", self.window.shown)):
+            self.assertTrue(self.window.read(30), self.window.shown)
+        self.assertEqual(termios.tcgetattr(self.window.slave), self.before)
+        self.assertEqual(list((self.top / "tmp").iterdir()), [])
+        return int(ended.group(1)), self.window.shown.decode()
+
+    def test_vms(self):
+        for target in self.VMS:
+            with self.subTest(target):
+                (self.top / "qemu").unlink(missing_ok=True)
+                status, shown = self.make(target + (" CMD='echo hi'" if target == "vm" else ""))
+                self.assertIn("the VM: ", shown)
+                self.assertIn("Error 7", shown)
+                self.assertEqual(status, 2)
+                self.assert_nothing_left()
+
+    def test_a_shell(self):
+        status, shown = self.make("vm")
+        self.assertIn("the VM: exec bash -i", shown)
+        self.assertEqual(status, 2)
+        self.assert_nothing_left()
+
+    def test_all_others(self):
+        for target in self.targets():
+            if target in self.VMS:
+                continue
+            with self.subTest(target):
+                for script in self.scripts.iterdir():
+                    (self.top / f"status-of-{script.name}").write_text("7")
+                status, shown = self.make(target)
+                self.assertEqual(status, 0 if target in self.WHOLE else 2, shown)
+                if target not in self.WHOLE:
+                    self.assertIn("a terminal is seen by ", shown)
+                    self.assertIn("Error 7", shown)
+
+    def test_ctrl_c_in_each(self):
+        for target in self.targets():
+            if target in (*self.VMS, *self.WHOLE):
+                continue
+            with self.subTest(target):
+                began = self.top / "began"
+                began.unlink(missing_ok=True)
+                for script in self.scripts.iterdir():
+                    if os.access(script, os.X_OK) and not script.name.startswith("vm"):
+                        script.write_text(f"#!/bin/sh\n: >{began}; exec /bin/sleep 30\n")
+                self.window.shown = b""
+                self.window.type(f"make {target}\n".encode())
+                self.wait_until(began.exists, "it did not begin")
+                self.window.type(b"\x03")
+                # 2 where make itself is about to start or to reap when the signal comes.
+                self.wait_until(lambda: self.window.read(0.1) and re.search(
+                    rb"status=(130|2)\r\n", self.window.shown), "it goes on", 10)
