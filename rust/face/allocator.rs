@@ -6,7 +6,10 @@
 
 use crate::{
     bindings::{self, vc_misuse},
-    face::surroundings::{self, Surroundings},
+    face::{
+        failure::{misuse, Failure},
+        surroundings::{self, Surroundings},
+    },
     pages::{
         arena::Arena,
         mapping::{Mapping, PagePtr, Payload, Place},
@@ -17,7 +20,6 @@ use crate::{
         Manager, Pages, Pin, Purge, Request, Ticket,
     },
 };
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
@@ -25,48 +27,6 @@ use kernel::{
 
 /// Requests of more pages than this are compared with the memory that there is.
 const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
-
-/// Ideas that can be switched off, to measure what each is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Switch {
-    /// The search for free space starts where the last one ended.
-    FreeAreaCache,
-    /// Clean addresses are kept per CPU and size.
-    Magazines,
-    /// The area found last is kept per index window.
-    LookupCache,
-    /// Totals are cached behind generations.
-    InfoCache,
-}
-
-impl Switch {
-    /// All switches.
-    pub(crate) const ALL: [Self; 4] = [
-        Self::FreeAreaCache,
-        Self::Magazines,
-        Self::LookupCache,
-        Self::InfoCache,
-    ];
-}
-
-/// Why an allocation failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    /// It can never be served.
-    Never(&'static CStr),
-    /// It might be, later.
-    Now(&'static CStr),
-}
-
-impl From<AllocError> for Failure {
-    fn from(e: AllocError) -> Self {
-        match e {
-            AllocError::Invalid => Self::Never(c"alignment is no power of two"),
-            AllocError::NoSpace => Self::Now(c"no free extent"),
-            AllocError::NoMemory => Self::Now(c"no memory for bookkeeping"),
-        }
-    }
-}
 
 /// An area as [`Allocator::walk`] shows it.
 pub(crate) struct Seen {
@@ -86,7 +46,6 @@ pub(crate) struct Allocator {
     mapping: Mapping,
     /// Alignments up to this, in pages, hold for addresses as for page numbers.
     align_max: u32,
-    switches: [AtomicBool; Switch::ALL.len()],
 }
 
 impl Allocator {
@@ -108,9 +67,8 @@ impl Allocator {
         };
         Ok(Self {
             align_max: pages.checked_next_power_of_two().unwrap_or(1 << 31),
-            manager: Manager::new(config, Surroundings { bounds: *arena }).map_err(|_| ENOMEM)?,
+            manager: Manager::new(config, Surroundings { bounds: *arena })?,
             mapping: Mapping::new(arena),
-            switches: [const { AtomicBool::new(true) }; Switch::ALL.len()],
         })
     }
 
@@ -124,26 +82,6 @@ impl Allocator {
     #[inline(always)]
     pub(crate) fn arena(&self) -> &Arena {
         self.mapping.arena()
-    }
-
-    /// Turns an idea on or off.
-    pub(crate) fn set_switch(&self, switch: Switch, on: bool) {
-        match switch {
-            Switch::FreeAreaCache => self.manager.set_free_area_cache(on),
-            Switch::Magazines => self.manager.set_magazines(on),
-            Switch::LookupCache => self.manager.set_lookup_cache(on),
-            Switch::InfoCache => self.manager.set_info_cache(on),
-        }
-        if let Some(state) = self.switches.get(switch as usize) {
-            state.store(on, Relaxed);
-        }
-    }
-
-    /// Whether an idea is on.
-    pub(crate) fn switch(&self, switch: Switch) -> bool {
-        self.switches
-            .get(switch as usize)
-            .is_some_and(|s| s.load(Relaxed))
     }
 
     // ---- allocation ----
@@ -164,7 +102,7 @@ impl Allocator {
             match self.try_vmalloc(size, align, gfp, how, node, caller) {
                 Ok(addr) => return addr,
                 // Comes with `VC_MAY_SLEEP`.
-                Err(Failure::Now(_)) if how & bindings::vc_how_VC_NOFAIL != 0 => {
+                Err(why) if why.may_pass() && how & bindings::vc_how_VC_NOFAIL != 0 => {
                     surroundings::wait_for_memory();
                 }
                 Err(why) => {
@@ -199,7 +137,7 @@ impl Allocator {
             Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
             Err(_) => {
                 self.manager.abort(area);
-                Err(Failure::Now(c"no memory for pages or page tables"))
+                Err(Failure::NoPages)
             }
         }
     }
@@ -216,13 +154,12 @@ impl Allocator {
         // No overflow: PAGE_SIZE - 1 is not added to what is shifted.
         let pages = (size >> PAGE_SHIFT) + usize::from(size & (PAGE_SIZE - 1) != 0);
         if pages == 0 {
-            return Err(Failure::Never(c"size 0"));
+            return Err(Failure::ZeroSize);
         }
-        let too_large = Failure::Never(c"more than the arena or the memory holds");
-        let pages = u32::try_from(pages).map_err(|_| too_large)?;
+        let pages = u32::try_from(pages).map_err(|_| Failure::TooLarge)?;
         if pages > MANY_PAGES {
             if pages as usize > surroundings::total_pages() || pages >= self.manager.pages() {
-                return Err(too_large);
+                return Err(Failure::TooLarge);
             }
         }
         let align = if align <= PAGE_SIZE {
@@ -235,7 +172,7 @@ impl Allocator {
             u32::try_from(pages)
                 .ok()
                 .filter(|&a| a <= self.align_max)
-                .ok_or(Failure::Never(c"alignment above the arena's"))?
+                .ok_or(Failure::AlignTooLarge)?
         };
         let request = Request {
             pages,
@@ -284,8 +221,7 @@ impl Allocator {
             Ok(payload) => self.publish(area, payload, kind),
             Err(_) => {
                 self.manager.abort(area);
-                let why = Failure::Now(c"no memory for page tables");
-                self.report(why, size, 1, 0, caller);
+                self.report(Failure::NoPageTables, size, 1, 0, caller);
                 0
             }
         }
@@ -293,12 +229,9 @@ impl Allocator {
 
     #[cold]
     fn report(&self, why: Failure, size: usize, align: usize, gfp: u32, caller: usize) {
-        let reason = match why {
-            Failure::Never(_) if size == 0 => {
-                return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, caller)
-            }
-            Failure::Never(reason) | Failure::Now(reason) => reason,
-        };
+        if why == Failure::ZeroSize {
+            return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, caller);
+        }
         // SAFETY: No precondition.
         if !unsafe { bindings::vc_report_failure_now() } {
             return;
@@ -307,7 +240,7 @@ impl Allocator {
         let stats = self.manager.stats();
         let (Pages(largest), Pages(free)) = (stats.largest_free_bytes, stats.bytes_free);
         let failure = bindings::vc_failure {
-            reason: reason.as_char_ptr(),
+            reason: why.text().as_char_ptr(),
             size,
             align,
             caller,
@@ -317,7 +250,7 @@ impl Allocator {
             fragmentation: fragmentation(largest, free) as u32,
             gfp,
         };
-        // SAFETY: `failure` and the string in it live across the call.
+        // SAFETY: `failure` lives across the call, and the string in it always.
         unsafe { bindings::vc_report_failure(&failure) };
     }
 
@@ -405,13 +338,7 @@ impl Allocator {
 
     #[cold]
     fn refuse(&self, e: FreeError, addr: usize, caller: usize) {
-        let misuse = match e {
-            FreeError::Foreign => vc_misuse::VC_MISUSE_FOREIGN,
-            FreeError::NoArea => vc_misuse::VC_MISUSE_NO_AREA,
-            FreeError::Inner => vc_misuse::VC_MISUSE_INNER,
-            FreeError::DoubleFree => vc_misuse::VC_MISUSE_DOUBLE_FREE,
-        };
-        self.misuse(misuse, addr, caller);
+        self.misuse(misuse(e), addr, caller);
     }
 
     #[cold]

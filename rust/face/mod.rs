@@ -5,6 +5,7 @@
 pub(crate) mod allocator;
 pub(crate) mod events;
 mod exports;
+mod failure;
 pub(crate) mod files;
 pub(crate) mod published;
 mod surroundings;

@@ -13,9 +13,10 @@ use crate::{
     },
     va::{
         area::{link, Descriptor, Id, Kind, NO_CLASS},
-        space::{range::Range, shards::Fail},
+        space::range::Range,
         stock::magazine::{class_of, Chain, Local, Magazine, Taken},
-        Env, Manager, Purge, GUARD,
+        switches::Switch,
+        AllocError, Env, Manager, Purge, GUARD,
     },
 };
 
@@ -30,17 +31,6 @@ pub struct Request {
     pub mode: Mode,
     /// Who asks: a code address.
     pub caller: usize,
-}
-
-/// Why there is no area.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AllocError {
-    /// No pages asked for, or an alignment that is no power of two.
-    Invalid,
-    /// The arena has no free extent for it, not even after a purge.
-    NoSpace,
-    /// No memory to keep track of it.
-    NoMemory,
 }
 
 /// An allocated area that nobody else knows of yet. To be published or aborted.
@@ -115,7 +105,7 @@ impl<E: Env> Manager<E> {
         if pages == 0 || !align.is_power_of_two() {
             return Err(AllocError::Invalid);
         }
-        let in_magazines = class != NO_CLASS && self.magazines.load(Relaxed);
+        let in_magazines = class != NO_CLASS && self.switch(Switch::Magazines);
         let made = if in_magazines {
             match self.refill_or_purge(request, class) {
                 Some(area) => return Ok(area),
@@ -131,10 +121,7 @@ impl<E: Env> Manager<E> {
             }
             Err(e) => {
                 self.shared.failures.fetch_add(1, Relaxed);
-                Err(match e {
-                    Fail::NoSpace => AllocError::NoSpace,
-                    Fail::NoMemory => AllocError::NoMemory,
-                })
+                Err(e)
             }
         }
     }
@@ -196,7 +183,7 @@ impl<E: Env> Manager<E> {
 
     /// Makes one area for the caller and, each time that the depot is found empty, more of the same
     /// for this CPU's stock.
-    fn make_batch(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
+    fn make_batch(&self, request: &Request, class: u16) -> Result<Area<'_>, AllocError> {
         let area = self.make_or_reclaim(request, class)?;
         let batch = match self.local.enter() {
             Some(mut local) => {
@@ -229,17 +216,17 @@ impl<E: Env> Manager<E> {
     }
 
     /// Makes an area from the extents; where there is no space, purges and tries again.
-    fn make_or_reclaim(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
+    fn make_or_reclaim(&self, request: &Request, class: u16) -> Result<Area<'_>, AllocError> {
         // Each round but the last has seen space come back; the bound is for a load that takes it
         // away from us every time.
         for _ in 0..64 {
             let seen = self.shared.dissolved_gross.load(Acquire);
             match self.make(request, class) {
-                Err(Fail::NoSpace) => {}
+                Err(AllocError::NoSpace) => {}
                 done => return done,
             }
             if request.pages.saturating_add(GUARD) > self.pages {
-                return Err(Fail::NoSpace);
+                return Err(AllocError::NoSpace);
             }
             match request.mode {
                 Mode::Sleep => {
@@ -249,21 +236,21 @@ impl<E: Env> Manager<E> {
                 Mode::NoWait => self.dissolve_depot(),
             }
             if self.shared.dissolved_gross.load(Acquire) == seen {
-                return Err(Fail::NoSpace);
+                return Err(AllocError::NoSpace);
             }
             self.shared.purge_retries.fetch_add(1, Relaxed);
         }
-        Err(Fail::NoSpace)
+        Err(AllocError::NoSpace)
     }
 
     /// Makes an area from the extents.
-    fn make(&self, request: &Request, class: u16) -> Result<Area<'_>, Fail> {
+    fn make(&self, request: &Request, class: u16) -> Result<Area<'_>, AllocError> {
         let &Request {
             pages, align, mode, ..
         } = request;
-        let gross = pages.checked_add(GUARD).ok_or(Fail::NoSpace)?;
+        let gross = pages.checked_add(GUARD).ok_or(AllocError::NoSpace)?;
         if gross > self.pages {
-            return Err(Fail::NoSpace);
+            return Err(AllocError::NoSpace);
         }
         let start = self.shards.take(gross, align, cpu_hint(), mode)?;
         let range = Range {

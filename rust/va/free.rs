@@ -14,22 +14,10 @@ use crate::{
         area::{link, Descriptor, Id, Kill, Kind, NO_CLASS},
         flush::plan::Planner,
         stock::magazine::{Chain, Local, Magazine, Pushed},
-        Env, Manager, Purge, Ticket, GUARD,
+        switches::Switch,
+        Env, FreeError, Manager, Purge, Ticket, GUARD,
     },
 };
-
-/// Why nothing was freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FreeError {
-    /// Not a page of the arena.
-    Foreign,
-    /// No area there.
-    NoArea,
-    /// Inside an area, but not its start.
-    Inner,
-    /// Freed already.
-    DoubleFree,
-}
 
 /// An area whose life has ended; its PTEs are to be cleared, then it is to be finished.
 #[must_use = "a dying area that is not finished is lost"]
@@ -329,7 +317,7 @@ impl<E: Env> Manager<E> {
         self.flush(planner);
         self.cleaned(1, u64::from(gross));
         descriptor.set_next(link::CLEAN);
-        let stocked = class != NO_CLASS && self.magazines.load(Relaxed) && self.stock(class, id);
+        let stocked = class != NO_CLASS && self.switch(Switch::Magazines) && self.stock(class, id);
         if !stocked {
             self.dissolve(&[id]);
         }

@@ -7,7 +7,8 @@ use crate::{
     va::{
         area::{Descriptor, Found, Id, Snapshot},
         count::callers::CallerId,
-        Dying, Env, Manager,
+        switches::Switch,
+        BadPin, Dying, Env, Manager,
     },
 };
 
@@ -39,10 +40,6 @@ impl Pin {
     }
 }
 
-/// The pin was given back already, or never taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadPin;
-
 /// What a walk shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Walked {
@@ -69,7 +66,7 @@ impl<E: Env> Manager<E> {
         ask: impl Fn(Id, &Descriptor) -> Option<(Found, R)>,
     ) -> Option<(Found, R)> {
         let window = self.index.window(page)?;
-        let cached = self.lookup_cache.load(Relaxed);
+        let cached = self.switch(Switch::LookupCache);
         if cached {
             let last = window.last(page);
             if let Some((id, last)) = last.and_then(|id| Some((id, self.descriptors.get(id)?))) {

@@ -27,6 +27,7 @@
 pub mod area;
 pub mod count;
 pub mod env;
+pub mod error;
 #[cfg(faults)]
 pub mod faults;
 pub mod flush;
@@ -34,6 +35,7 @@ pub mod info;
 pub mod space;
 pub mod stats;
 pub mod stock;
+pub mod switches;
 
 // What a manager does, each on its own page.
 mod alloc;
@@ -43,13 +45,15 @@ mod purge;
 mod refill;
 mod report;
 
-pub use alloc::{AllocError, Area, Request};
+pub use alloc::{Area, Request};
 pub use env::Env;
-pub use free::{Dying, FreeError, Freed};
+pub use error::{AllocError, BadPin, FreeError};
+pub use free::{Dying, Freed};
 pub use lookup::{Pin, Ticket, Walked};
 pub use purge::Purge;
 pub use space::range::GUARD;
 pub use stats::Pages;
+pub use switches::Switch;
 
 use crate::sys::{
     mem::Table,
@@ -62,6 +66,7 @@ use flush::{epochs::Epochs, list::Stack};
 use space::shards::Shards;
 use stats::SharedCounters;
 use stock::magazine::{Chain, Depot, Local};
+use switches::Switches;
 
 /// How a manager is set up.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +100,6 @@ struct Returned {
 /// What readers write, on cache lines that nobody else looks at.
 struct Readers {
     cache: info::cache::Cache,
-    /// Whether it is used.
-    cached: AtomicBool,
     info_hits: AtomicU64,
     info_misses: AtomicU64,
 }
@@ -116,8 +119,7 @@ pub struct Manager<E: Env> {
     depot_max: u64,
 
     lazy_max: AtomicU32,
-    magazines: AtomicBool,
-    lookup_cache: AtomicBool,
+    switches: Switches,
 
     descriptors: Descriptors,
     index: Index,
@@ -165,8 +167,7 @@ impl<E: Env> Manager<E> {
             local_clean_max: pages / cpus.saturating_mul(8),
             depot_max: u64::from(pages / 4),
             lazy_max: AtomicU32::new(0),
-            magazines: AtomicBool::new(true),
-            lookup_cache: AtomicBool::new(true),
+            switches: Switches::new(),
             // An area takes two pages at least.
             descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
             index: Index::new(pages)?,
@@ -200,7 +201,6 @@ impl<E: Env> Manager<E> {
             shared: Padded(SharedCounters::default()),
             readers: Padded(Readers {
                 cache: info::cache::Cache::new()?,
-                cached: AtomicBool::new(true),
                 info_hits: AtomicU64::new(0),
                 info_misses: AtomicU64::new(0),
             }),
@@ -241,29 +241,11 @@ impl<E: Env> Manager<E> {
 
     /// Whether freed areas are kept in lazy magazines.
     fn keeps_lazy(&self) -> bool {
-        self.lazy_max.load(Relaxed) != 0 && self.magazines.load(Relaxed)
+        self.lazy_max.load(Relaxed) != 0 && self.switch(Switch::Magazines)
     }
 
     /// Hands all lazy magazines on. If [`Self::keeps_lazy`] says no by now, none is begun any more.
     fn end_lazy(&self) {
         self.local.with_each(|_, local| self.hand_on(local));
-    }
-
-    /// Switches the free-area cache of the extents.
-    pub fn set_free_area_cache(&self, on: bool) {
-        self.shards.set_cache(on);
-    }
-
-    /// Switches the magazines. What is clean in them stays until the next [`Purge::Drain`]. May
-    /// sleep.
-    pub fn set_magazines(&self, on: bool) {
-        if self.magazines.swap(on, Relaxed) && !on {
-            self.end_lazy();
-        }
-    }
-
-    /// Switches the cached last area of the index.
-    pub fn set_lookup_cache(&self, on: bool) {
-        self.lookup_cache.store(on, Relaxed);
     }
 }

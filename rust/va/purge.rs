@@ -14,6 +14,7 @@ use crate::{
         },
         space::{range::Range, shards},
         stock::magazine::{Chain, Magazine},
+        switches::Switch,
         Env, Manager, GUARD,
     },
 };
@@ -151,7 +152,7 @@ impl<E: Env> Manager<E> {
         self.cleaned(loose_areas, loose_gross);
         self.sub_lazy(sealed + loose_gross);
 
-        let keep = how != Purge::Drain && self.magazines.load(Relaxed);
+        let keep = how != Purge::Drain && self.switch(Switch::Magazines);
         // The class that all of the depot is of, once that was found.
         let mut alone = None;
         while let Some(magazine) = lazy.pop() {

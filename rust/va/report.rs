@@ -13,23 +13,19 @@ use crate::{
             cache::{self, Info},
             record::Generations,
         },
+        switches::Switch,
         Env, Manager,
     },
 };
 
 impl<E: Env> Manager<E> {
-    /// Switches the cached record of [`Self::info`].
-    pub fn set_info_cache(&self, on: bool) {
-        self.readers.cached.store(on, Relaxed);
-    }
-
     /// What the arena looks like, and whether that came from the cache. Any context; no lock that an
     /// allocation or a free waits for is taken. Exact at rest; while others allocate, each part is
     /// what a sum over CPUs saw.
     pub fn info(&self) -> (Info, bool) {
         // The generations first: see the invariants of info.rs.
         let generations = self.generations();
-        let cached = if self.readers.cached.load(Relaxed) {
+        let cached = if self.switch(Switch::InfoCache) {
             self.readers.cache.load()
         } else {
             None
@@ -67,7 +63,7 @@ impl<E: Env> Manager<E> {
     /// Whether what a reader keeps, as of `generations`, still holds. Counts like [`Self::info`]:
     /// as a read that found its record if so, not at all if not.
     pub fn is_current(&self, generations: Generations) -> bool {
-        let current = self.readers.cached.load(Relaxed) && self.generations() == generations;
+        let current = self.switch(Switch::InfoCache) && self.generations() == generations;
         if current {
             self.readers.info_hits.fetch_add(1, Relaxed);
         }

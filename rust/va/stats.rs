@@ -2,8 +2,8 @@
 
 //! Every counter, one entry each: its name, its unit, what it means.
 //!
-//! The table below makes the atomics ([`SharedCounters`]), their values at one moment ([`Stats`]) and
-//! the lines of debugfs `stats` ([`Stats::lines`]). `scripts/check-tables` holds
+//! The table below makes the atomics (`SharedCounters`), their values at one moment ([`Stats`]) and
+//! the lines of debugfs `stats` ([`Stats::lines`]). `scripts/check-keys` holds
 //! Documentation/ABI/testing/debugfs-vmapcache against it, and writes that file's part with `--write`.
 //! So a new counter is one entry here, and the place that counts.
 //!

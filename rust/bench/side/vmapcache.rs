@@ -6,9 +6,9 @@ use super::{Ask, Counters, Held, Pages, Side};
 use crate::{
     bench::{line::Switches, report::Inside},
     bindings,
-    face::allocator::{Allocator, Switch},
+    face::allocator::Allocator,
     sys::Mode,
-    va::{area::Kind, Freed, Purge, Request},
+    va::{area::Kind, Freed, Purge, Request, Switch},
 };
 use kernel::{prelude::*, sync::Arc};
 
@@ -28,8 +28,9 @@ impl Vmapcache {
 
     fn switch(&self, switch: Switch, to: Option<bool>) -> Option<bool> {
         let to = to?;
-        let before = self.allocator.switch(switch);
-        self.allocator.set_switch(switch, to);
+        let manager = self.allocator.manager();
+        let before = manager.switch(switch);
+        manager.set_switch(switch, to);
         Some(before)
     }
 }

@@ -8,7 +8,7 @@
 use crate::bench::Bench;
 use crate::{
     face::{
-        allocator::{Allocator, Switch},
+        allocator::Allocator,
         files::{
             directory::Directory,
             info::{self, Readers},
@@ -16,8 +16,9 @@ use crate::{
         },
     },
     pages::symbols,
-    va::Purge,
+    va::{switches::switch_table, Purge, Switch},
 };
+use core::ffi::CStr;
 use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceReader};
 
 /// The directories; they go when this is dropped, after their last reader.
@@ -112,9 +113,17 @@ fn set_lazy_max(a: &Allocator, reader: &mut UserSliceReader) -> Result {
 
 // ---- switches ----
 
+/// A file's name.
+macro_rules! name {
+    ($key:ident) => {
+        const { CStr::from_bytes_until_nul(concat!(stringify!($key), "\0").as_bytes()) }
+            .map_err(|_| EINVAL)?
+    };
+}
+
 /// Adds a file for each flag: 1 is on, 0 is off.
 macro_rules! flags {
-    ($directory:ident, $get:expr, $set:expr; $($name:literal => $flag:expr),* $(,)?) => {
+    ($directory:ident, $get:expr, $set:expr; $($name:expr => $flag:expr),* $(,)?) => {
         // A file's functions capture nothing, so that each flag has its own.
         $($directory.read_write(
             $name,
@@ -133,13 +142,17 @@ macro_rules! flags {
 }
 
 fn add_switches(directory: &mut Directory<Allocator>) -> Result {
-    flags! {
-        directory, Allocator::switch, Allocator::set_switch;
-        c"free_area_cache" => Switch::FreeAreaCache,
-        c"magazines" => Switch::Magazines,
-        c"lookup_cache" => Switch::LookupCache,
-        c"info_cache" => Switch::InfoCache,
+    macro_rules! files {
+        ($($(#[$doc:meta])* $switch:ident: $key:ident = $default:literal,)*) => {
+            flags! {
+                directory,
+                |a: &Allocator, switch| a.manager().switch(switch),
+                |a: &Allocator, switch, on| a.manager().set_switch(switch, on);
+                $(name!($key) => Switch::$switch,)*
+            }
+        };
     }
+    switch_table!(files);
     Ok(())
 }
 

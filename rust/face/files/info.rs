@@ -46,7 +46,7 @@ impl Readers {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Arc<Self>> {
-        let kept = Record::new(1 + KEPT / WORD).map_err(|_| ENOMEM)?;
+        let kept = Record::new(1 + KEPT / WORD)?;
         Ok(Arc::new(Self { allocator, kept }, GFP_KERNEL)?)
     }
 

@@ -49,7 +49,7 @@ pub fn align_up(page: u32, align: u32) -> Option<u32> {
 
 /// Why [`Extents::free`] did not free a range. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FreeError {
+pub enum Refused {
     /// The range is empty, or not within the shard.
     Outside,
     /// Part of the range is free already.
@@ -267,17 +267,17 @@ impl Extents {
     ///
     /// # Errors
     ///
-    /// [`FreeError`]; nothing was changed.
-    pub fn free(&mut self, start: u32, pages: u32) -> Result<(), FreeError> {
-        let end = start.checked_add(pages).ok_or(FreeError::Outside)?;
+    /// [`Refused`]; nothing was changed.
+    pub fn free(&mut self, start: u32, pages: u32) -> Result<(), Refused> {
+        let end = start.checked_add(pages).ok_or(Refused::Outside)?;
         if pages == 0 || start < self.bounds.0 || end > self.bounds.1 {
-            return Err(FreeError::Outside);
+            return Err(Refused::Outside);
         }
         let (floor, next) = self.tree.around(start);
         let before = self.tree.get(floor);
         let after = self.tree.get(next);
         if before.is_some_and(|e| e.end > start) || after.is_some_and(|e| e.start < end) {
-            return Err(FreeError::Overlap);
+            return Err(Refused::Overlap);
         }
         let cached = self.tree.get(self.cache.node);
         let before = before.filter(|e| e.end == start);
@@ -299,7 +299,7 @@ impl Extents {
             (None, None) => self
                 .tree
                 .insert(floor, Extent { start, end })
-                .ok_or(FreeError::NoNode)?,
+                .ok_or(Refused::NoNode)?,
         };
         let before = before.map_or(0, Extent::pages);
         let after = after.map_or(0, Extent::pages);

@@ -20,9 +20,12 @@ use crate::{
             spin_loop, AtomicU32, AtomicU64, Lock, LockClass, LockGuard, Ordering::Relaxed, Padded,
         },
     },
-    va::space::{
-        extents::{self, Extents},
-        range::{Range, SIZES},
+    va::{
+        error::AllocError,
+        space::{
+            extents::{self, Extents},
+            range::{Range, SIZES},
+        },
     },
 };
 
@@ -120,21 +123,6 @@ pub struct Shards {
     pub hold_max_ns: AtomicU64,
 }
 
-/// Why no range was had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fail {
-    /// No free range is large enough.
-    NoSpace,
-    /// No memory to keep track.
-    NoMemory,
-}
-
-impl From<NoMemory> for Fail {
-    fn from(_: NoMemory) -> Self {
-        Self::NoMemory
-    }
-}
-
 /// Free ends of one shard.
 #[derive(Clone, Copy, Default)]
 struct Ends {
@@ -210,8 +198,8 @@ impl Shards {
     ///
     /// # Errors
     ///
-    /// [`Fail`].
-    pub fn take(&self, gross: u32, align: u32, hint: u32, mode: Mode) -> Result<u32, Fail> {
+    /// [`AllocError`].
+    pub fn take(&self, gross: u32, align: u32, hint: u32, mode: Mode) -> Result<u32, AllocError> {
         let count = self.shards.len();
         let first = hint as usize % count.max(1);
         let (near, far) = self.shards.split_at_checked(first).unwrap_or_default();
@@ -237,7 +225,7 @@ impl Shards {
     }
 
     /// As [`Self::take`], for a range that begins in one shard and ends in another.
-    fn take_spanning(&self, gross: u32, align: u32, mode: Mode) -> Result<u32, Fail> {
+    fn take_spanning(&self, gross: u32, align: u32, mode: Mode) -> Result<u32, AllocError> {
         // Somebody else may take a piece between look and take; then look again.
         for _ in 0..16 {
             let mut ends = [Ends::default(); SHARDS_MAX as usize];
@@ -249,13 +237,13 @@ impl Shards {
                 };
             }
             let Some(start) = self.find_spanning(&ends, gross, align) else {
-                return Err(Fail::NoSpace);
+                return Err(AllocError::NoSpace);
             };
             if self.take_at(start, gross, mode)? {
                 return Ok(start);
             }
         }
-        Err(Fail::NoSpace)
+        Err(AllocError::NoSpace)
     }
 
     fn find_spanning(&self, ends: &[Ends], gross: u32, align: u32) -> Option<u32> {

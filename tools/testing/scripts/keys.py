@@ -10,11 +10,15 @@ class Keys(BadWeather):
     """check-keys in a tree where the code and its document say different things."""
 
     CODE = "rust/va/stats.rs"
+    SWITCHES = "rust/va/switches.rs"
+    LABORATORY = "rust/bench/line.rs"
+    TOOL = "tools/vmapcache/src/matrix.rs"
+    MANUAL = "Documentation/bench.rst"
     ABI = "Documentation/ABI/testing/debugfs-vmapcache"
 
     def setUp(self):
         super().setUp()
-        for name in (self.CODE, self.ABI):
+        for name in (self.CODE, self.SWITCHES, self.LABORATORY, self.TOOL, self.MANUAL, self.ABI):
             file = self.top / "tree" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(SCRIPTS.parent / name, file)
@@ -56,3 +60,20 @@ class Keys(BadWeather):
     def test_table_that_cannot_be_read(self):
         self.replace(self.CODE, "\ncounters! {", "\nothers! {")
         self.assertNotEqual(self.run_script("check-keys").returncode, 0)
+
+    def test_switch_that_nobody_else_knows(self):
+        self.replace(self.SWITCHES, "            InfoCache: info_cache = true,",
+                     "            InfoCache: info_cache = true,\n"
+                     "            /// Light in the hall.\n            Hall: hall_light = false,")
+        self.complains("switches/ lacks hall_light",
+                       *(f"{file}: lacks the switch hall_light"
+                         for file in (self.LABORATORY, self.TOOL, self.MANUAL)))
+        self.assertEqual(self.run_script("check-keys", "--write").returncode, 0)
+        self.assertIn("Light in the hall. Default 0.",
+                      (self.top / "tree" / self.ABI).read_text())
+
+    def test_switch_that_is_gone(self):
+        self.replace(self.SWITCHES, "LookupCache: lookup_cache", "LookupCache: other_cache")
+        self.complains("switches/ has no lookup_cache",
+                       *(f"{file}: there is no switch lookup_cache"
+                         for file in (self.LABORATORY, self.TOOL, self.MANUAL)))

@@ -15,8 +15,8 @@ use crate::{
         area::{Kind, Snapshot},
         space::shards::FreeSpace,
         stats::Stats,
-        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Ticket,
-        GUARD,
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
+        Ticket, GUARD,
     },
 };
 use std::{collections::BTreeMap, sync::atomic::Ordering::SeqCst};
@@ -67,8 +67,6 @@ pub struct Model<'m> {
     /// Pins of lives that are over.
     stale: Vec<u64>,
     counted: Mistakes,
-    /// The info cache is on.
-    info_cache: bool,
     /// Let allocations of memory fail now and then.
     inject: bool,
 }
@@ -113,7 +111,6 @@ impl<'m> Model<'m> {
             next_payload: 1,
             stale: Vec::new(),
             counted: Mistakes::default(),
-            info_cache: true,
             inject,
         }
     }
@@ -594,12 +591,16 @@ impl<'m> Model<'m> {
     fn switch(&mut self, choice: &mut impl Choice) {
         let on = choice.percent(60);
         match choice.below(5) {
-            0 => self.manager.set_magazines(on),
-            1 => self.manager.set_lookup_cache(on),
-            2 => self.manager.set_free_area_cache(on),
-            3 => {
-                self.manager.set_info_cache(on);
-                self.info_cache = on;
+            nth @ 0..=3 => {
+                // As many as there are; the inputs of the fuzzer mean them in this order.
+                let switch = [
+                    Switch::Magazines,
+                    Switch::LookupCache,
+                    Switch::FreeAreaCache,
+                    Switch::InfoCache,
+                ][nth as usize];
+                self.manager.set_switch(switch, on);
+                assert_eq!(self.manager.switch(switch), on);
             }
             _ => {
                 let max = [0, 10, 100, u32::MAX][choice.below(4) as usize];
@@ -648,7 +649,7 @@ impl<'m> Model<'m> {
         let (info, _) = self.manager.info();
         let (again, cached) = self.manager.info();
         assert_eq!(info, again);
-        assert_eq!(cached, self.info_cache);
+        assert_eq!(cached, self.manager.switch(Switch::InfoCache));
         assert_eq!(info.areas.totals.areas(), areas);
         assert_eq!(info.areas.totals.pages(), taken - areas * u64::from(GUARD));
         assert_eq!(info.areas.sizes.iter().sum::<u64>(), areas);

@@ -7,7 +7,7 @@ use crate::{
     choice::Choice,
     first_fit::FirstFit,
     sys::mem::Mode,
-    va::space::extents::{Extents, FreeError},
+    va::space::extents::{Extents, Refused},
 };
 
 /// One kind of load.
@@ -191,12 +191,12 @@ impl Pair {
         ];
         for (start, pages) in wrong {
             if self.oracle.is_free(start, pages) != Some(false) {
-                assert_eq!(self.extents.free(start, pages), Err(FreeError::Overlap));
+                assert_eq!(self.extents.free(start, pages), Err(Refused::Overlap));
             }
         }
         // And once more after it is given back.
         self.free(start);
-        assert_eq!(self.extents.free(start, pages), Err(FreeError::Overlap));
+        assert_eq!(self.extents.free(start, pages), Err(Refused::Overlap));
     }
 
     /// Gives all back, and sees that it is one extent then.

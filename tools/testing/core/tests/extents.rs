@@ -8,7 +8,7 @@ use core_tests::{
     choice::{Choice, Rng},
     pair::{iter_from, Mix, Pair, MIXES},
     sys::mem::Mode,
-    va::space::extents::{Extents, FreeError},
+    va::space::extents::{Extents, Refused},
 };
 
 #[derive(Clone, Copy, PartialEq)]
@@ -72,7 +72,7 @@ fn nothing_is_asked_for() {
     assert_eq!(pair.extents.alloc(1, 0, &mut 0), None);
     assert_eq!(pair.extents.alloc(1, 3, &mut 0), None);
     assert!(!pair.extents.take_at(5, 0));
-    assert_eq!(pair.extents.free(5, 0), Err(FreeError::Outside));
+    assert_eq!(pair.extents.free(5, 0), Err(Refused::Outside));
     pair.check();
 }
 
@@ -81,7 +81,7 @@ fn a_shard_of_nothing() {
     let mut pair = Pair::new(7, 0);
     assert_eq!(pair.alloc(1, 1), None);
     assert!(!pair.extents.take_at(7, 1));
-    assert_eq!(pair.extents.free(7, 1), Err(FreeError::Outside));
+    assert_eq!(pair.extents.free(7, 1), Err(Refused::Outside));
     pair.check();
 }
 
@@ -156,10 +156,10 @@ fn the_last_page() {
         assert_eq!(pair.alloc(100, 1), None);
         assert!(!pair.extents.take_at(u32::MAX - 1, 2));
         assert!(!pair.extents.take_at(u32::MAX - 1, u32::MAX));
-        assert_eq!(pair.extents.free(u32::MAX - 1, 2), Err(FreeError::Outside));
+        assert_eq!(pair.extents.free(u32::MAX - 1, 2), Err(Refused::Outside));
         assert_eq!(
             pair.extents.free(u32::MAX - 1, u32::MAX),
-            Err(FreeError::Outside)
+            Err(Refused::Outside)
         );
         assert!(pair.extents.take_at(u32::MAX - 1, 1) && pair.oracle.take_at(u32::MAX - 1, 1));
         pair.check();
@@ -291,7 +291,7 @@ fn no_node() {
     extents.validate().unwrap();
     assert!(iter_from(&extents, 0).eq(before));
     assert!(extents.take_at(500, 500));
-    assert_eq!(extents.free(700, 1), Err(FreeError::NoNode));
+    assert_eq!(extents.free(700, 1), Err(Refused::NoNode));
     extents.validate().unwrap();
     assert!(extents
         .donate(Extents::prepare(Mode::Sleep).unwrap())

@@ -14,7 +14,7 @@ use core_tests::{
             cache::{Cache, Info},
             record::Generations,
         },
-        Config, Freed, Manager, Purge, Request,
+        Config, Freed, Manager, Purge, Request, Switch,
     },
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -96,7 +96,7 @@ fn any_change_makes_the_record_stale() {
     let seen = record();
     assert!(manager.lookup(0).is_none());
     assert!(manager.is_current(seen), "a lookup changes nothing");
-    manager.set_info_cache(false);
+    manager.set_switch(Switch::InfoCache, false);
     assert!(!manager.is_current(seen), "switched off");
     assert!(!manager.info().1);
 }

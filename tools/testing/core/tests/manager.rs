@@ -16,7 +16,7 @@ use core_tests::{
     va::{
         area::{Kind, NO_CLASS},
         stock::magazine::{class_of, pages_of, span_of, CLASSES},
-        Config, Freed, Manager, Purge, Request,
+        Config, Freed, Manager, Purge, Request, Switch,
     },
 };
 use proptest::prelude::*;
@@ -381,4 +381,25 @@ proptest! {
         }
         model.finish();
     }
+}
+
+#[test]
+fn each_switch_is_its_own() {
+    let manager = two_cpus(8_000);
+    for (nth, &switch) in Switch::ALL.iter().enumerate() {
+        assert_eq!(Switch::named(switch.key()), Some(switch));
+        manager.set_switch(switch, false);
+        for (other, &is) in Switch::ALL.iter().enumerate() {
+            assert_eq!(
+                manager.switch(is),
+                other > nth,
+                "{is:?} after {switch:?} was turned"
+            );
+        }
+    }
+    for &switch in Switch::ALL {
+        manager.set_switch(switch, true);
+        assert!(manager.switch(switch));
+    }
+    assert_eq!(Switch::named("magazine"), None);
 }

@@ -12,7 +12,7 @@ use core_tests::{
     sys::{sync::run_on_cpu, Mode},
     va::{
         area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request,
-        GUARD,
+        Switch, GUARD,
     },
 };
 use std::{
@@ -150,8 +150,10 @@ impl World {
                 2 => drop(self.manager.try_purge(Purge::Step)),
                 3 => self.manager.flush_lazy(),
                 4 => self.manager.drain_cpu(rng.below(CPUS)),
-                5 => self.manager.set_magazines(rng.percent(80)),
-                6 => self.manager.set_lookup_cache(rng.percent(80)),
+                5 => self.manager.set_switch(Switch::Magazines, rng.percent(80)),
+                6 => self
+                    .manager
+                    .set_switch(Switch::LookupCache, rng.percent(80)),
                 7 => drop(self.manager.shrink()),
                 _ => self.manager.purge(Purge::Background),
             }
@@ -351,7 +353,7 @@ fn one_free_wins() {
 fn a_double_free_harms_nobody_else() {
     const VICTIM: u32 = 2;
     let world = World::new(4_096, 1, 0);
-    world.manager.set_magazines(false);
+    world.manager.set_switch(Switch::Magazines, false);
     // So that page 2 is the lowest free one, and not aligned to 16 pages.
     let first = world.alloc(1, 1, Mode::Sleep).unwrap();
     let first_page = first.start();

@@ -12,7 +12,7 @@ use core_tests::{
             link::{Batches, CLEAN},
             Kind,
         },
-        Config, Freed, Manager, Purge, Request, GUARD,
+        Config, Freed, Manager, Purge, Request, Switch, GUARD,
     },
 };
 
@@ -99,8 +99,8 @@ fn churn(manager: &Manager<IdleEnv>) {
             3 => manager.purge(Purge::Full),
             4 => manager.purge(Purge::Drain),
             5 => manager.flush_lazy(),
-            6 => manager.set_magazines(false),
-            7 | 8 => manager.set_magazines(true),
+            6 => manager.set_switch(Switch::Magazines, false),
+            7 | 8 => manager.set_switch(Switch::Magazines, true),
             9 => manager.drain_cpu(0),
             10 | 11 if held.len() > 2 => {
                 // As interrupts do: in a list until somebody may sleep.

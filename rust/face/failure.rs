@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What callers and the kernel log are told when something was not done: one text, or one
+//! `enum vc_misuse`, for each reason.
+
+use crate::{
+    bindings::vc_misuse,
+    sys::NoMemory,
+    va::{AllocError, FreeError},
+};
+use core::ffi::CStr;
+use kernel::error::{code::ENOMEM, Error};
+
+/// Why an allocation failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No bytes were asked for.
+    ZeroSize,
+    /// More than the arena or the memory has.
+    TooLarge,
+    /// An alignment larger than the arena.
+    AlignTooLarge,
+    /// The area manager has none.
+    Va(AllocError),
+    /// No memory for the area's own pages, or to map them.
+    NoPages,
+    /// No memory to map the caller's pages.
+    NoPageTables,
+}
+
+impl From<AllocError> for Failure {
+    fn from(e: AllocError) -> Self {
+        Self::Va(e)
+    }
+}
+
+impl Failure {
+    /// Whether the same request may succeed later.
+    pub(super) fn may_pass(self) -> bool {
+        match self {
+            Self::Va(e) => e != AllocError::Invalid,
+            Self::NoPages | Self::NoPageTables => true,
+            Self::ZeroSize | Self::TooLarge | Self::AlignTooLarge => false,
+        }
+    }
+
+    /// In a few words.
+    pub(super) fn text(self) -> &'static CStr {
+        match self {
+            Self::ZeroSize => c"size 0",
+            Self::TooLarge => c"more than the arena or the memory holds",
+            Self::AlignTooLarge => c"alignment above the arena's",
+            Self::Va(AllocError::Invalid) => c"alignment is no power of two",
+            Self::Va(AllocError::NoSpace) => c"no free extent",
+            Self::Va(AllocError::NoMemory) => c"no memory for bookkeeping",
+            Self::NoPages => c"no memory for pages or page tables",
+            Self::NoPageTables => c"no memory for page tables",
+        }
+    }
+}
+
+/// What a free that was refused is called in the kernel log.
+pub(super) fn misuse(e: FreeError) -> vc_misuse {
+    match e {
+        FreeError::Foreign => vc_misuse::VC_MISUSE_FOREIGN,
+        FreeError::NoArea => vc_misuse::VC_MISUSE_NO_AREA,
+        FreeError::Inner => vc_misuse::VC_MISUSE_INNER,
+        FreeError::DoubleFree => vc_misuse::VC_MISUSE_DOUBLE_FREE,
+    }
+}
+
+impl From<NoMemory> for Error {
+    fn from(_: NoMemory) -> Self {
+        ENOMEM
+    }
+}
