@@ -28,6 +28,23 @@ use kernel::{
 /// Requests of more pages than this are compared with the memory that there is.
 const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
 
+/// What is asked of [`Allocator::vmalloc`].
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// Bytes.
+    pub(crate) size: usize,
+    /// Bytes, a power of two.
+    pub(crate) align: usize,
+    /// As for the kernel's `__vmalloc()`.
+    pub(crate) gfp: u32,
+    /// Of `enum vc_how`; agrees with `gfp`.
+    pub(crate) how: u32,
+    /// NUMA node, or -1.
+    pub(crate) node: i32,
+    /// The code address that asks.
+    pub(crate) caller: usize,
+}
+
 /// An area as [`Allocator::walk`] shows it.
 pub(crate) struct Seen {
     pub(crate) addr: usize,
@@ -86,28 +103,19 @@ impl Allocator {
 
     // ---- allocation ----
 
-    /// An area with pages of its own; its address, or 0 after saying why. `how` is of `enum vc_how`,
-    /// and agrees with `gfp`.
+    /// An area with pages of its own; its address, or 0 after saying why.
     #[inline]
-    pub(crate) fn vmalloc(
-        &self,
-        size: usize,
-        align: usize,
-        gfp: u32,
-        how: u32,
-        node: i32,
-        caller: usize,
-    ) -> usize {
+    pub(crate) fn vmalloc(&self, wanted: Wanted) -> usize {
         loop {
-            match self.try_vmalloc(size, align, gfp, how, node, caller) {
+            match self.try_vmalloc(wanted) {
                 Ok(addr) => return addr,
                 // Comes with `VC_MAY_SLEEP`.
-                Err(why) if why.may_pass() && how & bindings::vc_how_VC_NOFAIL != 0 => {
+                Err(why) if why.may_pass() && wanted.how & bindings::vc_how_VC_NOFAIL != 0 => {
                     surroundings::wait_for_memory();
                 }
                 Err(why) => {
-                    if how & bindings::vc_how_VC_QUIET == 0 {
-                        self.report(why, size, align, gfp, caller);
+                    if wanted.how & bindings::vc_how_VC_QUIET == 0 {
+                        self.report(why, wanted);
                     }
                     return 0;
                 }
@@ -116,24 +124,20 @@ impl Allocator {
     }
 
     #[inline]
-    fn try_vmalloc(
-        &self,
-        size: usize,
-        align: usize,
-        gfp: u32,
-        how: u32,
-        node: i32,
-        caller: usize,
-    ) -> Result<usize, Failure> {
-        let mode = if how & bindings::vc_how_VC_MAY_SLEEP != 0 {
+    fn try_vmalloc(&self, wanted: Wanted) -> Result<usize, Failure> {
+        let mode = if wanted.how & bindings::vc_how_VC_MAY_SLEEP != 0 {
             Mode::Sleep
         } else {
             Mode::NoWait
         };
-        let area = self.reserve(size, align, mode, caller)?;
+        let area = self.reserve(wanted.size, wanted.align, mode, wanted.caller)?;
         // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
         // which nothing is mapped.
-        match unsafe { self.mapping.populate(place_of(&area), gfp, node) } {
+        let result = unsafe {
+            self.mapping
+                .populate(place_of(&area), wanted.gfp, wanted.node)
+        };
+        match result {
             Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
             Err(_) => {
                 self.manager.abort(area);
@@ -207,11 +211,16 @@ impl Allocator {
         prot: usize,
         caller: usize,
     ) -> usize {
-        let size = (count as usize) << PAGE_SHIFT;
-        let area = match self.reserve(size, 1, Mode::Sleep, caller) {
+        let wanted = Wanted {
+            size: (count as usize) << PAGE_SHIFT,
+            align: 1,
+            caller,
+            ..Wanted::default()
+        };
+        let area = match self.reserve(wanted.size, 1, Mode::Sleep, caller) {
             Ok(area) => area,
             Err(why) => {
-                self.report(why, size, 1, 0, caller);
+                self.report(why, wanted);
                 return 0;
             }
         };
@@ -221,16 +230,16 @@ impl Allocator {
             Ok(payload) => self.publish(area, payload, kind),
             Err(_) => {
                 self.manager.abort(area);
-                self.report(Failure::NoPageTables, size, 1, 0, caller);
+                self.report(Failure::NoPageTables, wanted);
                 0
             }
         }
     }
 
     #[cold]
-    fn report(&self, why: Failure, size: usize, align: usize, gfp: u32, caller: usize) {
+    fn report(&self, why: Failure, wanted: Wanted) {
         if why == Failure::ZeroSize {
-            return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, caller);
+            return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, wanted.caller);
         }
         // SAFETY: No precondition.
         if !unsafe { bindings::vc_report_failure_now() } {
@@ -241,14 +250,14 @@ impl Allocator {
         let (Pages(largest), Pages(free)) = (stats.largest_free_bytes, stats.bytes_free);
         let failure = bindings::vc_failure {
             reason: why.text().as_char_ptr(),
-            size,
-            align,
-            caller,
+            size: wanted.size,
+            align: wanted.align,
+            caller: wanted.caller,
             free_pages: free as usize,
             largest_pages: largest as usize,
             lazy_pages: stats.bytes_lazy.0 as usize,
             fragmentation: fragmentation(largest, free) as u32,
-            gfp,
+            gfp: wanted.gfp,
         };
         // SAFETY: `failure` lives across the call, and the string in it always.
         unsafe { bindings::vc_report_failure(&failure) };

@@ -6,7 +6,7 @@
 
 use crate::{
     bindings::{self, export},
-    face::published::with,
+    face::{allocator::Wanted, published::with},
     pages::mapping::PagePtr,
     va::{area::Kind, Pin, Ticket},
 };
@@ -21,7 +21,8 @@ export! {
         node: c_int,
         caller: usize,
     ) -> *mut c_void {
-        with(|a| a.vmalloc(size, align, gfp, how, node, caller)) as *mut c_void
+        let wanted = Wanted { size, align, gfp, how, node, caller };
+        with(|a| a.vmalloc(wanted)) as *mut c_void
     }
 
     /// # Safety
