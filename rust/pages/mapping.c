@@ -44,7 +44,7 @@ int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
  * @payload: set to what vc_pages_alloc() returned, for vc_depopulate()
  *
  * Context: Task context; atomic if @gfp does not allow blocking.
- * Return: 0, -ENOMEM where no memory was to be had and no PTE was set, or -EAGAIN
+ * Return: 0, -ENOMEM where there was no memory and no PTE was set, or -EAGAIN
  *	where page tables failed: nothing is mapped any more, but PTEs have been
  *	set, so that the addresses need a flush.
  */

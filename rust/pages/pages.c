@@ -23,7 +23,7 @@ static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
 	return alloc_pages_node(node, gfp, order);
 }
 
-/* Neighbours, if they can be had without effort: pages of their own each. */
+/* Neighbours, if the page allocator has them at hand, split so that each can be freed alone. */
 static struct page *alloc_neighbours(gfp_t gfp, int node, unsigned int order)
 {
 	struct page *page;
@@ -35,23 +35,10 @@ static struct page *alloc_neighbours(gfp_t gfp, int node, unsigned int order)
 }
 
 /*
- * The pages of a small area in one run, if that can be had without effort; a single one
- * with all the effort that @gfp allows.
- */
-static struct page *alloc_whole(unsigned long nr, gfp_t gfp, int node)
-{
-	if (nr == 1)
-		return alloc_run(gfp, node, 0);
-	if (!is_power_of_2(nr) || nr > RUN_MAX)
-		return NULL;
-	return alloc_neighbours(gfp, node, ilog2(nr));
-}
-
-/*
- * Fills @pages: first runs as large as can be had without effort, split into
- * pages, then in bulk, then page by page with all the effort that @gfp allows.
- * Returns how many were had. @gfp carries __GFP_NOWARN: failure is reported by
- * whoever knows what was asked.
+ * Fills @pages: first with runs as large as the page allocator has at hand, split into
+ * pages, then in bulk, then page by page with all the effort that @gfp allows. Returns
+ * how many it got. @gfp carries __GFP_NOWARN: the caller, which knows what was asked,
+ * reports failure.
  */
 static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp, int node)
 {
@@ -135,14 +122,12 @@ void vc_pages_put(unsigned long nr, unsigned long payload)
 		put_run(nr, run_of(payload));
 }
 
-/* The pages of an area one by one, in an array. Not inlined: a run is to cost no registers. */
-static noinline struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
+/* The pages of an area one by one, in an array. */
+static struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
 {
 	struct page **pages;
 	unsigned long got;
 
-	if (nr == 1)
-		return NULL;
 	pages = kvmalloc_node(array_size(nr, sizeof(*pages)),
 			      (gfp & RECLAIM_FLAGS) | __GFP_NOWARN, node);
 	if (unlikely(!pages))
@@ -153,6 +138,21 @@ static noinline struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
 		return NULL;
 	}
 	return pages;
+}
+
+/*
+ * More than one page: those of a small area in one run, if the page allocator has one at
+ * hand. Not inlined, so that the way of a single page saves no registers.
+ */
+static noinline unsigned long alloc_several(unsigned long nr, gfp_t gfp, int node)
+{
+	struct page *run = NULL;
+
+	if (is_power_of_2(nr) && nr <= RUN_MAX)
+		run = alloc_neighbours(gfp, node, ilog2(nr));
+	if (likely(run))
+		return (unsigned long)run + VC_RUN;
+	return (unsigned long)alloc_array(nr, gfp, node);
 }
 
 /**
@@ -167,9 +167,10 @@ static noinline struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
  */
 unsigned long vc_pages_alloc(unsigned long nr, gfp_t gfp, int node)
 {
-	struct page *run = alloc_whole(nr, gfp, node);
+	struct page *page;
 
-	if (likely(run))
-		return (unsigned long)run + VC_RUN;
-	return (unsigned long)alloc_array(nr, gfp, node);
+	if (nr > 1)
+		return alloc_several(nr, gfp, node);
+	page = alloc_run(gfp, node, 0);
+	return likely(page) ? (unsigned long)page + VC_RUN : 0;
 }
