@@ -102,7 +102,8 @@ exec {real} "$@"
         left = [file for file in (self.cache / "unfinished").glob("*") if file.suffix != ".lock"]
         self.assertEqual(left, [])
         empty = [folder for folder in self.cache.iterdir()
-                 if folder.name not in ("unfinished", "home", "log") and not any(folder.iterdir())]
+                 if folder.name not in ("unfinished", "home", "log")
+                 and not any(file.is_file() for file in folder.rglob("*"))]
         self.assertEqual(empty, [])
 
     def assert_ok(self, result):
