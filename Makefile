@@ -33,7 +33,7 @@ kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 # mistakes.
 ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD FAULTS QUICK INSTRUCTIONS \
 	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET
-for_modules := BENCH V W C KCFLAGS KRUSTFLAGS
+for_modules := V W C KCFLAGS KRUSTFLAGS
 given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
 given := $(filter-out -% MAKE%,$(given))
 ifeq ($(KDIR),)
@@ -45,9 +45,9 @@ ifneq ($(given),)
 export MODULE_MAKE := $(foreach v,$(given),$v='$(subst ','\'',$(value $v))')
 endif
 
-modules: ## vmapcache.ko for KDIR=, else for the running kernel, else for the sandbox's stock kernel
+modules: ## vmapcache.ko and vmapcache_bench.ko for KDIR=, else for the running kernel, else for the sandbox's stock kernel
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
-	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko"
+	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko" && echo "$$built/vmapcache_bench.ko"
 
 vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
@@ -127,7 +127,7 @@ clean: ## removes what was built here, and says so (stay: the cache, the data of
 	done
 	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
 		-o -name Module.symvers -o -name modules.order \) -not -path './build/*' -print -delete | sed 's/^/removed /'
-	@rm -f rust/bindings/generated.rs rust-project.json
+	@rm -f rust/bindings/generated.rs rust/bench/generated.rs rust-project.json
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14

@@ -4,7 +4,7 @@
  *
  * Each function means what its in-tree namesake means: same arguments, same
  * failure values, same contexts. What an area is allocated by here must be freed
- * by here.
+ * by here. There is no struct vm_struct: an area is known by its address.
  *
  * With VMAPCACHE_DROPIN defined before this header is included, the in-tree names
  * mean vmapcache's in the rest of the file, so that a driver builds against it
@@ -14,11 +14,28 @@
 #ifndef VMAPCACHE_H
 #define VMAPCACHE_H
 
+#ifdef __BINDGEN__
+/* For bindgen this header stands alone; Rust has struct page and struct pgprot of the kernel. */
+#define bool _Bool
+#define __alloc_size(...)
+#define __realloc_size(...)
+#define __must_check
+#define gfp_t unsigned int
+#define pgprot_t struct pgprot
+#define size_t unsigned long
+#define u32 unsigned int
+#define u64 unsigned long long
+struct page;
+struct pgprot {
+	unsigned long pgprot;
+};
+#else
 #include <linux/gfp.h>
 #include <linux/mm_types.h>
 #include <linux/numa.h>
 #include <linux/types.h>
 #include <linux/vmalloc.h>
+#endif
 
 void *vmapcache_vmalloc(unsigned long size) __alloc_size(1);
 void *vmapcache_vzalloc(unsigned long size) __alloc_size(1);
@@ -38,6 +55,18 @@ void vmapcache_vunmap(const void *addr);
 void *vmapcache_vm_map_ram(struct page **pages, unsigned int count, int node);
 void vmapcache_vm_unmap_ram(const void *mem, unsigned int count);
 void vmapcache_vm_unmap_aliases(void);
+
+void *vmapcache_get_vm_area(unsigned long size, unsigned long flags);
+void *vmapcache_get_vm_area_aligned(unsigned long size, unsigned long align,
+				    unsigned long flags, const void *caller);
+void vmapcache_free_vm_area(const void *addr);
+void *vmapcache_find_vm_area(const void *addr, size_t *size);
+
+void vmapcache_purge(void);
+void vmapcache_drain(void);
+int vmapcache_counter(const char *name, u64 *value);
+int vmapcache_get_switch(const char *name, u32 *value);
+int vmapcache_set_switch(const char *name, u32 value);
 
 u64 vmapcache_pin(const void *addr);
 void vmapcache_unpin(u64 pin);

@@ -7,8 +7,6 @@
 use core::borrow::Borrow;
 use kernel::prelude::*;
 
-#[cfg(bench)]
-mod bench;
 mod bindings;
 mod face;
 mod pages;

@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the Rust files of the laboratory call in C.
+ * What the laboratory's Rust calls in C: all of it, and nothing else. Bindgen makes
+ * rust/bench/generated.rs from this header, which the C files include.
+ *
+ * Addresses are unsigned long, as in mm/vmalloc.c. "nr" counts pages.
  */
 #ifndef VMAPCACHE_BENCH_H
 #define VMAPCACHE_BENCH_H
 
 #include "alone.h"
 
+#include <vmapcache.h>
+
+#include "directory.h"
+#include "side/allocator.h"
+
 struct file;
 struct page;
 struct perf_event;
-struct vm_struct;
+
+/* symbols.c */
+
+int vc_bench_symbols_resolve(void);
+
+/* ground.c */
 
 struct vc_bench_thread;
 
@@ -34,25 +47,11 @@ unsigned long long vc_bench_watch(const bool *stop);
 struct file *vc_bench_open(const char *path);
 void vc_bench_close(struct file *file);
 long vc_bench_read(struct file *file, void *buf, unsigned long len);
-struct vm_struct *vc_bench_va_alloc(unsigned long nr, unsigned long align, unsigned long *addr);
-void vc_bench_va_free(struct vm_struct *area);
-bool vc_bench_find(unsigned long addr);
-unsigned long vc_bench_vmap(struct page **pages, unsigned long nr);
-void vc_bench_vunmap(unsigned long addr);
-unsigned long vc_bench_map_ram(struct page **pages, unsigned long nr);
-void vc_bench_unmap_ram(unsigned long addr, unsigned long nr);
-unsigned long vc_bench_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp);
-unsigned long vc_bench_vrealloc(unsigned long addr, unsigned long bytes);
-void vc_bench_purge(void);
-void vc_bench_vfree(unsigned long addr);
-unsigned long vc_bench_own_vmap(struct page **pages, unsigned long nr);
-void vc_bench_own_vunmap(unsigned long addr);
-unsigned long vc_bench_own_map_ram(struct page **pages, unsigned long nr);
-void vc_bench_own_unmap_ram(unsigned long addr, unsigned long nr);
-unsigned long vc_bench_own_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp);
-unsigned long vc_bench_own_vrealloc(unsigned long addr, unsigned long bytes);
-void vc_bench_own_vfree(unsigned long addr);
+
+/* side/bare.c */
+
 int vc_bench_bare_map(unsigned long addr, unsigned long nr, struct page **pages);
+void vc_bench_bare_unmap(unsigned long addr, unsigned long nr);
 bool vc_bench_bare_pages(unsigned long nr, struct page **pages);
 
 #endif /* VMAPCACHE_BENCH_H */

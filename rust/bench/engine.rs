@@ -22,19 +22,22 @@ use super::{
         test_vmalloc::{self as test, Test, VmMapRam, Vrealloc},
         va_only::VaOnly,
     },
-    side::{bare::Bare, fake::Fake, in_tree::InTree, map_ram::MapRam, vmapcache::Vmapcache, Side},
+    side::{
+        allocator::{self, InTree, Vmapcache},
+        bare::Bare,
+        fake::Fake,
+        map_ram::MapRam,
+        Side,
+    },
     statistics::{summary, Picos},
     trial::{Bound, Pass, Sums, Trial},
     Progress, Text,
 };
-use crate::face::allocator::Allocator;
 use kernel::{
     alloc::AllocError,
+    page::PAGE_SHIFT,
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc,
-    },
+    sync::atomic::{Atomic, Relaxed},
     time::{delay::fsleep, Delta},
 };
 
@@ -85,12 +88,12 @@ fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
     }
 }
 
-fn trial(spec: &Spec, name: SideName, allocator: &Arc<Allocator>) -> Result<KBox<dyn Trial>> {
+fn trial(spec: &Spec, name: SideName) -> Result<KBox<dyn Trial>> {
     let fake =
         |cost, fail_every, overlap| on(spec, Fake::new(spec.pages.max, cost, fail_every, overlap)?);
     match (name, spec.scenario) {
         (SideName::InTree, _) => on(spec, InTree),
-        (SideName::Vmapcache, _) => on(spec, Vmapcache::new(allocator.clone())),
+        (SideName::Vmapcache, _) => on(spec, Vmapcache),
         // The catalog gives it this one scenario.
         (SideName::VmMapRam, _) => Bound::<MapRam, Vmap>::ready(spec, MapRam),
         (SideName::Bare, Name::BarePage) => Bound::<Bare, BarePage>::ready(spec, Bare::new(1, 0)?),
@@ -139,10 +142,10 @@ fn pass(trial: &dyn Trial, pass: Pass, stop: &Atomic<bool>) -> Result<Sums> {
 }
 
 impl Runner {
-    fn new(spec: &Spec, name: SideName, allocator: &Arc<Allocator>) -> Result<Runner> {
+    fn new(spec: &Spec, name: SideName) -> Result<Runner> {
         Ok(Runner {
             name,
-            trial: trial(spec, name, allocator)?,
+            trial: trial(spec, name)?,
             ops: 0,
             runs: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
             cpu: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
@@ -345,19 +348,14 @@ fn space(spec: &Spec) -> u64 {
 ///
 /// A complaint where what was asked for cannot be had here, `EINTR` after a signal, `ENOMEM`.
 /// No area is left behind in any case.
-pub(super) fn run(
-    spec: &Spec,
-    allocator: &Arc<Allocator>,
-    progress: &Progress,
-    text: &mut Text,
-) -> Result<(), Failed> {
+pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(), Failed> {
     let complain = |word, why| Err(Failed::Complaint(Complaint { word, why }));
     let cpus = ground::cpus();
     if spec.threads.saturating_add(spec.writers) > cpus.saturating_mul(2) {
         return complain("threads", Why::TooManyThreads(cpus));
     }
     if spec.sides().any(|side| side == SideName::Vmapcache) {
-        let pages = u64::from(allocator.manager().pages());
+        let pages = allocator::counter(c"bytes_arena") >> PAGE_SHIFT;
         let needed = space(spec);
         if needed > pages {
             let mib = |pages: u64| pages.div_ceil(256);
@@ -373,7 +371,7 @@ pub(super) fn run(
     let stop = Atomic::new(false);
     let mut runners = KVec::new();
     for name in spec.sides() {
-        let runner = match Runner::new(spec, name, allocator) {
+        let runner = match Runner::new(spec, name) {
             Ok(runner) => runner,
             Err(e) if e == ENOMEM => return complain(name.name(), Why::NoMemory("its areas")),
             Err(e) if e == ENODEV => return complain(name.name(), Why::Missing("this side")),

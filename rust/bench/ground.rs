@@ -2,7 +2,7 @@
 
 //! Where the loops of [`super::measure`] run in the kernel: the clock, the pause, bound threads.
 //!
-//! C part: [`rust/bench/bench.c`](bench.c). All `unsafe` that the threads need is here.
+//! C part: [`rust/bench/ground.c`](ground.c). All `unsafe` that the threads need is here.
 
 use super::measure;
 use crate::bindings;
@@ -152,7 +152,7 @@ pub(super) struct FlushCount(());
 /// What a [`FlushCount`] saw.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flushes {
-    /// Called from this module.
+    /// Called from vmapcache.
     pub(super) own: u64,
     /// Called from anywhere else.
     pub(super) other: u64,

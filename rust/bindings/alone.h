@@ -12,6 +12,7 @@
 #define gfp_t unsigned int
 #define size_t unsigned long
 #define ssize_t long
+#define u32 unsigned int
 #define u64 unsigned long long
 #else
 #include <linux/types.h>

@@ -4,7 +4,6 @@
  * from it: what Rust calls in C (the header of each room, which its C files include,
  * too), and what C calls in Rust (exports.h).
  */
-#include "bench.h"
 #include "directory.h"
 #include "exports.h"
 #include "face.h"

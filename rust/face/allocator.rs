@@ -17,7 +17,7 @@ use crate::{
     sys::Mode,
     va::{
         area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError, Freed,
-        Manager, Pages, Pin, Purge, Request, Ticket,
+        Manager, Pages, Pin, Purge, Request, Switch, Ticket,
     },
 };
 use kernel::{
@@ -27,6 +27,9 @@ use kernel::{
 
 /// Requests of more pages than this are compared with the memory that there is.
 const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
+
+/// The name of the one switch that is a number: [`Manager::set_lazy_max`].
+pub(crate) const LAZY_MAX_PAGES: &CStr = c"lazy_max_pages";
 
 /// What is asked of [`Allocator::vmalloc`].
 #[derive(Clone, Copy, Default)]
@@ -101,6 +104,41 @@ impl Allocator {
         self.mapping.arena()
     }
 
+    /// The value of the switch of that name, [`LAZY_MAX_PAGES`] among them.
+    pub(crate) fn switch_named(&self, name: &CStr) -> Option<u32> {
+        if name == LAZY_MAX_PAGES {
+            return Some(self.manager.lazy_max());
+        }
+        let switch = Switch::named(name.to_str().ok()?)?;
+        Some(self.manager.switch(switch).into())
+    }
+
+    /// Sets the switch of that name; whether there is one that can have that value.
+    pub(crate) fn set_switch_named(&self, name: &CStr, value: u32) -> bool {
+        if name == LAZY_MAX_PAGES {
+            self.manager.set_lazy_max(value);
+            return true;
+        }
+        let switch = name.to_str().ok().and_then(Switch::named);
+        match (switch, value) {
+            (Some(switch), 0 | 1) => self.manager.set_switch(switch, value == 1),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The counter of that name, of debugfs `stats`.
+    pub(crate) fn counter_named(&self, name: &CStr) -> Option<u64> {
+        let mut counters = self.manager.stats().lines(PAGE_SHIFT);
+        counters.find_map(|(key, value)| (key.as_bytes() == name.to_bytes()).then_some(value))
+    }
+
+    /// Flushes what was freed and hands it back, that of work items too. Sleeps.
+    pub(crate) fn purge(&self, how: Purge) {
+        self.finish_deferred();
+        self.manager.purge(how);
+    }
+
     // ---- allocation ----
 
     /// An area with pages of its own; its address, or 0 after saying why.
@@ -130,7 +168,7 @@ impl Allocator {
         } else {
             Mode::NoWait
         };
-        let area = self.reserve(wanted.size, wanted.align, mode, wanted.caller)?;
+        let area = self.reserve(wanted.size, wanted.align, true, mode, wanted.caller)?;
         // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
         // which nothing is mapped.
         let result = unsafe {
@@ -146,12 +184,32 @@ impl Allocator {
         }
     }
 
-    /// An area of at least `size` bytes, not published.
+    /// An area without pages; its address, or 0 after saying why. Sleeps.
+    #[inline]
+    pub(crate) fn get_area(&self, size: usize, align: usize, caller: usize) -> usize {
+        match self.reserve(size, align, false, Mode::Sleep, caller) {
+            Ok(area) => self.publish(area, Payload::NOTHING, Kind::VaOnly),
+            Err(why) => {
+                let wanted = Wanted {
+                    size,
+                    align,
+                    caller,
+                    ..Wanted::default()
+                };
+                self.report(why, wanted);
+                0
+            }
+        }
+    }
+
+    /// An area of at least `size` bytes, not published. If it is to be `backed` by memory, there
+    /// must be as much.
     #[inline]
     fn reserve(
         &self,
         size: usize,
         align: usize,
+        backed: bool,
         mode: Mode,
         caller: usize,
     ) -> Result<Area<'_>, Failure> {
@@ -162,7 +220,8 @@ impl Allocator {
         }
         let pages = u32::try_from(pages).map_err(|_| Failure::TooLarge)?;
         if pages > MANY_PAGES {
-            if pages as usize > surroundings::total_pages() || pages >= self.manager.pages() {
+            let unbacked = backed && pages as usize > surroundings::total_pages();
+            if unbacked || pages >= self.manager.pages() {
                 return Err(Failure::TooLarge);
             }
         }
@@ -217,7 +276,7 @@ impl Allocator {
             caller,
             ..Wanted::default()
         };
-        let area = match self.reserve(wanted.size, 1, Mode::Sleep, caller) {
+        let area = match self.reserve(wanted.size, 1, true, Mode::Sleep, caller) {
             Ok(area) => area,
             Err(why) => {
                 self.report(why, wanted);
@@ -379,11 +438,19 @@ impl Allocator {
         }
     }
 
-    /// Bytes of the area that starts at `addr`. Any context.
-    pub(crate) fn size(&self, addr: usize) -> Option<usize> {
+    /// Start and bytes of the area that holds `addr`. Any context.
+    #[inline(always)]
+    pub(crate) fn find(&self, addr: usize) -> Option<(usize, usize)> {
         let page = self.arena().page_of(addr)?;
         let area = self.manager.lookup(page)?;
-        (self.arena().address(area.start) == addr).then_some((area.pages as usize) << PAGE_SHIFT)
+        let start = self.arena().address(area.start);
+        Some((start, (area.pages as usize) << PAGE_SHIFT))
+    }
+
+    /// Bytes of the area that starts at `addr`. Any context.
+    pub(crate) fn size(&self, addr: usize) -> Option<usize> {
+        let (start, size) = self.find(addr)?;
+        (start == addr).then_some(size)
     }
 
     /// Shows `visit` the live areas from address `from` on, in ascending order, as long as it

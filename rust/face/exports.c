@@ -7,6 +7,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
@@ -330,6 +331,159 @@ void vmapcache_vm_unmap_aliases(void)
 	vc_rs_unmap_aliases();
 }
 EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_aliases);
+
+static void *get_vm_area_flagged(unsigned long size, unsigned long align, unsigned long flags,
+				 unsigned long caller)
+{
+	might_sleep();
+	if (unlikely(flags & ~VM_MAP)) {
+		pr_warn_once("flags %#lx are not for address space alone, for %pS\n",
+			     flags & ~VM_MAP, (void *)caller);
+		return NULL;
+	}
+	return vc_rs_get_area(size, align, caller);
+}
+
+/**
+ * vmapcache_get_vm_area() - address space alone, as get_vm_area()
+ * @size: bytes, rounded up to pages
+ * @flags: %VM_MAP
+ *
+ * What is mapped there is the caller's affair: nothing is when this returns, and
+ * nothing may be when the area is freed.
+ *
+ * Context: Task context, may sleep.
+ * Return: the first address, or %NULL.
+ */
+void *vmapcache_get_vm_area(unsigned long size, unsigned long flags)
+{
+	return get_vm_area_flagged(size, 1, flags, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_get_vm_area);
+
+/**
+ * vmapcache_get_vm_area_aligned() - aligned address space, as __get_vm_area_node()
+ * @size: bytes, rounded up to pages
+ * @align: alignment in bytes, a power of two
+ * @flags: %VM_MAP
+ * @caller: to whom the area is accounted; %NULL for the calling function
+ *
+ * As vmapcache_get_vm_area().
+ *
+ * Context: Task context, may sleep.
+ * Return: the first address, or %NULL.
+ */
+void *vmapcache_get_vm_area_aligned(unsigned long size, unsigned long align,
+				    unsigned long flags, const void *caller)
+{
+	return get_vm_area_flagged(size, align, flags,
+				   caller ? (unsigned long)caller : _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_get_vm_area_aligned);
+
+/**
+ * vmapcache_free_vm_area() - give address space back
+ * @addr: what vmapcache_get_vm_area() returned, or %NULL; anything else is reported
+ *	  once, counted, and has no effect
+ *
+ * Unlike free_vm_area() this clears no page tables: whoever mapped something there
+ * has unmapped it. It is handed out again after a flush of the TLB that begins later.
+ *
+ * Context: Task context, may sleep.
+ */
+void vmapcache_free_vm_area(const void *addr)
+{
+	might_sleep();
+	if (addr)
+		vc_rs_free((unsigned long)addr, false, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_free_vm_area);
+
+/**
+ * vmapcache_find_vm_area() - the area that holds an address, as find_vm_area()
+ * @addr: any address
+ * @size: set to the bytes of the area, its guard page not counted, if there is one;
+ *	  may be %NULL
+ *
+ * The area may be gone when this returns, if nothing else keeps it: see
+ * vmapcache_pin(). A guard page is in no area.
+ *
+ * Context: Any.
+ * Return: the area's first address, or %NULL.
+ */
+void *vmapcache_find_vm_area(const void *addr, size_t *size)
+{
+	return vc_rs_find_area((unsigned long)addr, size);
+}
+EXPORT_SYMBOL_GPL(vmapcache_find_vm_area);
+
+/**
+ * vmapcache_purge() - have all that was freed flushed and handed out again
+ *
+ * As vmapcache_vm_unmap_aliases(); and what was lazy is stock when this returns.
+ *
+ * Context: Task context, sleeps.
+ */
+void vmapcache_purge(void)
+{
+	might_sleep();
+	vc_rs_purge_all(false);
+}
+EXPORT_SYMBOL_GPL(vmapcache_purge);
+
+/**
+ * vmapcache_drain() - as vmapcache_purge(), and make all stock free space again
+ *
+ * Context: Task context, sleeps.
+ */
+void vmapcache_drain(void)
+{
+	might_sleep();
+	vc_rs_purge_all(true);
+}
+EXPORT_SYMBOL_GPL(vmapcache_drain);
+
+/**
+ * vmapcache_counter() - read a counter
+ * @name: as in debugfs `stats`
+ * @value: set to it, if there is one of that name
+ *
+ * Context: Any. Adds up what each CPU has counted for itself.
+ * Return: 0, or -ENOENT.
+ */
+int vmapcache_counter(const char *name, u64 *value)
+{
+	return vc_rs_counter(name, value) ? 0 : -ENOENT;
+}
+EXPORT_SYMBOL_GPL(vmapcache_counter);
+
+/**
+ * vmapcache_get_switch() - read a switch
+ * @name: as in debugfs `switches/`, or "lazy_max_pages"
+ * @value: set to it, if there is one of that name
+ *
+ * Context: Any.
+ * Return: 0, or -ENOENT.
+ */
+int vmapcache_get_switch(const char *name, u32 *value)
+{
+	return vc_rs_get_switch(name, value) ? 0 : -ENOENT;
+}
+EXPORT_SYMBOL_GPL(vmapcache_get_switch);
+
+/**
+ * vmapcache_set_switch() - set a switch, for everybody
+ * @name: as for vmapcache_get_switch()
+ * @value: 1 or 0; pages for "lazy_max_pages"
+ *
+ * Context: Task context, may sleep.
+ * Return: 0, or -EINVAL where there is no such switch or value.
+ */
+int vmapcache_set_switch(const char *name, u32 value)
+{
+	return vc_rs_set_switch(name, value) ? 0 : -EINVAL;
+}
+EXPORT_SYMBOL_GPL(vmapcache_set_switch);
 
 /**
  * vmapcache_pin() - keep an area mapped

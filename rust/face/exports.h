@@ -18,10 +18,16 @@ void *vc_rs_vmap(struct page **pages, unsigned int count, bool put_pages,
 		 unsigned long prot, unsigned long caller);
 void *vc_rs_vm_map_ram(struct page **pages, unsigned int count, unsigned long prot,
 		       unsigned long caller);
+void *vc_rs_get_area(unsigned long size, unsigned long align, unsigned long caller);
+void *vc_rs_find_area(unsigned long addr, size_t *size);
 void vc_rs_free(unsigned long addr, bool atomic, unsigned long caller);
 void vc_rs_free_sync(unsigned long addr, unsigned long caller);
 void vc_rs_vm_unmap_ram(unsigned long addr, unsigned int count, unsigned long caller);
 void vc_rs_unmap_aliases(void);
+void vc_rs_purge_all(bool drain);
+bool vc_rs_counter(const char *name, u64 *value);
+bool vc_rs_get_switch(const char *name, u32 *value);
+bool vc_rs_set_switch(const char *name, u32 value);
 u64 vc_rs_pin(unsigned long addr);
 void vc_rs_unpin(u64 pin, bool atomic, unsigned long caller);
 unsigned long vc_rs_size(unsigned long addr);

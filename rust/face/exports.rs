@@ -8,9 +8,12 @@ use crate::{
     bindings::{self, export},
     face::{allocator::Wanted, published::with},
     pages::mapping::PagePtr,
-    va::{area::Kind, Pin, Ticket},
+    va::{area::Kind, Pin, Purge, Ticket},
 };
-use kernel::ffi::{c_int, c_uint, c_void};
+use kernel::{
+    ffi::{c_char, c_int, c_uint, c_void},
+    prelude::*,
+};
 
 export! {
     fn vc_rs_vmalloc(
@@ -23,6 +26,24 @@ export! {
     ) -> *mut c_void {
         let wanted = Wanted { size, align, gfp, how, node, caller };
         with(|a| a.vmalloc(wanted)) as *mut c_void
+    }
+
+    fn vc_rs_get_area(size: usize, align: usize, caller: usize) -> *mut c_void {
+        with(|a| a.get_area(size, align, caller)) as *mut c_void
+    }
+
+    /// # Safety
+    ///
+    /// `size` may be written, or is null.
+    unsafe fn vc_rs_find_area(addr: usize, size: *mut usize) -> *mut c_void {
+        let Some((start, bytes)) = with(|a| a.find(addr)) else {
+            return core::ptr::null_mut();
+        };
+        if !size.is_null() {
+            // SAFETY: As the caller says.
+            unsafe { *size = bytes };
+        }
+        start as *mut c_void
     }
 
     /// # Safety
@@ -77,6 +98,47 @@ export! {
 
     fn vc_rs_unmap_aliases() {
         with(|a| a.manager().flush_lazy());
+    }
+
+    fn vc_rs_purge_all(drain: bool) {
+        with(|a| a.purge(if drain { Purge::Drain } else { Purge::Full }));
+    }
+
+    /// # Safety
+    ///
+    /// `name` is a string; `value` may be written.
+    unsafe fn vc_rs_counter(name: *const c_char, value: *mut u64) -> bool {
+        // SAFETY: As the caller says.
+        let name = unsafe { CStr::from_char_ptr(name) };
+        let Some(found) = with(|a| a.counter_named(name)) else {
+            return false;
+        };
+        // SAFETY: As the caller says.
+        unsafe { *value = found };
+        true
+    }
+
+    /// # Safety
+    ///
+    /// As for `vc_rs_counter`.
+    unsafe fn vc_rs_get_switch(name: *const c_char, value: *mut u32) -> bool {
+        // SAFETY: As the caller says.
+        let name = unsafe { CStr::from_char_ptr(name) };
+        let Some(found) = with(|a| a.switch_named(name)) else {
+            return false;
+        };
+        // SAFETY: As the caller says.
+        unsafe { *value = found };
+        true
+    }
+
+    /// # Safety
+    ///
+    /// `name` is a string.
+    unsafe fn vc_rs_set_switch(name: *const c_char, value: u32) -> bool {
+        // SAFETY: As the caller says.
+        let name = unsafe { CStr::from_char_ptr(name) };
+        with(|a| a.set_switch_named(name, value))
     }
 
     fn vc_rs_pin(addr: usize) -> u64 {

@@ -248,36 +248,6 @@ int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, p
 }
 
 /**
- * vc_kernel_map() - map pages by the kernel's functions alone, anywhere
- * @addr: start
- * @nr: pages
- * @pages: the pages
- * @prot: value of a pgprot_t
- *
- * The yardstick of the laboratory.
- *
- * Context: Task context, may sleep.
- * Return: 0 or an error.
- */
-int vc_kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
-		  unsigned long prot)
-{
-	return kernel_map(addr, nr, pages, __pgprot(prot), GFP_KERNEL);
-}
-
-/**
- * vc_kernel_unmap() - clear PTEs by the kernel's functions alone
- * @addr: start
- * @nr: pages
- *
- * Context: Task context, may sleep.
- */
-void vc_kernel_unmap(unsigned long addr, unsigned long nr)
-{
-	kernel_unmap(addr, nr);
-}
-
-/**
  * vc_unmap() - clear the PTEs of an area, without a TLB flush
  * @addr: its start
  * @nr: pages

@@ -29,9 +29,6 @@ unsigned long vc_arena_max_mb(void);
 
 int vc_tables_init(unsigned long base, unsigned long nr);
 void vc_tables_exit(void);
-int vc_kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
-		  unsigned long prot);
-void vc_kernel_unmap(unsigned long addr, unsigned long nr);
 void vc_unmap(unsigned long addr, unsigned long nr);
 void vc_flush(unsigned long addr, unsigned long nr);
 

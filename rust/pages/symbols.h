@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Kernel functions that no module may link, as static calls: symbols.c finds
- * them, the other helpers call them.
+ * them, and rust/bench/symbols.c those of the laboratory; other files call them.
  *
  * A static call is patched into a direct call. A call through a pointer would
  * fault on a CPU with IBT: the kernel seals functions whose address nobody takes.
@@ -11,6 +11,7 @@
 
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pgtable.h>
 #include <linux/static_call.h>
 #include <linux/vmalloc.h>
@@ -32,12 +33,10 @@ int vc_proto_vmap_pages_range_noflush(unsigned long addr, unsigned long end,
 void vc_proto_vunmap_range_noflush(unsigned long start, unsigned long end);
 void vc_proto_flush_tlb_kernel_range(unsigned long start, unsigned long end);
 
-#ifdef VMAPCACHE_BENCH
 struct vm_struct *vc_proto___get_vm_area_node(unsigned long size, unsigned long align,
 					      unsigned long shift, unsigned long flags,
 					      unsigned long start, unsigned long end, int node,
 					      gfp_t gfp_mask, const void *caller);
-#endif
 
 #ifdef VMAPCACHE_HAS_FREE_PAGES_BULK
 #define vc_proto_free_pages_bulk	free_pages_bulk
@@ -50,13 +49,12 @@ DECLARE_STATIC_CALL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
 DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
-DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);
-DECLARE_STATIC_CALL(vc_find_vm_area, find_vm_area);
 
-#ifdef VMAPCACHE_BENCH
 /* What the laboratory drives the in-tree allocator with. */
+DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);
 DECLARE_STATIC_CALL(vc___get_vm_area_node, vc_proto___get_vm_area_node);
+DECLARE_STATIC_CALL(vc_find_vm_area, find_vm_area);
 DECLARE_STATIC_CALL(vc___vmalloc_node, __vmalloc_node_noprof);
-#endif
+DECLARE_STATIC_CALL(vc___module_address, __module_address);
 
 #endif /* VMAPCACHE_SYMBOLS_H */

@@ -4,7 +4,7 @@
 //! vmalloc() lies above these is management.
 
 use super::{At, Scenario, Stuff};
-use crate::bench::{
+use crate::{
     line::Spec,
     measure::Step,
     side::{
@@ -15,7 +15,7 @@ use crate::bench::{
 use kernel::prelude::*;
 
 /// Page tables: map and unmap at an address that stays.
-pub(in crate::bench) struct BareMap {
+pub(crate) struct BareMap {
     pages: Pages,
 }
 
@@ -39,7 +39,7 @@ impl Scenario<Bare> for BareMap {
 }
 
 /// Pages: allocate and free.
-pub(in crate::bench) struct BarePage;
+pub(crate) struct BarePage;
 
 impl Scenario<Bare> for BarePage {
     const STUFF: Stuff = Stuff::Nothing;

@@ -6,12 +6,10 @@
 
 use super::{At, Scenario, Stuff};
 use crate::{
-    bench::{
-        line::Spec,
-        measure::Step,
-        side::{Held, Side},
-    },
     bindings,
+    line::Spec,
+    measure::Step,
+    side::{Held, Side},
 };
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -52,7 +50,7 @@ impl Drop for ListFile {
 }
 
 /// One open file for each thread.
-pub(in crate::bench) struct InfoRead {
+pub(crate) struct InfoRead {
     files: KVec<ListFile>,
 }
 

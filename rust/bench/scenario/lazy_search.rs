@@ -5,7 +5,7 @@
 //! between them is in pieces, and a search that begins at the front looks at all of them.
 
 use super::{At, Scenario, Stuff};
-use crate::bench::{
+use crate::{
     ground,
     line::Spec,
     measure::Step,
@@ -19,7 +19,7 @@ use kernel::{
 /// Pages of an area that is searched for: more than fits between two lazy ones.
 const PAGES: u32 = 2;
 
-pub(in crate::bench) struct LazySearch {
+pub(crate) struct LazySearch {
     /// The pieces are there.
     prepared: Atomic<bool>,
 }

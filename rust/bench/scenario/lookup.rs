@@ -6,7 +6,7 @@
 //! An answer that is wrong counts as a failure.
 
 use super::{At, Scenario, Stuff};
-use crate::bench::{
+use crate::{
     line::Spec,
     measure::Step,
     rng::Rng,
@@ -27,7 +27,7 @@ enum Where {
 }
 
 /// `WHERE`: 0 start, 1 inside, 2 in a hole between areas.
-pub(in crate::bench) struct Lookup<const WHERE: u8> {
+pub(crate) struct Lookup<const WHERE: u8> {
     holes: KVVec<Held>,
 }
 

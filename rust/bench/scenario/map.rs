@@ -3,7 +3,7 @@
 //! `vmap`: pages that are there already are mapped, and unmapped. `vmalloc`: memory.
 
 use super::{At, Scenario, Shapes, Stuff};
-use crate::bench::{
+use crate::{
     line::Spec,
     measure::Step,
     side::{Ask, Held, Pages, Side},
@@ -12,7 +12,7 @@ use core::hint::black_box;
 use kernel::{page::PAGE_SIZE, prelude::*};
 
 /// Every thread maps the same pages, each at addresses of its own.
-pub(in crate::bench) struct Vmap {
+pub(crate) struct Vmap {
     pages: Pages,
 }
 
@@ -36,7 +36,7 @@ impl<S: Side> Scenario<S> for Vmap {
     }
 }
 
-pub(in crate::bench) struct Vmalloc;
+pub(crate) struct Vmalloc;
 
 impl<S: Side> Scenario<S> for Vmalloc {
     const STUFF: Stuff = Stuff::Memory;

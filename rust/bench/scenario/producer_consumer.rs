@@ -4,7 +4,7 @@
 //! where there is one. Time is taken of both; an operation is half of the area's way.
 
 use super::{At, Scenario, Shapes, Stuff};
-use crate::bench::{
+use crate::{
     ground,
     line::Spec,
     measure::Step,
@@ -28,7 +28,7 @@ struct Slot {
     token: Atomic<usize>,
 }
 
-pub(in crate::bench) struct ProducerConsumer {
+pub(crate) struct ProducerConsumer {
     /// `RING` slots for each pair of threads.
     slots: KVVec<Slot>,
 }

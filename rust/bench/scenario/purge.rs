@@ -4,7 +4,7 @@
 //! that takes than how long it keeps a CPU from everybody else: `held_max_ns`.
 
 use super::{At, Scenario, Stuff};
-use crate::bench::{
+use crate::{
     ground,
     line::Spec,
     measure::Step,
@@ -12,7 +12,7 @@ use crate::bench::{
 };
 use kernel::prelude::*;
 
-pub(in crate::bench) struct Purge;
+pub(crate) struct Purge;
 
 impl<S: Side> Scenario<S> for Purge {
     const STUFF: Stuff = Stuff::Addresses;

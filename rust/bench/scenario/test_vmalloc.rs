@@ -7,7 +7,7 @@
 //! tests, which reach the in-tree allocator only.
 
 use super::{At, Hoard, Scenario, Stuff};
-use crate::bench::{
+use crate::{
     ground,
     line::Spec,
     measure::Step,
@@ -21,14 +21,14 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-pub(in crate::bench) const FIX_SIZE: u8 = 0;
-pub(in crate::bench) const FULL_FIT: u8 = 1;
-pub(in crate::bench) const LONG_BUSY_LIST: u8 = 2;
-pub(in crate::bench) const RANDOM_SIZE: u8 = 3;
-pub(in crate::bench) const FIX_ALIGN: u8 = 4;
-pub(in crate::bench) const RANDOM_SIZE_ALIGN: u8 = 5;
-pub(in crate::bench) const ALIGN_SHIFT: u8 = 6;
-pub(in crate::bench) const NO_BLOCK: u8 = 7;
+pub(crate) const FIX_SIZE: u8 = 0;
+pub(crate) const FULL_FIT: u8 = 1;
+pub(crate) const LONG_BUSY_LIST: u8 = 2;
+pub(crate) const RANDOM_SIZE: u8 = 3;
+pub(crate) const FIX_ALIGN: u8 = 4;
+pub(crate) const RANDOM_SIZE_ALIGN: u8 = 5;
+pub(crate) const ALIGN_SHIFT: u8 = 6;
+pub(crate) const NO_BLOCK: u8 = 7;
 
 /// Areas that `long_busy_list_alloc_test` holds.
 const BUSY: u32 = 15_000;
@@ -36,7 +36,7 @@ const BUSY: u32 = 15_000;
 const TWICE_THREAD_ALIGN: usize = 32 << 10;
 
 /// One of the tests that are a loop of vmalloc() and vfree().
-pub(in crate::bench) struct Test<const WHICH: u8>;
+pub(crate) struct Test<const WHICH: u8>;
 
 impl<const WHICH: u8> Test<WHICH> {
     /// What the test holds while its loop runs.
@@ -139,7 +139,7 @@ impl<S: Side, const WHICH: u8> Scenario<S> for Test<WHICH> {
 }
 
 /// `vm_map_ram_test`.
-pub(in crate::bench) struct VmMapRam {
+pub(crate) struct VmMapRam {
     pages: Pages,
 }
 
@@ -165,7 +165,7 @@ impl<S: Side> Scenario<S> for VmMapRam {
 }
 
 /// `vrealloc_test`: from one page to four, back, to half a page, to a page.
-pub(in crate::bench) struct Vrealloc;
+pub(crate) struct Vrealloc;
 
 impl<S: Side> Scenario<S> for Vrealloc {
     const STUFF: Stuff = Stuff::Nothing;

@@ -3,7 +3,7 @@
 //! `va_only`: addresses alone, no page. In-tree get_vm_area() and free_vm_area().
 
 use super::{At, Scenario, Shapes, Stuff};
-use crate::bench::{
+use crate::{
     line::Spec,
     measure::Step,
     side::{Held, Side},
@@ -11,7 +11,7 @@ use crate::bench::{
 use core::hint::black_box;
 use kernel::prelude::*;
 
-pub(in crate::bench) struct VaOnly;
+pub(crate) struct VaOnly;
 
 impl<S: Side> Scenario<S> for VaOnly {
     const STUFF: Stuff = Stuff::Addresses;

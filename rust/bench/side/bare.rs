@@ -2,6 +2,8 @@
 
 //! No allocator: the page tables and pages that every allocator has to deal with. The distance
 //! from here to an allocator's figure is what its management costs.
+//!
+//! C part: [`rust/bench/side/bare.c`](bare.c).
 
 use super::{Held, Pages, Side};
 use crate::bindings;
@@ -11,7 +13,7 @@ use kernel::{
 };
 
 /// One range of addresses for each thread, held for as long as this lives.
-pub(in crate::bench) struct Bare {
+pub(crate) struct Bare {
     /// Room for an area of each thread; empty where no address is needed.
     windows: KVec<Held>,
     next: Atomic<u32>,
@@ -21,13 +23,13 @@ impl Bare {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(in crate::bench) fn new(pages: u32, threads: u32) -> Result<Bare> {
+    pub(crate) fn new(pages: u32, threads: u32) -> Result<Bare> {
         let mut bare = Bare {
             windows: KVec::with_capacity(threads as usize, GFP_KERNEL)?,
             next: Atomic::new(0),
         };
         for _ in 0..threads {
-            let window = super::in_tree::InTree.va_alloc(pages, 1).ok_or(ENOMEM)?;
+            let window = super::allocator::InTree.va_alloc(pages, 1).ok_or(ENOMEM)?;
             bare.windows.push(window, GFP_KERNEL)?;
         }
         Ok(bare)
@@ -37,7 +39,7 @@ impl Bare {
 impl Drop for Bare {
     fn drop(&mut self) {
         for window in &self.windows {
-            super::in_tree::InTree.va_free(*window);
+            super::allocator::InTree.va_free(*window);
         }
     }
 }
@@ -54,23 +56,21 @@ impl Side for Bare {
 
 /// Maps pages into a window. False where page tables could not be had.
 #[inline]
-pub(in crate::bench) fn map(window: Held, pages: &Pages) -> bool {
+pub(crate) fn map(window: Held, pages: &Pages) -> bool {
     // SAFETY: The window is ours, has room for so many pages, and nothing is mapped there.
-    unsafe {
-        bindings::vc_bench_bare_map(window.addr, pages.count() as usize, pages.as_ptr().cast()) == 0
-    }
+    unsafe { bindings::vc_bench_bare_map(window.addr, pages.count() as usize, pages.as_ptr()) == 0 }
 }
 
 /// Clears what `map` set. Stale TLB entries may stay: nobody reads through the window.
 #[inline]
-pub(in crate::bench) fn unmap(window: Held) {
+pub(crate) fn unmap(window: Held) {
     // SAFETY: The window is ours.
-    unsafe { bindings::vc_kernel_unmap(window.addr, window.pages as usize) }
+    unsafe { bindings::vc_bench_bare_unmap(window.addr, window.pages as usize) }
 }
 
 /// Allocates as many pages as `pages` has room for, and frees them.
 #[inline]
-pub(in crate::bench) fn pages(room: &mut [usize]) -> bool {
+pub(crate) fn pages(room: &mut [usize]) -> bool {
     // SAFETY: The array may be written, and is as long as is told; a pointer has the size of a
     // `usize`.
     unsafe { bindings::vc_bench_bare_pages(room.len(), room.as_mut_ptr().cast()) }

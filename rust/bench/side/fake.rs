@@ -16,7 +16,7 @@ const ROUNDS: u32 = 4_000;
 /// Areas that are handed out one after the other, round and round.
 const SLOTS: usize = 64;
 
-pub(in crate::bench) struct Fake {
+pub(crate) struct Fake {
     cost: u32,
     /// Every so many calls one fails; 0: none.
     fail_every: u64,
@@ -27,12 +27,7 @@ pub(in crate::bench) struct Fake {
 }
 
 impl Fake {
-    pub(in crate::bench) fn new(
-        pages: u32,
-        cost: u32,
-        fail_every: u64,
-        overlap: bool,
-    ) -> Result<Fake> {
+    pub(crate) fn new(pages: u32, cost: u32, fail_every: u64, overlap: bool) -> Result<Fake> {
         let bytes = (pages as usize)
             .checked_mul(kernel::page::PAGE_SIZE)
             .ok_or(EINVAL)?;

@@ -2,9 +2,9 @@
 
 //! vm_map_ram() as a side of its own: the in-tree's faster way to map pages.
 
-use super::{in_tree::InTree, Held, Pages, Side};
+use super::{allocator::InTree, Held, Pages, Side};
 
-pub(in crate::bench) struct MapRam;
+pub(crate) struct MapRam;
 
 impl Side for MapRam {
     fn vmap(&self, pages: &Pages) -> Option<Held> {

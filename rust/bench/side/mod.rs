@@ -2,11 +2,10 @@
 
 //! One trait for every allocator that is measured: the same scenario code drives them all.
 
+pub(super) mod allocator;
 pub(super) mod bare;
 pub(super) mod fake;
-pub(super) mod in_tree;
 pub(super) mod map_ram;
-pub(super) mod vmapcache;
 
 use super::{line::Switches, report::Inside};
 use kernel::{bindings, page::Page, prelude::*};

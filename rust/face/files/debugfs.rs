@@ -4,11 +4,9 @@
 //!
 //! Documented in Documentation/ABI/testing/debugfs-vmapcache.
 
-#[cfg(bench)]
-use crate::bench::Bench;
 use crate::{
     face::{
-        allocator::Allocator,
+        allocator::{Allocator, LAZY_MAX_PAGES},
         files::{
             directory::Directory,
             info::{self, Readers},
@@ -23,8 +21,6 @@ use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceRea
 
 /// The directories; they go when this is dropped, after their last reader.
 pub(crate) struct Debugfs {
-    #[cfg(bench)]
-    _bench: Directory<Bench>,
     #[cfg(faults)]
     _faults: Directory<Allocator>,
     _switches: Directory<Allocator>,
@@ -43,19 +39,15 @@ impl Debugfs {
         top.read(c"stats", |readers, f| stats(readers.allocator(), f))?;
         top.write(c"purge", |readers, from| purge(readers.allocator(), from))?;
         top.read_write(
-            c"lazy_max_pages",
+            LAZY_MAX_PAGES,
             |readers, f| lazy_max(readers.allocator(), f),
             |readers, from| set_lazy_max(readers.allocator(), from),
         )?;
-        #[cfg(bench)]
-        let bench = Bench::files(&top, allocator.clone())?;
         #[cfg(faults)]
         let faults = faults(&top, allocator.clone())?;
         let mut switches = top.directory(c"switches", allocator)?;
         add_switches(&mut switches)?;
         Ok(Self {
-            #[cfg(bench)]
-            _bench: bench,
             #[cfg(faults)]
             _faults: faults,
             _switches: switches,
@@ -97,8 +89,7 @@ fn purge(a: &Allocator, reader: &mut UserSliceReader) -> Result {
     if number(reader)? != 1 {
         return Err(EINVAL);
     }
-    a.finish_deferred();
-    a.manager().purge(Purge::Full);
+    a.purge(Purge::Full);
     Ok(())
 }
 

@@ -6,7 +6,9 @@
  * still open when the module went calls into what is no longer there. Here an open
  * file keeps the module loaded.
  */
+#include <linux/dcache.h>
 #include <linux/debugfs.h>
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
@@ -84,6 +86,26 @@ void vc_text_take(struct seq_file *m, size_t len)
 struct dentry *vc_directory(const char *name, struct dentry *parent)
 {
 	return debugfs_create_dir(name, parent);
+}
+
+/**
+ * vc_directory_within() - make a directory in one that another module has made
+ * @above: the name of that one, in debugfs itself; it must stay
+ * @name: its name
+ *
+ * Context: Task context, may sleep.
+ * Return: as vc_directory().
+ */
+struct dentry *vc_directory_within(const char *above, const char *name)
+{
+	struct dentry *parent = debugfs_lookup(above, NULL);
+	struct dentry *directory;
+
+	if (IS_ERR_OR_NULL(parent))
+		return ERR_PTR(-ENOENT);
+	directory = debugfs_create_dir(name, parent);
+	dput(parent);
+	return directory;
 }
 
 /**

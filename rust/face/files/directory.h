@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What directory.rs calls in directory.c.
+ * What directory.rs calls in directory.c. Both modules have both files.
  */
 #ifndef VMAPCACHE_DIRECTORY_H
 #define VMAPCACHE_DIRECTORY_H
@@ -24,6 +24,7 @@ struct vc_file {
 size_t vc_text_room(struct seq_file *m, char **at);
 void vc_text_take(struct seq_file *m, size_t len);
 struct dentry *vc_directory(const char *name, struct dentry *parent);
+struct dentry *vc_directory_within(const char *above, const char *name);
 void vc_directory_file(const char *name, struct dentry *parent, const struct vc_file *file);
 void vc_directory_remove(struct dentry *directory);
 

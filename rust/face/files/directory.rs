@@ -138,12 +138,34 @@ impl<T: Sync + Send + 'static> Directory<T> {
         Directory::make(name, Some(self.entry.clone()), data)
     }
 
+    /// Makes the directory `name` in `above`, which another module has made in debugfs itself, and
+    /// which it keeps for as long. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    #[allow(dead_code)] // Only the laboratory's directory lies in another module's.
+    pub(crate) fn within(above: &CStr, name: &CStr, data: Arc<T>) -> Result<Self> {
+        let (above, name) = (above.as_char_ptr().cast(), name.as_char_ptr().cast());
+        // SAFETY: Both names are strings.
+        let dentry = unsafe { bindings::vc_directory_within(above, name) };
+        Self::over(dentry, None, data)
+    }
+
     fn make(name: &CStr, parent: Option<Arc<Entry>>, data: Arc<T>) -> Result<Self> {
         let at = parent
             .as_ref()
             .map_or(core::ptr::null_mut(), |entry| entry.dentry);
         // SAFETY: The name is a string; the parent is null, or alive by the reference to it.
         let dentry = unsafe { bindings::vc_directory(name.as_char_ptr().cast(), at) };
+        Self::over(dentry, parent, data)
+    }
+
+    fn over(
+        dentry: *mut bindings::dentry,
+        parent: Option<Arc<Entry>>,
+        data: Arc<T>,
+    ) -> Result<Self> {
         let entry = Entry {
             dentry,
             _parent: parent,

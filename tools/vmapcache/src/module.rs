@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads the module for the time of a run, where it is not loaded already.
+//! Loads the module and its laboratory for the time of a run, as far as they are not loaded already.
 
 use crate::{lab, signals};
 use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// The module to be loaded, if it is not (default: $VMAPCACHE_KO)
+    /// vmapcache.ko, to be loaded if it is not (default: $VMAPCACHE_KO)
     #[arg(long)]
     module: Option<PathBuf>,
+    /// vmapcache_bench.ko, likewise (default: $BENCH_KO, else the one beside vmapcache.ko)
+    #[arg(long)]
+    laboratory: Option<PathBuf>,
     /// Size of its arena, in MiB (default: for the whole matrix 16384, else the module's own)
     #[arg(long)]
     pub arena_mb: Option<u64>,
 }
 
-/// The module is loaded; if that was done here, it goes again when this is dropped.
+/// Both are loaded; what was loaded here goes again when this is dropped.
 pub struct Loaded {
-    ours: bool,
-    /// Dropped last: a signal waits until the module has gone.
+    /// In the order in which they were loaded: each may use those before it.
+    ours: Vec<&'static str>,
+    /// Dropped last: a signal waits until they have gone.
     _signals: signals::PutOff,
 }
 
@@ -36,43 +40,65 @@ fn call(program: &str, arguments: &[String]) -> Result<(), String> {
     }
 }
 
+/// A file that an option names, or a variable of the environment.
+fn named(option: &Option<PathBuf>, variable: &str) -> Option<PathBuf> {
+    let variable = || std::env::var_os(variable).map(PathBuf::from);
+    option.clone().or_else(variable)
+}
+
 impl Loaded {
     pub fn take(options: &Options) -> Result<Loaded, String> {
-        let _signals = signals::PutOff::begin();
+        let mut loaded = Loaded {
+            ours: Vec::new(),
+            _signals: signals::PutOff::begin(),
+        };
         if lab::folder().exists() {
-            return Ok(Loaded {
-                ours: false,
-                _signals,
-            });
+            return Ok(loaded);
         }
-        let module = options
-            .module
-            .clone()
-            .or_else(|| std::env::var_os("VMAPCACHE_KO").map(PathBuf::from))
-            .ok_or("vmapcache is not loaded, or debugfs is not mounted; --module loads it")?;
-        let mut arguments = vec![module.display().to_string()];
-        arguments.extend(options.arena_mb.map(|mb| format!("arena_mb={mb}")));
-        call("insmod", &arguments)?;
+        let module = named(&options.module, "VMAPCACHE_KO");
+        let laboratory = named(&options.laboratory, "BENCH_KO")
+            .or_else(|| Some(module.as_ref()?.with_file_name("vmapcache_bench.ko")));
+        if !loaded_already("vmapcache") {
+            let parameters = options.arena_mb.map(|mb| format!("arena_mb={mb}"));
+            loaded.load("vmapcache", module, "--module", parameters)?;
+        }
+        if !loaded_already("vmapcache_bench") {
+            loaded.load("vmapcache_bench", laboratory, "--laboratory", None)?;
+        }
         if !lab::folder().exists() {
-            let _ = call("rmmod", &["vmapcache".into()]);
             return Err(format!(
-                "no {}: is debugfs mounted, was the module built without BENCH=n?",
+                "no {}: is debugfs mounted?",
                 lab::folder().display()
             ));
         }
-        let loaded = Loaded {
-            ours: true,
-            _signals,
-        };
         signals::check()?;
         Ok(loaded)
     }
+
+    fn load(
+        &mut self,
+        name: &'static str,
+        file: Option<PathBuf>,
+        option: &str,
+        parameters: Option<String>,
+    ) -> Result<(), String> {
+        let file = file.ok_or_else(|| format!("{name} is not loaded; {option} loads it"))?;
+        let mut arguments = vec![file.display().to_string()];
+        arguments.extend(parameters);
+        call("insmod", &arguments)?;
+        self.ours.push(name);
+        Ok(())
+    }
+}
+
+fn loaded_already(name: &str) -> bool {
+    PathBuf::from("/sys/module").join(name).exists()
 }
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        if self.ours {
-            if let Err(e) = call("rmmod", &["vmapcache".into()]) {
+        for name in self.ours.drain(..).rev() {
+            if let Err(e) = call("rmmod", &[name.into()]) {
                 eprintln!("vmapcache: {e}");
             }
         }

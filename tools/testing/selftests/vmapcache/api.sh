@@ -22,6 +22,10 @@ kcase alignments
 own
 expect_log 'vmapcache: flags .* are left out, for '
 kcase odd_flags
+expect_log 'vmapcache: flags .* are not for address space alone, for '
+expect_log 'vmapcache: allocation failed'
+kcase address_space
+kcase tuning
 need
 kcase vmaps
 kcase vreallocs

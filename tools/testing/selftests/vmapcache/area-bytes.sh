@@ -7,8 +7,7 @@ DESCRIPTION="weigh the bookkeeping of 100,000 areas of a page, beside the in-tre
 . "${0%/*}/lib.sh"
 
 own
-bench=$ours/bench
-[ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
+laboratory
 areas=$(less 100000)
 
 mine() {

@@ -7,6 +7,7 @@ DESCRIPTION="write nonsense to every file in debugfs that can be written, and se
 . "${0%/*}/lib.sh"
 
 own
+laboratory
 found=0
 find $ours -type f -perm /200 >"$TMP/files"
 while read -r file; do

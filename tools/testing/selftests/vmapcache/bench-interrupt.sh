@@ -7,8 +7,7 @@ DESCRIPTION="interrupt measurements, ask for two at once, and find nothing left 
 . "${0%/*}/lib.sh"
 
 need
-bench=$ours/bench
-[ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
+laboratory
 switches_before=$(cat $ours/switches/* $ours/lazy_max_pages)
 
 # Before and while it measures; the second alone takes too long to come to on a slow kernel.
@@ -43,4 +42,4 @@ done
 	fail "switches are not what they were"
 ! grep -h vcbench /proc/[0-9]*/comm 2>/dev/null || fail "threads are left"
 empty
-! grep vc_bench /proc/vmallocinfo || fail "in-tree areas are left"
+! grep vmapcache_bench /proc/vmallocinfo || fail "in-tree areas are left"

@@ -8,8 +8,7 @@ DESCRIPTION="write 10,000 lines, most of them nonsense, to bench/run, and lose n
 . "${0%/*}/lib.sh"
 
 need
-bench=$ours/bench
-[ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
+laboratory
 
 # refused WORDS PATTERN: not taken, and said why
 refused() {
@@ -60,4 +59,4 @@ for switch in "$ours"/switches/*; do
 	[ "$(cat "$switch")" = 1 ] || fail "${switch##*/} was left off"
 done
 empty
-! grep vc_bench /proc/vmallocinfo || fail "in-tree areas are left"
+! grep vmapcache_bench /proc/vmallocinfo || fail "in-tree areas are left"

@@ -8,8 +8,7 @@ DESCRIPTION="measure allocators of known cost, failures and overlaps, and see th
 . "${0%/*}/lib.sh"
 
 need
-bench=$ours/bench
-[ -e $bench/run ] || skip "built without the laboratory (BENCH=n)"
+laboratory
 
 # measure WORD...: the result, a word a line, in $TMP/ALLOCATOR
 measure() {
@@ -120,4 +119,4 @@ while read -r scenario; do
 	done
 done <"$TMP/scenarios"
 empty
-! grep vc_bench /proc/vmallocinfo || fail "in-tree areas are left"
+! grep vmapcache_bench /proc/vmallocinfo || fail "in-tree areas are left"

@@ -45,14 +45,12 @@ is_loaded() {
 	[ -d "/sys/module/$1" ]
 }
 
-# unload: both modules, as far as they are there
+# unload [MODULE...]: these, as far as they are there; else vmapcache and what uses it
 unload() {
-	if is_loaded vmapcache_test; then
-		rmmod vmapcache_test || fail "rmmod vmapcache_test"
-	fi
-	if is_loaded vmapcache; then
-		rmmod vmapcache || fail "rmmod vmapcache"
-	fi
+	[ $# -gt 0 ] || set -- vmapcache_test vmapcache_bench vmapcache
+	for module; do
+		! is_loaded "$module" || rmmod "$module" || fail "rmmod $module"
+	done
 }
 
 # load [PARAMETER=VALUE...]: vmapcache anew
@@ -61,8 +59,9 @@ load() {
 	insmod "$TMP/vmapcache.ko" "$@" || fail "insmod vmapcache.ko $*"
 }
 
-# need: vmapcache with its defaults, as some test before may have left it
+# need: vmapcache with its defaults, as some test before may have left it, and no laboratory
 need() {
+	unload vmapcache_bench
 	if ! is_loaded vmapcache || [ ! -e "$TMP/defaults" ]; then
 		load
 		: >"$TMP/defaults"
@@ -73,6 +72,13 @@ need() {
 own() {
 	rm -f "$TMP/defaults"
 	load "$@"
+}
+
+# laboratory: loads it, over the vmapcache that is there; $bench is its directory
+laboratory() {
+	bench=$ours/bench
+	insmod "$TMP/vmapcache_bench.ko" || fail "insmod vmapcache_bench.ko"
+	[ -e $bench/run ] || fail "the laboratory has no $bench/run"
 }
 
 # own_faulty FAULT [PARAMETER=VALUE...]: vmapcache anew, which leaves a step out

@@ -39,6 +39,18 @@ while [ $round -lt "$rounds" ]; do
 			read -r _ <&3 || fail "it cannot be read"
 			exec 3<&-
 			;;
+		5)
+			# What it does at load takes time.
+			if [ $((round % 50)) = 5 ]; then
+				laboratory
+				refuses "the laboratory"
+				exec 3<$bench/progress
+				rmmod vmapcache_bench 2>/dev/null && fail "the laboratory went under an open file"
+				exec 3<&-
+				unload vmapcache_bench
+				[ ! -e $bench ] || fail "the laboratory has left $bench"
+			fi
+			;;
 		6)
 			# One does not keep the module.
 			exec 3</proc/vmapcacheinfo

@@ -36,5 +36,21 @@ while read -r name; do
 	esac
 	nothing_left
 done <"$TMP/symbols"
+
+# The laboratory has its own, and is refused likewise.
+load
+for name in get_vm_area __get_vm_area_node find_vm_area __vmalloc_node_noprof vmap_pages_range_noflush \
+	vunmap_range_noflush __module_address; do
+	LC_ALL=C sed "s/\\x00$name\\x00/\\x00${name%??}zz\\x00/g" "$TMP/vmapcache_bench.ko" >"$TMP/lacking.ko"
+	! cmp -s "$TMP/vmapcache_bench.ko" "$TMP/lacking.ko" || fail "$name is not in the laboratory"
+	expect_log "vmapcache_bench: kernel symbol ${name%??}zz not found: the kernel must be built with CONFIG_"
+	if insmod "$TMP/lacking.ko" 2>"$TMP/error"; then
+		fail "the laboratory loaded without $name"
+	fi
+	grep -qE 'No such file|Unknown symbol' "$TMP/error" || fail "$name: $(cat "$TMP/error")"
+	[ ! -e $ours/bench ] || fail "$name: the laboratory has left $ours/bench"
+done
+unload
+nothing_left
 rm "$TMP/lacking.ko"
-echo "$(wc -l <"$TMP/symbols") symbols"
+echo "$(wc -l <"$TMP/symbols") symbols, and 7 of the laboratory"

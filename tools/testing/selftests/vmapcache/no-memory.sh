@@ -39,6 +39,7 @@ empty
 
 # Who reads has memory of his own, which is not to fail.
 any Y
+laboratory
 python3 "${0%/*}/no-memory.py" || fail "no-memory.py"
 empty
 

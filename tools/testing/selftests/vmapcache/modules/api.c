@@ -98,6 +98,97 @@ static void alignments(struct run *run)
 	}
 }
 
+/* Address space alone: where it is, what finds it, and that nothing is there. */
+static void address_space(struct run *run)
+{
+	static const unsigned long sizes[] = { 1, PAGE_SIZE, PAGE_SIZE + 1, 300 * PAGE_SIZE };
+	unsigned long large = (totalram_pages() << PAGE_SHIFT) + SZ_64M;
+	size_t found;
+	unsigned int i;
+	u8 *area;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned long size = PAGE_ALIGN(sizes[i]);
+
+		area = vmapcache_get_vm_area(sizes[i], VM_MAP);
+		if (!expect(run, area, "%lu bytes", sizes[i]))
+			continue;
+		expect(run, PAGE_ALIGNED(area), "%lu bytes", size);
+		expect(run, !readable(area), "%lu bytes: something is mapped", size);
+		found = 0;
+		expect(run, vmapcache_find_vm_area(area, &found) == area && found == size,
+		       "its start finds %zu bytes, not %lu", found, size);
+		expect(run, vmapcache_find_vm_area(area + size - 1, NULL) == area,
+		       "%lu bytes: the last one finds another", size);
+		expect(run, !vmapcache_find_vm_area(area + size, &found), "a guard page is found");
+		vmapcache_free_vm_area(area);
+		expect(run, !vmapcache_find_vm_area(area, &found), "%lu bytes, after it", size);
+		expect(run, found == size, "a size is told of nothing");
+	}
+	for (i = 1; i <= 512; i *= 8) {
+		area = vmapcache_get_vm_area_aligned(3 * PAGE_SIZE, i * PAGE_SIZE, VM_MAP, NULL);
+		expect(run, area && IS_ALIGNED((unsigned long)area, i * PAGE_SIZE),
+		       "%p for a multiple of %u pages", area, i);
+		vmapcache_free_vm_area(area);
+	}
+	expect(run, !vmapcache_get_vm_area_aligned(PAGE_SIZE, 3 * PAGE_SIZE, VM_MAP, NULL),
+	       "a multiple of 3 pages");
+	/* It is not made of memory. */
+	area = vmapcache_get_vm_area(large, VM_MAP);
+	expect(run, area && vmapcache_find_vm_area(area + large - 1, NULL) == area,
+	       "%lu bytes", large);
+	vmapcache_free_vm_area(area);
+	expect(run, !vmapcache_get_vm_area(1UL << 50, VM_MAP), "more than any arena");
+	expect(run, !vmapcache_get_vm_area(PAGE_SIZE, VM_IOREMAP), "VM_IOREMAP");
+	vmapcache_free_vm_area(NULL);
+}
+
+static u64 counted(struct run *run, const char *name)
+{
+	u64 value = 0;
+
+	expect(run, !vmapcache_counter(name, &value), "no counter %s", name);
+	return value;
+}
+
+/* Counters and switches by their names, purge and drain. */
+static void tuning(struct run *run)
+{
+	static const char * const flags[] = {
+		"free_area_cache", "magazines", "lookup_cache", "info_cache",
+	};
+	u64 areas = counted(run, "areas"), untouched = 7;
+	u8 *area = vmapcache_get_vm_area(PAGE_SIZE, VM_MAP);
+	u32 before, now = 7;
+	unsigned int i;
+
+	expect(run, counted(run, "areas") == areas + 1, "an area more than %llu", areas);
+	vmapcache_free_vm_area(area);
+	expect(run, counted(run, "bytes_lazy"), "nothing is lazy");
+	vmapcache_purge();
+	expect(run, !counted(run, "bytes_lazy"), "lazy after a purge");
+	expect(run, counted(run, "bytes_stock"), "a purge leaves no stock");
+	vmapcache_drain();
+	expect(run, !counted(run, "bytes_stock"), "stock after drain");
+	expect(run, vmapcache_counter("area", &untouched) == -ENOENT && untouched == 7,
+	       "a counter of no name: %llu", untouched);
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		expect(run, !vmapcache_get_switch(flags[i], &before), "no switch %s", flags[i]);
+		expect(run, !vmapcache_set_switch(flags[i], !before), "%s", flags[i]);
+		expect(run, !vmapcache_get_switch(flags[i], &now) && now == !before,
+		       "%s is %u", flags[i], now);
+		expect(run, vmapcache_set_switch(flags[i], 2) == -EINVAL, "%s: 2", flags[i]);
+		vmapcache_set_switch(flags[i], before);
+	}
+	expect(run, !vmapcache_get_switch("lazy_max_pages", &before), "no lazy_max_pages");
+	expect(run, !vmapcache_set_switch("lazy_max_pages", 1234), "lazy_max_pages");
+	expect(run, counted(run, "lazy_max_pages") == 1234, "lazy_max_pages is another one");
+	vmapcache_set_switch("lazy_max_pages", before);
+	expect(run, vmapcache_get_switch("lazy", &now) == -ENOENT, "a switch of no name");
+	expect(run, vmapcache_set_switch("lazy", 1) == -EINVAL, "a switch of no name");
+}
+
 static void free_null(struct run *run)
 {
 	const struct allocator *a = allocator_of(run);
@@ -494,6 +585,8 @@ const struct test_case api_cases[] = {
 	{ "sizes", sizes },
 	{ "impossible", impossible },
 	{ "alignments", alignments },
+	{ "address_space", address_space },
+	{ "tuning", tuning },
 	{ "free_null", free_null },
 	{ "bad_frees", bad_frees },
 	{ "gfp_flags", gfp_flags },

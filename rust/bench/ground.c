@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the laboratory (rust/bench) needs and Rust cannot say: kernel threads bound to a CPU, the
- * scheduler's inline calls, a probe that counts TLB flushes, and the clock that watches how long
- * a CPU is held.
+ * What the laboratory needs and Rust cannot say: kernel threads bound to a CPU, the scheduler's
+ * inline calls, a probe that counts TLB flushes, and the clock that watches how long a CPU is
+ * held.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
@@ -24,7 +24,6 @@
 #include <vmapcache.h>
 
 #include "bench.h"
-#include "pages.h"
 #include "symbols.h"
 
 unsigned long long vc_bench_now(void)
@@ -135,19 +134,21 @@ void vc_bench_thread_end(struct vc_bench_thread *t)
 }
 
 /*
- * Counts calls of flush_tlb_kernel_range: those that come from this module, and all others. The
+ * Counts calls of flush_tlb_kernel_range: those that come from vmapcache.ko, and all others. The
  * probe makes the call slower, so it is only there while flushes are counted, and no time is
  * taken then.
  */
 static atomic_long_t flushes_own;
 static atomic_long_t flushes_other;
+/* Stays loaded as long as this module does, which calls it. */
+static struct module *vmapcache;
 
 static int flush_seen(struct kprobe *p, struct pt_regs *regs)
 {
 	/* At the first instruction the return address is on top of the stack. */
 	unsigned long caller = regs_get_kernel_stack_nth(regs, 0);
 
-	if (within_module(caller, THIS_MODULE))
+	if (within_module(caller, vmapcache))
 		atomic_long_inc(&flushes_own);
 	else
 		atomic_long_inc(&flushes_other);
@@ -158,6 +159,10 @@ static struct kprobe flush_probe;
 
 int vc_bench_flushes_start(void)
 {
+	scoped_guard(rcu)
+		vmapcache = static_call(vc___module_address)((unsigned long)vmapcache_vfree);
+	if (!vmapcache)
+		return -ENOENT;
 	atomic_long_set(&flushes_own, 0);
 	atomic_long_set(&flushes_other, 0);
 	/* register_kprobe() wants a fresh one each time. */
@@ -276,173 +281,5 @@ long vc_bench_read(struct file *file, void *buf, unsigned long len)
 	return n < 0 ? n : sum;
 }
 
-/*
- * The in-tree allocator. Where a module may link the function, this is the call that any
- * driver makes; where it may not, a static call, which costs the same.
- */
-
-/**
- * vc_bench_va_alloc() - an area without pages, by get_vm_area()
- * @nr: pages
- * @align: in pages
- * @addr: set to its start
- *
- * get_vm_area() takes no alignment; only then the function below it is called, which is what
- * aligned users of vmalloc reach.
- *
- * Context: Task context, may sleep.
- * Return: the area, or NULL.
- */
-struct vm_struct *vc_bench_va_alloc(unsigned long nr, unsigned long align, unsigned long *addr)
-{
-	struct vm_struct *area;
-
-	if (align <= 1)
-		area = static_call(vc_get_vm_area)(nr * PAGE_SIZE, VM_MAP);
-	else
-		area = static_call(vc___get_vm_area_node)(nr * PAGE_SIZE, align * PAGE_SIZE,
-							  PAGE_SHIFT, VM_MAP, VMALLOC_START,
-							  VMALLOC_END, NUMA_NO_NODE, GFP_KERNEL,
-							  __builtin_return_address(0));
-	if (area)
-		*addr = (unsigned long)area->addr;
-	return area;
-}
-
-void vc_bench_va_free(struct vm_struct *area)
-{
-	free_vm_area(area);
-}
-
-bool vc_bench_find(unsigned long addr)
-{
-	return static_call(vc_find_vm_area)((void *)addr);
-}
-
-unsigned long vc_bench_vmap(struct page **pages, unsigned long nr)
-{
-	return (unsigned long)vmap(pages, nr, VM_MAP, PAGE_KERNEL);
-}
-
-void vc_bench_vunmap(unsigned long addr)
-{
-	vunmap((void *)addr);
-}
-
-unsigned long vc_bench_map_ram(struct page **pages, unsigned long nr)
-{
-	return (unsigned long)vm_map_ram(pages, nr, NUMA_NO_NODE);
-}
-
-void vc_bench_unmap_ram(unsigned long addr, unsigned long nr)
-{
-	vm_unmap_ram((void *)addr, nr);
-}
-
-/**
- * vc_bench_vmalloc() - vmalloc(), __vmalloc() or __vmalloc_node(), whichever is the least
- * @nr: pages
- * @align: in bytes
- * @gfp: flags
- *
- * Context: as the flags say.
- * Return: the address, or 0.
- */
-unsigned long vc_bench_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp)
-{
-	if (align > PAGE_SIZE)
-		return (unsigned long)static_call(vc___vmalloc_node)(nr * PAGE_SIZE, align, gfp,
-								     NUMA_NO_NODE,
-								     __builtin_return_address(0));
-	if (gfp != GFP_KERNEL)
-		return (unsigned long)__vmalloc(nr * PAGE_SIZE, gfp);
-	return (unsigned long)vmalloc(nr * PAGE_SIZE);
-}
-
-unsigned long vc_bench_vrealloc(unsigned long addr, unsigned long bytes)
-{
-	return (unsigned long)vrealloc((void *)addr, bytes, GFP_KERNEL);
-}
-
-/* All that waits to be purged is purged and flushed when this returns. */
-void vc_bench_purge(void)
-{
-	vm_unmap_aliases();
-}
-
-void vc_bench_vfree(unsigned long addr)
-{
-	vfree((void *)addr);
-}
-
-/* vmapcache, by the calls that a driver makes. */
-
-unsigned long vc_bench_own_vmap(struct page **pages, unsigned long nr)
-{
-	return (unsigned long)vmapcache_vmap(pages, nr, VM_MAP, PAGE_KERNEL);
-}
-
-void vc_bench_own_vunmap(unsigned long addr)
-{
-	vmapcache_vunmap((void *)addr);
-}
-
-unsigned long vc_bench_own_map_ram(struct page **pages, unsigned long nr)
-{
-	return (unsigned long)vmapcache_vm_map_ram(pages, nr, NUMA_NO_NODE);
-}
-
-void vc_bench_own_unmap_ram(unsigned long addr, unsigned long nr)
-{
-	vmapcache_vm_unmap_ram((void *)addr, nr);
-}
-
-unsigned long vc_bench_own_vmalloc(unsigned long nr, unsigned long align, gfp_t gfp)
-{
-	if (align > PAGE_SIZE)
-		return (unsigned long)vmapcache_vmalloc_aligned(nr * PAGE_SIZE, align, gfp,
-								NUMA_NO_NODE,
-								__builtin_return_address(0));
-	if (gfp != GFP_KERNEL)
-		return (unsigned long)vmapcache_vmalloc_gfp(nr * PAGE_SIZE, gfp);
-	return (unsigned long)vmapcache_vmalloc(nr * PAGE_SIZE);
-}
-
-unsigned long vc_bench_own_vrealloc(unsigned long addr, unsigned long bytes)
-{
-	return (unsigned long)vmapcache_vrealloc((void *)addr, bytes, GFP_KERNEL);
-}
-
-void vc_bench_own_vfree(unsigned long addr)
-{
-	vmapcache_vfree((void *)addr);
-}
-
-/* The same pages again and again, as one driver would map them: nothing but page tables. */
-int vc_bench_bare_map(unsigned long addr, unsigned long nr, struct page **pages)
-{
-	return vc_kernel_map(addr, nr, pages, pgprot_val(PAGE_KERNEL));
-}
-
-/**
- * vc_bench_bare_pages() - allocate pages as an area of vmalloc() would, and free them again
- * @nr: pages
- * @pages: room for as many
- *
- * Context: Task context, may sleep.
- * Return: whether all were had.
- */
-bool vc_bench_bare_pages(unsigned long nr, struct page **pages)
-{
-	unsigned long got = 0;
-
-	memset(pages, 0, nr * sizeof(*pages));
-	if (nr == 1) {
-		pages[0] = alloc_page(GFP_KERNEL);
-		got = !!pages[0];
-	} else {
-		got = alloc_pages_bulk(GFP_KERNEL, nr, pages);
-	}
-	static_call(vc_free_pages_bulk)(pages, got);
-	return got == nr;
-}
+/* What the module! macro does not know. */
+MODULE_VERSION(VMAPCACHE_VERSION);

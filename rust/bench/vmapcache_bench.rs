@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The laboratory: the in-tree allocator and vmapcache on the same work, in the same boot.
+//! vmapcache_bench: the laboratory. The in-tree allocator and vmapcache on the same work, in the
+//! same boot.
+//!
+//! A consumer of vmapcache.ko like any other: it knows include/vmapcache.h and nothing beyond.
 //!
 //! One line written to debugfs `bench/run` is a measurement; the write returns when it is done.
 //! `bench/result` shows what came out, `bench/error` what was wrong with the line,
@@ -9,8 +12,13 @@
 //! [`catalog`], [`mod@line`], [`histogram`], [`measure`], [`report`], [`rng`] and [`statistics`] know
 //! no kernel type: tools/testing/bench builds the same files on the host.
 
+mod bindings;
 mod catalog;
 mod check;
+// Not all of it is used here.
+#[allow(dead_code)]
+#[path = "../face/files/directory.rs"]
+mod directory;
 mod engine;
 mod ground;
 mod histogram;
@@ -23,10 +31,11 @@ mod side;
 mod statistics;
 mod trial;
 
-use crate::face::{allocator::Allocator, files::directory::Directory};
 use core::fmt::Write;
+use directory::Directory;
 use engine::Failed;
 use kernel::{
+    error::to_result,
     new_mutex,
     prelude::*,
     sync::{
@@ -36,6 +45,29 @@ use kernel::{
     uaccess::UserSliceReader,
 };
 use line::{Complaint, Why, MAX_LINE};
+
+module! {
+    type: Laboratory,
+    name: "vmapcache_bench",
+    authors: ["vmapcache developers"],
+    description: "The laboratory of vmapcache: compares it with the in-tree allocator",
+    license: "GPL",
+}
+
+/// The loaded module.
+struct Laboratory {
+    _files: Directory<Bench>,
+}
+
+impl kernel::Module for Laboratory {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: Task context; nothing of the laboratory runs yet.
+        to_result(unsafe { bindings::vc_bench_symbols_resolve() })?;
+        Ok(Self {
+            _files: Bench::files()?,
+        })
+    }
+}
 
 /// Text that grows.
 struct Text(KVVec<u8>);
@@ -79,8 +111,7 @@ struct Shown {
 
 /// The laboratory's state.
 #[pin_data]
-pub(crate) struct Bench {
-    allocator: Arc<Allocator>,
+struct Bench {
     busy: Atomic<bool>,
     progress: Progress,
     #[pin]
@@ -107,23 +138,19 @@ impl Drop for Turn<'_> {
 }
 
 impl Bench {
-    /// Makes `bench/` in `top`, where `allocator` can be compared with the in-tree one.
+    /// Makes `bench/` in vmapcache's directory.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn files<T: Send + Sync>(
-        top: &Directory<T>,
-        allocator: Arc<Allocator>,
-    ) -> Result<Directory<Bench>> {
+    fn files() -> Result<Directory<Bench>> {
         let bench = pin_init!(Bench {
-            allocator,
             busy: Atomic::new(false),
             progress: Progress { steps: Atomic::new(0), done: Atomic::new(0) },
             shown <- new_mutex!(Shown { result: Text(KVVec::new()), error: Text(KVVec::new()) }),
         });
         let bench = Arc::pin_init(bench, GFP_KERNEL)?;
-        let mut directory = top.directory(c"bench", bench)?;
+        let mut directory = Directory::within(c"vmapcache", c"bench", bench)?;
         directory.write(c"run", Bench::run)?;
         directory.read(c"result", |bench, f| {
             f.write_str(bench.shown.lock().result.as_str())
@@ -175,7 +202,7 @@ impl Bench {
         };
         self.show(Text(KVVec::new()), Text(KVVec::new()));
         let mut result = Text(KVVec::new());
-        let outcome = engine::run(&spec, &self.allocator, &self.progress, &mut result);
+        let outcome = engine::run(&spec, &self.progress, &mut result);
         drop(turn);
         match outcome {
             Ok(()) => {
