@@ -3,34 +3,7 @@
 //! What the laboratory can measure: the names, and which keys and sides go with each.
 //!
 //! Plain safe Rust without a kernel type; the host tests include this file. A new scenario is
-//! one row here and one file in `scenario/`.
-
-/// One scenario, by the name that a line of `bench/run` gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scenario {
-    VaOnly,
-    Vmap,
-    Vmalloc,
-    LookupStart,
-    LookupInside,
-    LookupMiss,
-    ProducerConsumer,
-    InfoRead,
-    FixSize,
-    FullFit,
-    LongBusyList,
-    RandomSize,
-    FixAlign,
-    RandomSizeAlign,
-    AlignShift,
-    VmMapRam,
-    NoBlock,
-    Vrealloc,
-    Purge,
-    LazySearch,
-    BareMap,
-    BarePage,
-}
+//! one row of the table here and one file in `scenario/`.
 
 /// One allocator under measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,141 +127,81 @@ const LIMIT: Entry = Entry {
     ..ALLOC
 };
 
-/// Every scenario, in the order in which they are documented.
-pub(crate) const CATALOG: [Entry; 22] = [
-    Entry {
-        scenario: Scenario::VaOnly,
-        name: "va_only",
-        shapes: true,
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::Vmap,
-        name: "vmap",
-        sides: BOTH | MAP_RAM | FAKES,
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::Vmalloc,
-        name: "vmalloc",
-        shapes: true,
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::LookupStart,
-        name: "lookup_start",
-        ..LOOKUP
-    },
-    Entry {
-        scenario: Scenario::LookupInside,
-        name: "lookup_inside",
-        ..LOOKUP
-    },
-    Entry {
-        scenario: Scenario::LookupMiss,
-        name: "lookup_miss",
-        ..LOOKUP
-    },
-    Entry {
-        scenario: Scenario::ProducerConsumer,
-        name: "producer_consumer",
-        threads: 2,
-        pairs: true,
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::InfoRead,
-        name: "info_read",
-        sides: BOTH,
-        live: Some(1_000),
-        writers: true,
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::FixSize,
-        name: "fix_size_alloc_test",
-        max_pages: 65_536,
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::FullFit,
-        name: "full_fit_alloc_test",
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::LongBusyList,
-        name: "long_busy_list_alloc_test",
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::RandomSize,
-        name: "random_size_alloc_test",
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::FixAlign,
-        name: "fix_align_alloc_test",
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::RandomSizeAlign,
-        name: "random_size_align_alloc_test",
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::AlignShift,
-        name: "align_shift_alloc_test",
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::VmMapRam,
-        name: "vm_map_ram_test",
-        sides: BOTH,
-        max_pages: 65_536,
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::NoBlock,
-        name: "no_block_alloc_test",
-        sides: BOTH,
-        max_pages: 65_536,
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::Vrealloc,
-        name: "vrealloc_test",
-        sides: BOTH,
-        ..TEST
-    },
-    Entry {
-        scenario: Scenario::Purge,
-        name: "purge",
-        sides: BOTH,
-        live: None,
-        lazy: Some(50_000),
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::LazySearch,
-        name: "lazy_search",
-        sides: VMAPCACHE,
-        default_sides: VMAPCACHE,
-        max_pages: 0,
-        live: None,
-        lazy: Some(1_000),
-        ..ALLOC
-    },
-    Entry {
-        scenario: Scenario::BareMap,
-        name: "bare_map",
-        ..LIMIT
-    },
-    Entry {
-        scenario: Scenario::BarePage,
-        name: "bare_page",
-        ..LIMIT
-    },
-];
+/// Calls a macro with every scenario, in the order in which they are documented: its name here, the
+/// type that implements it, its name in a line of `bench/run`, and how its row differs from another
+/// one. The limits are measured on the bare side alone.
+macro_rules! scenario_table {
+    ($with:ident) => {
+        $with! {
+            on_any_side {
+                VaOnly: scenario::va_only::VaOnly = va_only { shapes: true, ..ALLOC },
+                Vmap: scenario::map::Vmap = vmap { sides: BOTH | MAP_RAM | FAKES, ..ALLOC },
+                Vmalloc: scenario::map::Vmalloc = vmalloc { shapes: true, ..ALLOC },
+                LookupStart: scenario::lookup::Lookup<0> = lookup_start { ..LOOKUP },
+                LookupInside: scenario::lookup::Lookup<1> = lookup_inside { ..LOOKUP },
+                LookupMiss: scenario::lookup::Lookup<2> = lookup_miss { ..LOOKUP },
+                ProducerConsumer: scenario::producer_consumer::ProducerConsumer =
+                    producer_consumer { threads: 2, pairs: true, ..ALLOC },
+                InfoRead: scenario::info_read::InfoRead =
+                    info_read { sides: BOTH, live: Some(1_000), writers: true, ..ALLOC },
+                FixSize: test::Test<{ test::FIX_SIZE }> =
+                    fix_size_alloc_test { max_pages: 65_536, ..TEST },
+                FullFit: test::Test<{ test::FULL_FIT }> = full_fit_alloc_test { ..TEST },
+                LongBusyList: test::Test<{ test::LONG_BUSY_LIST }> =
+                    long_busy_list_alloc_test { ..TEST },
+                RandomSize: test::Test<{ test::RANDOM_SIZE }> = random_size_alloc_test { ..TEST },
+                FixAlign: test::Test<{ test::FIX_ALIGN }> = fix_align_alloc_test { ..TEST },
+                RandomSizeAlign: test::Test<{ test::RANDOM_SIZE_ALIGN }> =
+                    random_size_align_alloc_test { ..TEST },
+                AlignShift: test::Test<{ test::ALIGN_SHIFT }> = align_shift_alloc_test { ..TEST },
+                VmMapRam: test::VmMapRam =
+                    vm_map_ram_test { sides: BOTH, max_pages: 65_536, ..TEST },
+                NoBlock: test::Test<{ test::NO_BLOCK }> =
+                    no_block_alloc_test { sides: BOTH, max_pages: 65_536, ..TEST },
+                Vrealloc: test::Vrealloc = vrealloc_test { sides: BOTH, ..TEST },
+                Purge: scenario::purge::Purge =
+                    purge { sides: BOTH, live: None, lazy: Some(50_000), ..ALLOC },
+                LazySearch: scenario::lazy_search::LazySearch =
+                    lazy_search {
+                        sides: VMAPCACHE,
+                        default_sides: VMAPCACHE,
+                        max_pages: 0,
+                        live: None,
+                        lazy: Some(1_000),
+                        ..ALLOC
+                    },
+            }
+            limits {
+                BareMap: scenario::bare::BareMap = bare_map { ..LIMIT },
+                BarePage: scenario::bare::BarePage = bare_page { ..LIMIT },
+            }
+        }
+    };
+}
+// For the engine, which binds each to its type; a host test does not.
+#[allow(unused_imports)]
+pub(crate) use scenario_table;
+
+macro_rules! scenarios {
+    ($($group:ident {
+        $($scenario:ident: $type:ty = $key:ident { $($differs:tt)* },)*
+    })*) => {
+        /// One scenario, by the name that a line of `bench/run` gives it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Scenario {
+            $($($scenario,)*)*
+        }
+
+        /// Every scenario.
+        pub(crate) const CATALOG: &[Entry] = &[$($(Entry {
+            scenario: Scenario::$scenario,
+            name: stringify!($key),
+            $($differs)*
+        },)*)*];
+    };
+}
+
+scenario_table!(scenarios);
 
 impl Scenario {
     /// The row of this scenario.

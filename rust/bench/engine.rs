@@ -4,7 +4,7 @@
 //! passes that are not timed.
 
 use super::{
-    catalog::{Scenario as Name, SideName},
+    catalog::{scenario_table, Scenario as Name, SideName},
     check::Verdict,
     ground::{self, FlushCount, Ground, Instructions},
     histogram::{Histogram, BUCKETS},
@@ -12,15 +12,10 @@ use super::{
     measure,
     report::{self, FlushReport, Latency, Report},
     scenario::{
+        self,
         bare::{BareMap, BarePage},
-        info_read::InfoRead,
-        lazy_search::LazySearch,
-        lookup::Lookup,
-        map::{Vmalloc, Vmap},
-        producer_consumer::ProducerConsumer,
-        purge::Purge,
-        test_vmalloc::{self as test, Test, VmMapRam, Vrealloc},
-        va_only::VaOnly,
+        map::Vmap,
+        test_vmalloc as test,
     },
     side::{
         allocator::{self, InTree, Vmapcache},
@@ -62,30 +57,19 @@ impl From<AllocError> for Failed {
 
 /// Makes a trial of any scenario but the bare ones.
 fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
-    match spec.scenario {
-        Name::VaOnly => Bound::<S, VaOnly>::ready(spec, side),
-        Name::Vmap => Bound::<S, Vmap>::ready(spec, side),
-        Name::Vmalloc => Bound::<S, Vmalloc>::ready(spec, side),
-        Name::LookupStart => Bound::<S, Lookup<0>>::ready(spec, side),
-        Name::LookupInside => Bound::<S, Lookup<1>>::ready(spec, side),
-        Name::LookupMiss => Bound::<S, Lookup<2>>::ready(spec, side),
-        Name::ProducerConsumer => Bound::<S, ProducerConsumer>::ready(spec, side),
-        Name::InfoRead => Bound::<S, InfoRead>::ready(spec, side),
-        Name::FixSize => Bound::<S, Test<{ test::FIX_SIZE }>>::ready(spec, side),
-        Name::FullFit => Bound::<S, Test<{ test::FULL_FIT }>>::ready(spec, side),
-        Name::LongBusyList => Bound::<S, Test<{ test::LONG_BUSY_LIST }>>::ready(spec, side),
-        Name::RandomSize => Bound::<S, Test<{ test::RANDOM_SIZE }>>::ready(spec, side),
-        Name::FixAlign => Bound::<S, Test<{ test::FIX_ALIGN }>>::ready(spec, side),
-        Name::RandomSizeAlign => Bound::<S, Test<{ test::RANDOM_SIZE_ALIGN }>>::ready(spec, side),
-        Name::AlignShift => Bound::<S, Test<{ test::ALIGN_SHIFT }>>::ready(spec, side),
-        Name::NoBlock => Bound::<S, Test<{ test::NO_BLOCK }>>::ready(spec, side),
-        Name::VmMapRam => Bound::<S, VmMapRam>::ready(spec, side),
-        Name::Vrealloc => Bound::<S, Vrealloc>::ready(spec, side),
-        Name::Purge => Bound::<S, Purge>::ready(spec, side),
-        Name::LazySearch => Bound::<S, LazySearch>::ready(spec, side),
-        // The catalog gives these to the bare side only.
-        Name::BareMap | Name::BarePage => Err(EINVAL),
+    macro_rules! bind {
+        (
+            on_any_side { $($scenario:ident: $type:ty = $key:ident { $($differs:tt)* },)* }
+            limits { $($limit:ident: $bare:ty = $bare_key:ident { $($bare_differs:tt)* },)* }
+        ) => {
+            match spec.scenario {
+                $(Name::$scenario => Bound::<S, $type>::ready(spec, side),)*
+                // The catalog gives these to the bare side only.
+                $(Name::$limit => Err(EINVAL),)*
+            }
+        };
     }
+    scenario_table!(bind)
 }
 
 fn trial(spec: &Spec, name: SideName) -> Result<KBox<dyn Trial>> {

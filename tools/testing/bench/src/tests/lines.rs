@@ -19,7 +19,7 @@ fn says(line: &str) -> String {
 
 #[test]
 fn a_scenario_is_enough() {
-    for entry in &CATALOG {
+    for entry in CATALOG {
         let line = format!("scenario={}\n", entry.name);
         let spec = parse(line.as_bytes()).expect(entry.name);
         assert_eq!(spec.scenario, entry.scenario);
