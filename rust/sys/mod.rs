@@ -44,7 +44,7 @@ pub enum LockClass {
     Shard,
     /// Full clean magazines.
     Depot,
-    /// Batches that wait for a flush.
+    /// Magazines that wait for a flush.
     Lazy,
     /// Unused descriptors.
     Descriptors,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way in: an area out of this CPU's stock, else out of the depot, else made from the extents.
+//! The way in: an area out of this CPU's stock, else down the ladder of [`Manager::climb`]: what came
+//! home to this CPU, the depot, a purge that is overdue, new space, and at last a purge of everything.
 
 use crate::{
     sys::{
@@ -12,13 +13,21 @@ use crate::{
         },
     },
     va::{
-        area::{link, Descriptor, Id, Kind, NO_CLASS},
-        space::range::Range,
-        stock::magazine::{class_of, Chain, Local, Magazine, Taken},
+        area::{class::Class, Descriptor, Id, Kind, Link},
+        space::shards::{Untouched, Vacant},
+        stock::{
+            depot::Taken,
+            local::Local,
+            magazine::{Chain, Clean, CleanId, Empty},
+        },
         switches::Switch,
         AllocError, Env, Manager, Purge, GUARD,
     },
 };
+
+/// Purges of all stocks after which a request that still finds no space fails. Each has seen space come
+/// back; the bound is for a load that takes it away from us every time.
+const DRAINS_MAX: u32 = 63;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +72,8 @@ impl<E: Env> Manager<E> {
     /// [`AllocError`]; then nothing has changed, except that a purge may have taken place.
     #[inline(always)]
     pub fn alloc(&self, request: Request) -> Result<Area<'_>, AllocError> {
-        let class = class_of(request.pages, request.align);
-        if class != NO_CLASS {
+        let class = Class::from(request.pages, request.align);
+        if let Some(class) = class {
             if let Some(mut local) = self.local.enter() {
                 if let Some(area) = self.pop(&mut local, class, request.caller) {
                     return Ok(area);
@@ -76,9 +85,9 @@ impl<E: Env> Manager<E> {
 
     /// Takes an area out of this CPU's stock.
     #[inline(always)]
-    fn pop(&self, local: &mut Owned<'_, Local>, class: u16, caller: usize) -> Option<Area<'_>> {
-        let id = local.pop(class)?;
-        self.take_out(local, id, class, caller)
+    fn pop(&self, local: &mut Owned<'_, Local>, class: Class, caller: usize) -> Option<Area<'_>> {
+        let area = local.pop(class)?;
+        self.take_out(local, area, class, caller)
     }
 
     /// Gives an area of the stock to `caller`.
@@ -86,86 +95,107 @@ impl<E: Env> Manager<E> {
     fn take_out(
         &self,
         local: &mut Owned<'_, Local>,
-        id: Id,
-        class: u16,
+        area: CleanId,
+        class: Class,
         caller: usize,
     ) -> Option<Area<'_>> {
+        let id = area.into_id();
         let descriptor = self.descriptors.get(id)?;
         let caller = local.caller(&self.callers, caller);
         local.counters().alloc(caller, descriptor.pages());
-        descriptor.claim(class, caller, local.cpu());
+        descriptor.claim(Some(class), caller, local.cpu());
         Some(Area { descriptor, id })
     }
 
+    /// The way of a request that this CPU's stock does not serve.
     #[cold]
     #[inline(never)]
-    fn alloc_slow(&self, request: Request, class: u16) -> Result<Area<'_>, AllocError> {
-        let request = &request;
-        let &Request { pages, align, .. } = request;
-        if pages == 0 || !align.is_power_of_two() {
+    fn alloc_slow(&self, request: Request, class: Option<Class>) -> Result<Area<'_>, AllocError> {
+        if request.pages == 0 || !request.align.is_power_of_two() {
             return Err(AllocError::Invalid);
         }
-        let in_magazines = class != NO_CLASS && self.switch(Switch::Magazines);
-        let made = if in_magazines {
-            match self.refill_or_purge(request, class) {
-                Some(area) => return Ok(area),
-                None => self.make_batch(request, class),
-            }
-        } else {
-            self.make_or_reclaim(request, NO_CLASS)
-        };
-        match made {
-            Ok(area) => {
-                self.counters.alloc_shared(area.descriptor.caller(), pages);
-                Ok(area)
-            }
-            Err(e) => {
+        self.climb(&request, class.filter(|_| self.switch(Switch::Magazines)))
+            .inspect_err(|_| {
                 self.shared.failures.fetch_add(1, Relaxed);
-                Err(e)
-            }
-        }
+            })
     }
 
-    /// As [`Self::refill`]; where the depot has nothing although far more is lazy than should be,
-    /// because the purge that was asked for has yet to get a CPU, purges a part rather than have more
-    /// made.
-    fn refill_or_purge(&self, request: &Request, class: u16) -> Option<Area<'_>> {
-        self.refill(request, class).or_else(|| {
-            let overdue = self.lazy_span.load(Relaxed) > self.high();
-            if !overdue || request.mode == Mode::NoWait {
-                return None;
+    /// The ladder: each step costs more than the one before it. Only areas of a class that is kept in
+    /// magazines (`class`) begin at the first step.
+    fn climb(&self, request: &Request, class: Option<Class>) -> Result<Area<'_>, AllocError> {
+        if let Some(class) = class {
+            for helped in [false, true] {
+                let found = self
+                    .ask_stock(request, class)
+                    .or_else(|| self.ask_home(request, class))
+                    .or_else(|| self.ask_depot(request, class));
+                if let Some(area) = found {
+                    return Ok(area);
+                }
+                if helped || !self.help_to_purge(request) {
+                    break;
+                }
             }
-            self.shared.backpressure_steps.fetch_add(1, Relaxed);
-            self.purge(Purge::Step);
-            self.refill(request, class)
-        })
+        }
+        let mut drains = 0;
+        let made = loop {
+            let seen = self.shared.dissolved_gross.load(Acquire);
+            match self.make(request, class) {
+                Err(AllocError::NoSpace) if drains < DRAINS_MAX && self.drain(request, seen) => {
+                    drains += 1
+                }
+                made => break made?,
+            }
+        };
+        let area = self.claim(made, request, class)?;
+        if let Some(class) = class {
+            self.make_more(request, class);
+        }
+        Ok(area)
+    }
+
+    /// Looks once more: the stock may have been out of reach rather than empty.
+    fn ask_stock(&self, request: &Request, class: Class) -> Option<Area<'_>> {
+        let mut local = self.local.enter()?;
+        self.pop(&mut local, class, request.caller)
+    }
+
+    /// Takes the areas of mixed magazines that came home to this CPU into its stock, until one of them
+    /// serves the request.
+    fn ask_home(&self, request: &Request, class: Class) -> Option<Area<'_>> {
+        while !self.draining.load(Relaxed) {
+            let mut local = self.local.enter()?;
+            let mut back = self.depot.come_home(local.cpu())?;
+            back.offer(|area| {
+                let class = self.descriptors.get(area.id()).and_then(Descriptor::class);
+                match class {
+                    Some(class) => local.keep_single(class, area, self.local_clean_max),
+                    None => Err(area),
+                }
+            });
+            let area = self.pop(&mut local, class, request.caller);
+            drop(local);
+            self.shelve(back);
+            if area.is_some() {
+                return area;
+            }
+        }
+        None
     }
 
     /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.
-    fn refill(&self, request: &Request, class: u16) -> Option<Area<'_>> {
-        let mut local = self.local.enter()?;
-        // The stock may have been out of reach rather than empty.
-        if let Some(area) = self.pop(&mut local, class, request.caller) {
-            return Some(area);
-        }
+    fn ask_depot(&self, request: &Request, class: Class) -> Option<Area<'_>> {
         if self.draining.load(Relaxed) {
             return None;
         }
-        while let Some(left) = self.come_home(&mut local) {
-            drop(local);
-            self.shelve(left);
-            local = self.local.enter()?;
-            if let Some(area) = self.pop(&mut local, class, request.caller) {
-                return Some(area);
-            }
-        }
+        let mut local = self.local.enter()?;
         let full = match self.depot.take(class, local.cpu())? {
             Taken::Magazine(full) => full,
-            Taken::One(id, empty) => {
+            Taken::One(area, empty) => {
                 if let Some(empty) = empty {
-                    self.put_spare(&mut local, empty);
+                    self.put_away(&mut local, empty);
                 }
-                return self.take_out(&mut local, id, class, request.caller);
+                return self.take_out(&mut local, area, class, request.caller);
             }
         };
         if local.clean_span() > self.local_clean_max {
@@ -175,76 +205,27 @@ impl<E: Env> Manager<E> {
                 self.shelve(magazine);
             }
         }
-        if let Some(empty) = local.load(full) {
-            self.put_spare(&mut local, empty);
+        if let Some(empty) = local.load(class, full) {
+            self.put_away(&mut local, empty);
         }
         self.pop(&mut local, class, request.caller)
     }
 
-    /// Makes one area for the caller and, each time that the depot is found empty, more of the same
-    /// for this CPU's stock.
-    fn make_batch(&self, request: &Request, class: u16) -> Result<Area<'_>, AllocError> {
-        let area = self.make_or_reclaim(request, class)?;
-        let batch = match self.local.enter() {
-            Some(mut local) => {
-                if !local.has_spare() {
-                    if let Some(spare) = self.depot.take_spare() {
-                        drop(local.keep_spare(spare));
-                    }
-                }
-                local.next_batch(class)
-            }
-            None => 1,
-        };
-        if batch > 1 {
-            if let Ok(magazine) = Magazine::new(Mode::NoWait) {
-                if let Some(mut local) = self.local.enter() {
-                    self.put_spare(&mut local, magazine);
-                }
-            }
+    /// Purges a part, rather than have more made, where far more is lazy than should be because the
+    /// purge that was asked for has yet to get a CPU. False if the request must not wait, or nothing is
+    /// overdue.
+    fn help_to_purge(&self, request: &Request) -> bool {
+        let overdue = self.lazy_span.load(Relaxed) > self.high();
+        if !overdue || request.mode == Mode::NoWait {
+            return false;
         }
-        for _ in 1..batch {
-            let Ok(extra) = self.make(request, class) else {
-                break;
-            };
-            if !self.stock(class, extra.id) {
-                self.dissolve(&[extra.id]);
-                break;
-            }
-        }
-        Ok(area)
-    }
-
-    /// Makes an area from the extents; where there is no space, purges and tries again.
-    fn make_or_reclaim(&self, request: &Request, class: u16) -> Result<Area<'_>, AllocError> {
-        // Each round but the last has seen space come back; the bound is for a load that takes it
-        // away from us every time.
-        for _ in 0..64 {
-            let seen = self.shared.dissolved_gross.load(Acquire);
-            match self.make(request, class) {
-                Err(AllocError::NoSpace) => {}
-                done => return done,
-            }
-            if request.pages.saturating_add(GUARD) > self.pages {
-                return Err(AllocError::NoSpace);
-            }
-            match request.mode {
-                Mode::Sleep => {
-                    self.purge(Purge::Drain);
-                }
-                // What is clean can be had without a flush.
-                Mode::NoWait => self.dissolve_depot(),
-            }
-            if self.shared.dissolved_gross.load(Acquire) == seen {
-                return Err(AllocError::NoSpace);
-            }
-            self.shared.purge_retries.fetch_add(1, Relaxed);
-        }
-        Err(AllocError::NoSpace)
+        self.shared.backpressure_steps.fetch_add(1, Relaxed);
+        self.purge(Purge::Step);
+        true
     }
 
     /// Makes an area from the extents.
-    fn make(&self, request: &Request, class: u16) -> Result<Area<'_>, AllocError> {
+    fn make(&self, request: &Request, class: Option<Class>) -> Result<CleanId, AllocError> {
         let &Request {
             pages, align, mode, ..
         } = request;
@@ -252,40 +233,131 @@ impl<E: Env> Manager<E> {
         if gross > self.pages {
             return Err(AllocError::NoSpace);
         }
-        let start = self.shards.take(gross, align, cpu_hint(), mode)?;
-        let range = Range {
-            start,
-            pages: gross,
-        };
-        let (id, descriptor) = match self.describe(start, pages, class, mode) {
-            Ok(described) => described,
+        let space = self.shards.take(gross, align, cpu_hint(), mode)?;
+        let area = match self.descriptor_for(&space, pages, mode) {
+            Ok(id) => self.describe(space, id, pages, class),
             Err(e) => {
-                self.shards.give_back(&[range], || self.env.now());
+                self.shards.give_back(&[space], || self.env.now());
                 return Err(e.into());
             }
         };
         self.shared.made_gross.fetch_add(u64::from(gross), Relaxed);
         self.shared.moved.fetch_add(1, Release);
+        Ok(area)
+    }
+
+    /// All that describing the first `pages` pages of `space` may need memory for.
+    fn descriptor_for(&self, space: &Untouched, pages: u32, mode: Mode) -> Result<Id, NoMemory> {
+        self.index.prepare(space.range().start, pages, mode)?;
+        self.descriptors.take(mode)
+    }
+
+    /// Gives a range its descriptor, and names it in the index.
+    fn describe(&self, space: Untouched, id: Id, pages: u32, class: Option<Class>) -> CleanId {
+        let start = space.range().start;
+        if let Some(descriptor) = self.descriptors.get(id) {
+            descriptor.shape(start, pages, class);
+            descriptor.set_link(Link::CLEAN);
+        }
+        self.index.set(start, pages, id);
+        CleanId::made(id, space)
+    }
+
+    /// Gives an area that was just made to the caller of the request.
+    fn claim(
+        &self,
+        made: CleanId,
+        request: &Request,
+        class: Option<Class>,
+    ) -> Result<Area<'_>, AllocError> {
+        let id = made.into_id();
+        let descriptor = self.descriptors.get(id).ok_or(AllocError::NoMemory)?;
         let caller = self.callers.number(request.caller);
         descriptor.claim(class, caller, cpu_hint());
+        self.counters.alloc_shared(caller, request.pages);
         Ok(Area { descriptor, id })
     }
 
-    /// Gives a range that the caller holds a descriptor, and names it in the index.
-    fn describe(
-        &self,
-        start: u32,
-        pages: u32,
-        class: u16,
-        mode: Mode,
-    ) -> Result<(Id, &Descriptor), NoMemory> {
-        self.index.prepare(start, pages, mode)?;
-        let id = self.descriptors.take(mode)?;
-        let descriptor = self.descriptors.get(id).ok_or(NoMemory)?;
-        descriptor.shape(start, pages, class);
-        descriptor.set_next(link::CLEAN);
-        self.index.set(start, pages, id);
-        Ok((id, descriptor))
+    /// Makes space: purges all that is lazy and dissolves all stocks. False if that cannot help, or has
+    /// not: no more was dissolved than what was `seen`.
+    fn drain(&self, request: &Request, seen: u64) -> bool {
+        if request.pages.saturating_add(GUARD) > self.pages {
+            return false;
+        }
+        match request.mode {
+            Mode::Sleep => self.purge(Purge::Drain),
+            // What is clean is there without a flush.
+            Mode::NoWait => self.dissolve_depot(),
+        }
+        let helped = self.shared.dissolved_gross.load(Acquire) != seen;
+        if helped {
+            self.shared.purge_retries.fetch_add(1, Relaxed);
+        }
+        helped
+    }
+
+    /// Makes more areas of the same class for this CPU's stock: twice as many each time that the depot
+    /// is found empty.
+    fn make_more(&self, request: &Request, class: Class) {
+        let Some(mut local) = self.local.enter() else {
+            return;
+        };
+        self.fetch_spare(&mut local);
+        let batch = local.next_batch(class);
+        drop(local);
+        if batch > 1 {
+            if let Ok(empty) = Empty::new(Mode::NoWait) {
+                if let Some(mut local) = self.local.enter() {
+                    self.put_spare(&mut local, empty);
+                }
+            }
+        }
+        for _ in 1..batch {
+            let Ok(extra) = self.make(request, Some(class)) else {
+                return;
+            };
+            if let Err(extra) = self.stock(class, extra) {
+                self.dissolve_one(extra);
+                return;
+            }
+        }
+    }
+
+    /// Puts one clean area into this CPU's stock.
+    ///
+    /// # Errors
+    ///
+    /// The area, when there is no room, or somebody else has the stock.
+    pub(super) fn stock(&self, class: Class, area: CleanId) -> Result<(), CleanId> {
+        match self.local.enter() {
+            Some(mut local) => local.stock(class, area),
+            None => Err(area),
+        }
+    }
+
+    /// Gets this CPU an empty magazine out of the depot, if it has none.
+    pub(super) fn fetch_spare(&self, local: &mut Local) {
+        if !local.has_spare() {
+            if let Some(spare) = self.depot.take_spare() {
+                drop(local.keep_spare(spare));
+            }
+        }
+    }
+
+    /// Keeps an empty magazine: this CPU, or else the depot.
+    pub(super) fn put_spare(&self, local: &mut Local, empty: Empty) {
+        if let Some(empty) = local.keep_spare(empty) {
+            // A magazine too many is freed, outside of any spinlock.
+            drop(self.depot.put_spare(empty));
+        }
+    }
+
+    /// Puts a clean magazine that this CPU no longer needs away, which is empty as a rule.
+    fn put_away(&self, local: &mut Local, magazine: Clean) {
+        match magazine.into_empty() {
+            Ok(empty) => self.put_spare(local, empty),
+            Err(magazine) => self.shelve(magazine),
+        }
     }
 
     /// Makes an area Live: from now on lookup, pin and free find it. Any context.

@@ -4,16 +4,22 @@
 
 use crate::{
     sys::{
-        mem::{Box, Mode},
+        mem::Mode,
         sync::{
             cpu_hint,
             Ordering::{Relaxed, Release},
         },
     },
     va::{
-        area::{link, Descriptor, Id, Kill, Kind, NO_CLASS},
-        flush::plan::Planner,
-        stock::magazine::{Chain, Local, Magazine, Pushed},
+        area::{
+            class::{Class, Lane},
+            Descriptor, Id, Kill, Kind, Link,
+        },
+        flush::{list::List, plan::Planner},
+        stock::{
+            local::{Local, Pushed},
+            magazine::{Chain, CleanId, Empty, LooseList, Sealed},
+        },
         switches::Switch,
         Env, FreeError, Manager, Purge, Ticket, GUARD,
     },
@@ -127,7 +133,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Leaves an area whose PTEs are clear to the lazy batch of this CPU. Task context, where
+    /// Leaves an area whose PTEs are clear to the lazy magazine of this CPU. Task context, where
     /// sleeping need not be allowed; elsewhere use [`Self::defer_free`].
     #[inline(always)]
     pub fn finish_free(&self, dying: Dying<'_>) {
@@ -157,14 +163,16 @@ impl<E: Env> Manager<E> {
     pub(super) fn retire(&self, descriptor: &Descriptor, id: Id) {
         let class = descriptor.class();
         // Where areas are not to be kept, no class has a lazy magazine: see `push_lazy_slow`.
-        if let Some(mut local) = self.local.enter() {
-            match self.push_lazy(&mut local, descriptor, class, id) {
-                Retired::Kept => return,
-                Retired::HandedOn => {
-                    drop(local);
-                    return self.push_back();
+        if let Some(class) = class {
+            if let Some(mut local) = self.local.enter() {
+                match self.push_lazy(&mut local, descriptor, class, id) {
+                    Retired::Kept => return,
+                    Retired::HandedOn => {
+                        drop(local);
+                        return self.push_back();
+                    }
+                    Retired::Not => {}
                 }
-                Retired::Not => {}
             }
         }
         self.retire_slow(id, descriptor, class);
@@ -172,8 +180,14 @@ impl<E: Env> Manager<E> {
 
     /// Pushes to this CPU's lazy magazine.
     #[inline(always)]
-    fn push_lazy(&self, local: &mut Local, descriptor: &Descriptor, class: u16, id: Id) -> Retired {
-        let pushed = local.push_lazy(descriptor, class, id);
+    fn push_lazy(
+        &self,
+        local: &mut Local,
+        descriptor: &Descriptor,
+        class: Class,
+        id: Id,
+    ) -> Retired {
+        let pushed = local.push_own(class, descriptor, id);
         if pushed == Pushed::Kept && local.lazy_span() <= self.local_lazy_max.load(Relaxed) {
             local
                 .counters()
@@ -189,51 +203,30 @@ impl<E: Env> Manager<E> {
         &self,
         local: &mut Local,
         descriptor: &Descriptor,
-        (class, id): (u16, Id),
+        (class, id): (Class, Id),
         mut pushed: Pushed,
     ) -> Retired {
-        let mut mixed = false;
+        let mut lane = Lane::Own(class);
         if pushed == Pushed::NoMagazine {
-            if class == NO_CLASS || !self.keeps_lazy() {
+            if !self.keeps_lazy() {
                 return Retired::Not;
             }
-            mixed = !local.is_hot(class);
-            if mixed {
-                pushed = local.push_mixed(descriptor, class, id);
-            }
+            lane = local.lane(class);
+            pushed = local.push(lane, class, descriptor, id);
         }
         if pushed == Pushed::NoMagazine {
-            if !local.has_spare() {
-                if let Some(spare) = self.depot.take_spare() {
-                    drop(local.keep_spare(spare));
-                }
-            }
-            let started = if mixed {
-                local.start_mixed(&self.batches)
-            } else {
-                local.start_lazy(&self.batches, class)
-            };
-            if !started {
+            self.fetch_spare(local);
+            if !local.begin(lane, &self.numbers) {
                 return Retired::Not;
             }
-            pushed = if mixed {
-                local.push_mixed(descriptor, class, id)
-            } else {
-                local.push_lazy(descriptor, class, id)
-            };
+            pushed = local.push(lane, class, descriptor, id);
         }
         local
             .counters()
             .free(descriptor.caller(), descriptor.pages());
         if pushed == Pushed::Full {
-            let full = if mixed {
-                local.take_mixed()
-            } else {
-                local.take_full(class)
-            };
-            if let Some(mut magazine) = full {
-                magazine.stamp = self.epochs.stamp();
-                self.queue(magazine);
+            if let Some(full) = local.take(lane) {
+                self.queue(full.seal(&self.epochs));
             }
         } else if local.lazy_span() > self.local_lazy_max.load(Relaxed) {
             self.hand_on(local);
@@ -247,14 +240,14 @@ impl<E: Env> Manager<E> {
     #[cold]
     pub(super) fn hand_on(&self, local: &mut Local) {
         let mut chain = Chain::new();
-        local.spill_lazy(&mut chain, self.epochs.stamp());
+        local.spill_lazy(&self.epochs, |magazine| chain.push(magazine));
         while let Some(magazine) = chain.pop() {
             self.queue(magazine);
         }
     }
 
-    /// Hands one stamped magazine on to whoever purges next.
-    fn queue(&self, magazine: Box<Magazine>) {
+    /// Hands one magazine on to whoever purges next.
+    pub(super) fn queue(&self, magazine: Sealed) {
         let span = u64::from(magazine.span());
         self.shared.lazy_locks.fetch_add(1, Relaxed);
         self.lazy.lock().push(magazine);
@@ -272,15 +265,12 @@ impl<E: Env> Manager<E> {
 
     #[cold]
     #[inline(never)]
-    fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: u16) {
-        let eager = self.lazy_max.load(Relaxed) == 0;
-        if class != NO_CLASS && self.keeps_lazy() {
+    fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>) {
+        if let Some(class) = class.filter(|_| self.keeps_lazy()) {
             // The stock has run out of empty magazines, or somebody else has it.
-            let spare = Magazine::new(Mode::NoWait);
+            let spare = Empty::new(Mode::NoWait);
             if let (Ok(spare), Some(mut local)) = (spare, self.local.enter()) {
-                if let Some(spare) = local.keep_spare(spare) {
-                    drop(self.depot.put_spare(spare));
-                }
+                self.put_spare(&mut local, spare);
                 let retired = self.push_lazy(&mut local, descriptor, class, id);
                 drop(local);
                 if !matches!(retired, Retired::Not) {
@@ -288,38 +278,61 @@ impl<E: Env> Manager<E> {
                 }
             }
         }
-        let gross = descriptor.pages().saturating_add(GUARD);
         self.counters
             .free_shared(descriptor.caller(), descriptor.pages());
-        let cpu = cpu_hint() as usize;
+        let eager = self.lazy_max.load(Relaxed) == 0;
         if eager && self.env.may_sleep() {
-            self.flush_one(id, class, gross);
-            return;
+            return self.flush_one(id, class);
         }
+        self.leave_loose(id, descriptor.pages().saturating_add(GUARD), eager);
+        self.push_back();
+    }
+
+    /// Leaves a lazy area of `gross` pages to the next purge, outside of all magazines. What this CPU
+    /// has left there counts against the limit once it is enough, or at once if the purge is wanted
+    /// `now`.
+    pub(super) fn leave_loose(&self, id: Id, gross: u32, now: bool) {
+        let cpu = cpu_hint() as usize;
         let Some(loose) = self.loose.get(cpu).or_else(|| self.loose.first()) else {
             return;
         };
         loose.stack.push(&self.descriptors, id);
         let pending = loose.pending.fetch_add(gross, Relaxed).wrapping_add(gross);
-        if eager || pending > self.local_lazy_max.load(Relaxed) {
+        if now || pending > self.local_lazy_max.load(Relaxed) {
             self.add_lazy(u64::from(loose.pending.swap(0, Relaxed)));
         }
-        self.push_back();
     }
 
     /// Flushes one area that was just freed and makes it clean at once.
-    fn flush_one(&self, id: Id, class: u16, gross: u32) {
-        let Some(descriptor) = self.descriptors.get(id) else {
-            return;
+    fn flush_one(&self, id: Id, class: Option<Class>) {
+        let mut list = List::default();
+        list.push(&self.descriptors, id);
+        let mut one = LooseList::seal(list, &self.epochs);
+        let mut planner = Planner::new(&self.epochs);
+        one.cover(&mut planner, &self.descriptors);
+        let flushed = self.flush(planner);
+        match one.clean(&flushed) {
+            Ok(mut clean) => {
+                for area in clean.drain(&self.descriptors) {
+                    self.take_back(area, class);
+                }
+            }
+            Err(lazy) => self.still_lazy(lazy),
+        }
+    }
+
+    /// Puts an area that was flushed by itself into this CPU's stock, or back to the extents.
+    fn take_back(&self, area: CleanId, class: Option<Class>) {
+        if let Some(descriptor) = self.descriptors.get(area.id()) {
+            self.cleaned(1, u64::from(descriptor.pages().saturating_add(GUARD)));
+            descriptor.set_link(Link::CLEAN);
+        }
+        let left = match class.filter(|_| self.switch(Switch::Magazines)) {
+            Some(class) => self.stock(class, area),
+            None => Err(area),
         };
-        let mut planner = Planner::new();
-        planner.add(descriptor.start(), descriptor.pages());
-        self.flush(planner);
-        self.cleaned(1, u64::from(gross));
-        descriptor.set_next(link::CLEAN);
-        let stocked = class != NO_CLASS && self.switch(Switch::Magazines) && self.stock(class, id);
-        if !stocked {
-            self.dissolve(&[id]);
+        if let Err(area) = left {
+            self.dissolve_one(area);
         }
     }
 

@@ -27,14 +27,14 @@ pub struct Pin(pub(super) Ticket);
 impl Pin {
     /// The pin as one word, never 0.
     pub fn into_raw(self) -> u64 {
-        u64::from(self.0.version) << 32 | (u64::from(self.0.id) + 1)
+        u64::from(self.0.version) << 32 | (u64::from(self.0.id.word()) + 1)
     }
 
     /// The pin that [`Self::into_raw`] made into `raw`. Nonsense is found out by
     /// [`Manager::unpin`].
     pub fn from_raw(raw: u64) -> Self {
         Self(Ticket {
-            id: (raw as u32).wrapping_sub(1),
+            id: Id::from_word((raw as u32).wrapping_sub(1)),
             version: (raw >> 32) as u32,
         })
     }
@@ -178,7 +178,7 @@ impl<E: Env> Manager<E> {
                     start,
                     pages,
                     live,
-                    lazy: live.is_none() && self.batches.is_lazy(descriptor.next()),
+                    lazy: live.is_none() && self.numbers.is_lazy(descriptor.link()),
                 };
                 if !visit(&walked) {
                     return false;

@@ -7,10 +7,10 @@
 //! the core needs from its surroundings comes in through [`Env`].
 //!
 //! The way of one allocation: [`Manager::alloc`] (alloc.rs) takes an area from this CPU's
-//! [`stock::magazine`], else from the depot, else makes one from the [`space::extents`] of a [shard](space::shards); the
+//! [stock](stock::local), else from the depot, else makes one from the [`space::extents`] of a [shard](space::shards); the
 //! caller maps pages into it and [`Manager::publish`]es it. The way back: [`Manager::begin_free`]
 //! (free.rs) finds the area by the [`area::index`] and ends its life; the caller clears the PTEs;
-//! [`Manager::finish_free`] leaves it in this CPU's lazy batch, from which [`Manager::purge`]
+//! [`Manager::finish_free`] leaves it in this CPU's lazy magazine, from which [`Manager::purge`]
 //! (purge.rs) brings it back to the depot or the extents.
 //!
 //! # Invariants
@@ -42,7 +42,6 @@ mod alloc;
 mod free;
 mod lookup;
 mod purge;
-mod refill;
 mod report;
 
 pub use alloc::{Area, Request};
@@ -60,12 +59,16 @@ use crate::sys::{
     sync::{AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
     LockClass, Mode, NoMemory, Padded,
 };
-use area::{index::Index, link::Batches, Descriptors};
+use area::{index::Index, link::Numbers, Descriptors};
 use count::{callers::Callers, counters::Counters};
 use flush::{epochs::Epochs, list::Stack};
 use space::shards::Shards;
 use stats::SharedCounters;
-use stock::magazine::{Chain, Depot, Local};
+use stock::{
+    depot::Depot,
+    local::Local,
+    magazine::{Chain, Sealed},
+};
 use switches::Switches;
 
 /// How a manager is set up.
@@ -90,13 +93,6 @@ struct Loose {
     pending: AtomicU32,
 }
 
-/// Mixed magazines that are clean, for the CPU that filled them.
-struct Returned {
-    chain: Lock<Chain>,
-    /// Whether there is one: a hint, written under the lock.
-    any: AtomicBool,
-}
-
 /// What readers write, on cache lines that nobody else looks at.
 struct Readers {
     cache: info::cache::Cache,
@@ -112,7 +108,6 @@ pub struct Manager<E: Env> {
     env: E,
     pages: u32,
     flush_ceiling: u32,
-    magazine_span: u32,
     /// Bounds of one CPU's lazy and clean stock, and of the depot: pages.
     local_lazy_max: AtomicU32,
     local_clean_max: u32,
@@ -125,12 +120,11 @@ pub struct Manager<E: Env> {
     index: Index,
     shards: Shards,
     local: PerCpu<Local>,
-    batches: Batches,
-    returned: Table<Padded<Returned>>,
+    numbers: Numbers,
     depot: Depot,
 
-    /// Sealed batches that wait for a flush.
-    lazy: Padded<Lock<Chain>>,
+    /// Magazines that wait for a flush.
+    lazy: Padded<Lock<Chain<Sealed>>>,
     /// Pages that what is in them and in the loose lists keeps from others, as far as handed in.
     lazy_span: Padded<AtomicU64>,
     purge_kicked: AtomicBool,
@@ -162,7 +156,6 @@ impl<E: Env> Manager<E> {
             env,
             pages,
             flush_ceiling: config.flush_ceiling,
-            magazine_span,
             local_lazy_max: AtomicU32::new(0),
             local_clean_max: pages / cpus.saturating_mul(8),
             depot_max: u64::from(pages / 4),
@@ -175,14 +168,8 @@ impl<E: Env> Manager<E> {
             local: PerCpu::new(cpus, |cpu| {
                 Local::new(cpu, magazine_span, counters.of(cpu).ok_or(NoMemory)?)
             })?,
-            batches: Batches::new(cpus)?,
-            returned: Table::try_new(cpus as usize, Mode::Sleep, |_| {
-                Ok(Padded(Returned {
-                    chain: Lock::new(Chain::new(), LockClass::Depot)?,
-                    any: AtomicBool::new(false),
-                }))
-            })?,
-            depot: Depot::new()?,
+            numbers: Numbers::new(cpus)?,
+            depot: Depot::new(cpus, magazine_span)?,
             lazy: Padded(Lock::new(Chain::new(), LockClass::Lazy)?),
             lazy_span: Padded(AtomicU64::new(0)),
             purge_kicked: AtomicBool::new(false),

@@ -25,14 +25,32 @@ use crate::{
         fence, AtomicU32, AtomicU64, AtomicUsize,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
-    va::count::callers::{CallerId, OTHERS},
+    va::{
+        area::{class::Class, link::Link},
+        count::callers::{CallerId, OTHERS},
+    },
 };
 
-/// Index of a descriptor.
-pub type Id = u32;
+/// Names a descriptor. There is nothing to reckon with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(u32);
 
-/// No descriptor: the end of a list.
-pub const NO_ID: Id = u32::MAX;
+/// No descriptor.
+pub const NO_ID: Id = Id(u32::MAX);
+
+impl Id {
+    /// The name as one word, for atomics and for handles that go outside.
+    #[inline(always)]
+    pub fn word(self) -> u32 {
+        self.0
+    }
+
+    /// The name that [`Self::word`] made into `word`.
+    #[inline(always)]
+    pub const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+}
 
 /// What an area is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,16 +106,12 @@ pub struct Descriptor {
     payload: AtomicUsize,
     start: AtomicU32,
     pages: AtomicU32,
-    /// The next of the list that the area stands in, if it is in one; in a magazine, or after it
-    /// was, the number of its last batch ([`super::link`]).
-    next: AtomicU32,
-    /// Magazine class (low half), [`Kind`] and CPU (high half).
+    /// A [`Link`].
+    link: AtomicU32,
+    /// [`Class`] (low half), [`Kind`] and CPU (high half).
     tag: AtomicU32,
     caller: AtomicU32,
 }
-
-/// No magazine class: such areas go back to the extents.
-pub const NO_CLASS: u16 = u16::MAX;
 
 impl core::fmt::Debug for Descriptor {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -113,8 +127,8 @@ impl Descriptor {
             payload: AtomicUsize::new(0),
             start: AtomicU32::new(0),
             pages: AtomicU32::new(0),
-            next: AtomicU32::new(NO_ID),
-            tag: AtomicU32::new(u32::from(NO_CLASS)),
+            link: AtomicU32::new(Link::END.word()),
+            tag: AtomicU32::new(u32::from(Class::bits(None))),
             caller: AtomicU32::new(OTHERS),
         }
     }
@@ -131,14 +145,14 @@ impl Descriptor {
         self.pages.load(Relaxed)
     }
 
-    /// Magazine class, or [`NO_CLASS`].
+    /// Its class; areas that have none go back to the extents.
     #[inline]
-    pub fn class(&self) -> u16 {
-        self.tag.load(Relaxed) as u16
+    pub fn class(&self) -> Option<Class> {
+        Class::from_bits(self.tag.load(Relaxed) as u16)
     }
 
     /// Gives the descriptor a range. Only for the holder of an area that is not Live.
-    pub fn shape(&self, start: u32, pages: u32, class: u16) {
+    pub fn shape(&self, start: u32, pages: u32, class: Option<Class>) {
         // A life of its own, so that `range` finds out when it read parts of two.
         let state = next_life(self.state.load(Relaxed));
         self.state.store(state | SHAPING, Relaxed);
@@ -147,7 +161,7 @@ impl Descriptor {
         fence(Release);
         self.start.store(start, Relaxed);
         self.pages.store(pages, Relaxed);
-        self.tag.store(u32::from(class), Relaxed);
+        self.tag.store(u32::from(Class::bits(class)), Relaxed);
         // Whoever reads this life also reads its range.
         self.state.store(state, Release);
     }
@@ -164,11 +178,11 @@ impl Descriptor {
 
     /// Says for whom and on which CPU an area of `class` was allocated. Only for its holder.
     #[inline(always)]
-    pub fn claim(&self, class: u16, caller: CallerId, cpu: u32) {
+    pub fn claim(&self, class: Option<Class>, caller: CallerId, cpu: u32) {
         // As in `shape`.
         fence(Release);
         self.caller.store(caller, Relaxed);
-        let tag = u32::from(class) | (cpu & 0x3fff) << CPU_SHIFT;
+        let tag = u32::from(Class::bits(class)) | (cpu & 0x3fff) << CPU_SHIFT;
         self.tag.store(tag, Relaxed);
     }
 
@@ -327,15 +341,16 @@ impl Descriptor {
         Kind::from_bits(self.tag.load(Relaxed) >> KIND_SHIFT)
     }
 
-    /// The next of the list that the area stands in, or the number of its batch.
-    pub fn next(&self) -> Id {
-        self.next.load(Relaxed)
+    /// What the link word says.
+    #[inline(always)]
+    pub fn link(&self) -> Link {
+        Link::from_word(self.link.load(Relaxed))
     }
 
-    /// Puts the area before `next` in a list that the caller owns or is about to push to, or in the
-    /// batch of that number.
-    pub fn set_next(&self, next: Id) {
-        self.next.store(next, Relaxed);
+    /// Sets the link word. Only for the holder of the area, who puts it into a list or a magazine.
+    #[inline(always)]
+    pub fn set_link(&self, link: Link) {
+        self.link.store(link.word(), Relaxed);
     }
 }
 

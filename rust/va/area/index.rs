@@ -43,13 +43,13 @@ impl Window {
     /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: u32) -> Id {
-        let whole = self.whole.load(Acquire);
+        let whole = Id::from_word(self.whole.load(Acquire));
         if whole != NO_ID {
             return whole;
         }
         match self.words.get() {
             Some(words) => match words.get((page % WINDOW) as usize) {
-                Some(word) => word.load(Acquire),
+                Some(word) => Id::from_word(word.load(Acquire)),
                 None => NO_ID,
             },
             None => NO_ID,
@@ -61,7 +61,7 @@ impl Window {
     pub fn last(&self, page: u32) -> Option<Id> {
         let last = self.last.load(Acquire);
         let (first, len) = (last as u32 & 0xffff, last as u32 >> 16);
-        ((page % WINDOW).wrapping_sub(first) < len).then_some((last >> 32) as Id)
+        ((page % WINDOW).wrapping_sub(first) < len).then_some(Id::from_word((last >> 32) as u32))
     }
 
     /// Remembers `id`, which was found at `page` and takes `pages` pages from `start` on, as the area
@@ -73,7 +73,7 @@ impl Window {
             let first = start.saturating_sub(base);
             let end = start.wrapping_add(pages).wrapping_sub(base).min(WINDOW);
             let range = u64::from(end.wrapping_sub(first) << 16 | first);
-            self.last.store(u64::from(id) << 32 | range, Release);
+            self.last.store(u64::from(id.word()) << 32 | range, Release);
         }
     }
 }
@@ -109,7 +109,7 @@ impl Index {
         let windows = pages.div_ceil(WINDOW) as usize;
         Ok(Self {
             windows: Table::new(windows, Mode::Sleep, |_| Window {
-                whole: AtomicU32::new(NO_ID),
+                whole: AtomicU32::new(NO_ID.word()),
                 // Holds no page.
                 last: AtomicU64::new(0),
                 words: OnceBox::new(),
@@ -126,7 +126,7 @@ impl Index {
         for (window, _, len) in parts(start, pages) {
             let window = self.windows.get(window).ok_or(NoMemory)?;
             if len < WINDOW && window.words.get().is_none() {
-                let words: Box<Words> = boxed_array(mode, |_| AtomicU32::new(NO_ID))?;
+                let words: Box<Words> = boxed_array(mode, |_| AtomicU32::new(NO_ID.word()))?;
                 // If another made it meanwhile, that one serves as well.
                 drop(window.words.set(words));
             }
@@ -141,13 +141,13 @@ impl Index {
                 return;
             };
             if len == WINDOW {
-                window.whole.store(id, Release);
+                window.whole.store(id.word(), Release);
             } else if let Some(words) = window.words.get() {
                 let words = words
                     .get(first as usize..(first + len) as usize)
                     .unwrap_or_default();
                 for word in words {
-                    word.store(id, Release);
+                    word.store(id.word(), Release);
                 }
             }
         }
@@ -171,7 +171,7 @@ impl Index {
         let mut at = page;
         while at < end {
             let window = self.windows.get((at / WINDOW) as usize)?;
-            let whole = window.whole.load(Acquire);
+            let whole = Id::from_word(window.whole.load(Acquire));
             if whole != NO_ID {
                 return Some((at, whole));
             }
@@ -179,7 +179,7 @@ impl Index {
             if let Some(words) = window.words.get() {
                 let words = words.get((at % WINDOW) as usize..).unwrap_or_default();
                 for (page, word) in (at..end).zip(words) {
-                    let id = word.load(Acquire);
+                    let id = Id::from_word(word.load(Acquire));
                     if id != NO_ID {
                         return Some((page, id));
                     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which freed areas still wait for a flush: for those who walk and show them.
+//! What the one link word of a descriptor says, and which freed areas still wait for a flush: for
+//! those who walk and show them.
 //!
 //! Between free and allocation nothing is done per area; a purge hands on whole magazines. So an area
-//! cannot know when it becomes clean. Instead each lazy magazine has a *number* from its first area
-//! until it is clean, each area that is put in remembers the number, and a table says which numbers
-//! are lazy. That costs a free one load and one store on cache lines that it writes anyway.
+//! cannot know when it becomes clean. Instead each lazy magazine has a [`Number`] from its first area
+//! until it is clean, each area that is put in remembers the number in its [`Link`], and a table says
+//! which numbers are lazy. That costs a free one load and one store on cache lines that it writes
+//! anyway.
 //!
 //! # Invariants
 //!
@@ -20,25 +22,75 @@ use crate::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    va::area::NO_ID,
+    va::area::{Id, NO_ID},
 };
 
-/// Tells numbers from descriptors, whose list link shares the word. In the table: in use.
+/// Tells numbers from descriptors in a link word. In the table: in use.
 const MARK: u32 = 1 << 31;
-
-/// The number of an area that came from the extents: never lazy.
-pub const CLEAN: u32 = MARK;
 
 /// Places looked at for a new number.
 const PROBES: u32 = 16;
 
+/// What the link word of a descriptor says: the next area of a list, the number of the area's last
+/// lazy magazine, or that the area came from the extents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link(u32);
+
+impl Link {
+    /// The last area of a list.
+    pub const END: Self = Self(u32::MAX);
+    /// An area that came from the extents, or was flushed by itself: never lazy.
+    pub const CLEAN: Self = Self(MARK);
+
+    /// Area `id` comes next in a list; [`NO_ID`] ends it.
+    pub fn to(id: Id) -> Self {
+        Self(id.word())
+    }
+
+    /// The area that comes next in a list, or [`NO_ID`].
+    pub fn id(self) -> Id {
+        if self.0 & MARK == 0 {
+            Id::from_word(self.0)
+        } else {
+            NO_ID
+        }
+    }
+
+    /// What a descriptor keeps.
+    #[inline(always)]
+    pub(super) fn word(self) -> u32 {
+        self.0
+    }
+
+    /// What a descriptor has kept.
+    #[inline(always)]
+    pub(super) fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+}
+
+/// The number of one lazy magazine.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Number(u32);
+
+impl Number {
+    /// That of a magazine that is not lazy.
+    pub const NONE: Self = Self(MARK);
+
+    /// What the areas of the magazine say.
+    #[inline(always)]
+    pub fn link(&self) -> Link {
+        Link(self.0)
+    }
+}
+
 /// The numbers of all lazy magazines.
-pub struct Batches {
+pub struct Numbers {
     /// A place keeps the last number that it gave out; without [`MARK`], it is not in use.
     places: Table<AtomicU32>,
 }
 
-impl Batches {
+impl Numbers {
     /// No number in use, room for a few thousand per CPU. May sleep.
     ///
     /// # Errors
@@ -64,7 +116,7 @@ impl Batches {
 
     /// A number for a magazine that is about to get its first area; `None` where too many are in
     /// use. `cursor` is the caller's own and says where to look.
-    pub fn begin(&self, cursor: &mut u32) -> Option<u32> {
+    pub fn begin(&self, cursor: &mut u32) -> Option<Number> {
         let places = self.places.len() as u32;
         for _ in 0..PROBES.min(places) {
             *cursor = cursor.wrapping_add(1);
@@ -73,7 +125,7 @@ impl Batches {
             if old & MARK != 0 {
                 continue;
             }
-            // Neither the first turn, which has `CLEAN`, nor the last, which has `NO_ID`.
+            // Neither the first turn, which has `Link::CLEAN`, nor the last, which has `Link::END`.
             let turn = old / places + 1;
             let turn = if turn < MARK / places - 1 { turn } else { 1 };
             let number = MARK | turn * places | old % places;
@@ -81,29 +133,31 @@ impl Batches {
                 .compare_exchange(old, number, Relaxed, Relaxed)
                 .is_ok()
             {
-                return Some(number);
+                return Some(Number(number));
             }
         }
         None
     }
 
     /// The magazine is clean.
-    pub fn end(&self, number: u32) {
-        if let Some(place) = self.place(number) {
+    pub fn end(&self, number: Number) {
+        if number == Number::NONE {
+            return;
+        }
+        if let Some(place) = self.place(number.0) {
             // Only the magazine's holder ends a number: no other writes the place meanwhile.
-            place.store(number & !MARK, Release);
+            place.store(number.0 & !MARK, Release);
         }
     }
 
-    /// Whether an area that is not alive waits for a flush, given its link or number
-    /// ([`super::Descriptor::next`]): in a list until it is dissolved, in a magazine while that
-    /// is lazy.
-    pub fn is_lazy(&self, next: u32) -> bool {
-        if next & MARK == 0 || next == NO_ID {
+    /// Whether an area that is not alive waits for a flush, given its link: in a list until it is
+    /// dissolved, in a magazine while that is lazy.
+    pub fn is_lazy(&self, link: Link) -> bool {
+        if link.0 & MARK == 0 || link == Link::END {
             return true;
         }
-        self.place(next)
-            .is_some_and(|place| place.load(Acquire) == next)
+        self.place(link.0)
+            .is_some_and(|place| place.load(Acquire) == link.0)
     }
 
     fn place(&self, number: u32) -> Option<&AtomicU32> {

@@ -2,10 +2,12 @@
 
 //! One area: its descriptor, and how an address leads to it.
 
+pub mod class;
 pub mod descriptor;
 pub mod index;
 pub mod link;
 pub mod pool;
 
-pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, NO_CLASS, NO_ID};
+pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, NO_ID};
+pub use link::Link;
 pub use pool::Descriptors;

@@ -8,7 +8,7 @@ use crate::{
         mem::{boxed_array, Box, Mode, NoMemory, Table},
         sync::{AtomicU32, Lock, LockClass, OnceBox, Ordering::Relaxed},
     },
-    va::area::{Descriptor, Id, NO_ID},
+    va::area::{Descriptor, Id, Link, NO_ID},
 };
 
 const CHUNK: usize = 64;
@@ -16,10 +16,10 @@ const CHUNK: usize = 64;
 type Chunk = [Descriptor; CHUNK];
 
 struct Unused {
-    /// Descriptors given back, linked by `next`.
+    /// Descriptors given back, linked as a list.
     head: Id,
-    /// All ids from here on were never used.
-    fresh: Id,
+    /// The words of all ids from here on were never used.
+    fresh: u32,
 }
 
 /// All descriptors. They are made in chunks when first needed and never go before the manager.
@@ -54,10 +54,8 @@ impl Descriptors {
     /// The descriptor of `id`.
     #[inline(always)]
     pub fn get(&self, id: Id) -> Option<&Descriptor> {
-        self.chunks
-            .get(id as usize / CHUNK)?
-            .get()?
-            .get(id as usize % CHUNK)
+        let at = id.word() as usize;
+        self.chunks.get(at / CHUNK)?.get()?.get(at % CHUNK)
     }
 
     /// Takes an unused descriptor.
@@ -71,15 +69,15 @@ impl Descriptors {
                 let mut unused = self.unused.lock();
                 let id = unused.head;
                 if let Some(descriptor) = self.get(id) {
-                    unused.head = descriptor.next();
+                    unused.head = descriptor.link().id();
                     return Ok(id);
                 }
-                let id = unused.fresh;
-                let chunk = self.chunks.get(id as usize / CHUNK).ok_or(NoMemory)?;
+                let fresh = unused.fresh;
+                let chunk = self.chunks.get(fresh as usize / CHUNK).ok_or(NoMemory)?;
                 if chunk.get().is_some() {
-                    unused.fresh = id + 1;
+                    unused.fresh = fresh + 1;
                     self.made.store(unused.fresh, Relaxed);
-                    return Ok(id);
+                    return Ok(Id::from_word(fresh));
                 }
                 chunk
             };
@@ -93,7 +91,7 @@ impl Descriptors {
     pub fn give_back(&self, id: Id) {
         let mut unused = self.unused.lock();
         if let Some(descriptor) = self.get(id) {
-            descriptor.set_next(unused.head);
+            descriptor.set_link(Link::to(unused.head));
             unused.head = id;
         }
     }

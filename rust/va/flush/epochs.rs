@@ -1,23 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a stamp proves: which flush makes a batch clean.
+//! What a stamp proves: which flush makes freed areas clean.
+//!
+//! A [`Stamp`] says since when areas wait; a [`Flushed`] says what a flush that has completed covered.
+//! Together they prove that no TLB holds a translation of these areas any more. Nothing but
+//! [`Epochs`] makes a `Flushed`, and only after it has called [`Env::flush`].
 //!
 //! # Invariants
 //!
 //! - Flush number n begins when `began` becomes n, and has completed when `done` is at
-//!   least n. A batch is stamped with `began` after a full barrier after its last PTE was cleared; so
-//!   a flush whose number is greater than the stamp began later, and once it is done, the batch is
-//!   clean.
+//!   least n. A stamp is the value of `began` after a full barrier after the last PTE was cleared; so
+//!   a flush whose number is greater than the stamp began later, and once it is done, what has the
+//!   stamp is clean.
+//! - A flush of ranges has no number: it cleans only what its plan covers. The planner replaces the
+//!   stamp of that by the plan's own number, which no other plan has.
 
-use crate::sys::sync::{
-    fence, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+use crate::{
+    sys::sync::{
+        fence, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+    },
+    va::{
+        env::Env,
+        flush::plan::{Plan, Planned},
+    },
 };
+
+/// Tells the number of a plan from that of a flush.
+const PLAN: u64 = 1 << 63;
+
+/// Since when areas wait for a flush, or which plan covers them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// No flush cleans what has this stamp.
+    pub const NEVER: Self = Self(u64::MAX);
+}
+
+/// The number of one plan.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PlanNumber(u64);
+
+impl PlanNumber {
+    /// Notes in the stamp of some areas that this plan covers all of them.
+    pub fn cover(&self, stamp: &mut Stamp) {
+        stamp.0 = self.0;
+    }
+}
+
+/// Proof of a flush that has completed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Flushed {
+    /// All stamps below this are clean.
+    through: u64,
+    /// So is what this plan covers.
+    plan: u64,
+}
+
+impl Flushed {
+    /// Whether areas with this stamp are clean.
+    #[inline]
+    pub fn cleans(&self, stamp: &Stamp) -> bool {
+        stamp.0 < self.through || stamp.0 == self.plan
+    }
+}
 
 /// Counts flushes, so that one flush serves everybody who was waiting when it began.
 pub struct Epochs {
     began: AtomicU64,
     done: AtomicU64,
+    plans: AtomicU64,
 }
 
 impl Epochs {
@@ -26,30 +79,59 @@ impl Epochs {
         Self {
             began: AtomicU64::new(0),
             done: AtomicU64::new(0),
+            plans: AtomicU64::new(0),
         }
     }
 
-    /// The stamp of a batch whose PTEs are clear. Any context.
-    pub fn stamp(&self) -> u64 {
+    /// The stamp of areas whose PTEs are clear. Any context.
+    pub fn stamp(&self) -> Stamp {
         // The cleared PTEs must be visible before `began` is read: else a flush could begin, and
-        // another CPU fill its TLB from the old PTE, and the batch would still count as flushed.
+        // another CPU fill its TLB from the old PTE, and the areas would still count as flushed.
         fence(SeqCst);
-        self.began.load(Relaxed)
+        Stamp(self.began.load(Relaxed))
     }
 
-    /// A flush begins: its number.
-    pub fn begin(&self) -> u64 {
-        self.began.fetch_add(1, SeqCst).wrapping_add(1)
+    /// A number for a new plan. Any context.
+    pub fn number_plan(&self) -> PlanNumber {
+        // Never 0, which stands for no plan.
+        PlanNumber(PLAN | self.plans.fetch_add(1, Relaxed).wrapping_add(1))
     }
 
-    /// Flush `number` has completed.
-    pub fn end(&self, number: u64) {
+    /// What the flushes that have completed so far prove. Any context.
+    pub fn flushed(&self) -> Flushed {
+        Flushed {
+            through: self.done.load(Acquire),
+            plan: PLAN,
+        }
+    }
+
+    /// Flushes all `pages` pages of the arena. Sleeps.
+    pub fn flush_all(&self, env: &impl Env, pages: u32) -> Flushed {
+        let number = self.began.fetch_add(1, SeqCst).wrapping_add(1);
+        env.flush(0, pages);
         self.done.fetch_max(number, Release);
+        Flushed {
+            through: number,
+            plan: PLAN,
+        }
     }
 
-    /// Whether what has this stamp is clean.
-    #[inline]
-    pub fn is_clean(&self, stamp: u64) -> bool {
-        self.done.load(Acquire) > stamp
+    /// Flushes what a plan says. Sleeps.
+    pub fn flush(&self, planned: Planned, env: &impl Env, pages: u32) -> Flushed {
+        let (plan, PlanNumber(number)) = planned.into_parts();
+        let flushed = match plan {
+            Plan::Full => self.flush_all(env, pages),
+            Plan::Runs(runs, count) => {
+                for run in runs.iter().take(count) {
+                    env.flush(run.start, run.end());
+                }
+                self.flushed()
+            }
+            Plan::None => self.flushed(),
+        };
+        Flushed {
+            plan: number,
+            ..flushed
+        }
     }
 }

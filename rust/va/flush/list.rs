@@ -8,7 +8,7 @@ use crate::{
         AtomicU32,
         Ordering::{Acquire, Relaxed, Release},
     },
-    va::area::{Descriptors, Id, NO_ID},
+    va::area::{Descriptors, Id, Link, NO_ID},
 };
 
 /// A list of areas, linked by their descriptors, to which anybody may push at any time and which is
@@ -21,7 +21,7 @@ impl Stack {
     /// Empty.
     pub fn new() -> Self {
         Self {
-            head: AtomicU32::new(NO_ID),
+            head: AtomicU32::new(NO_ID.word()),
         }
     }
 
@@ -32,9 +32,12 @@ impl Stack {
         };
         let mut head = self.head.load(Relaxed);
         loop {
-            descriptor.set_next(head);
-            match self.head.compare_exchange(head, id, Release, Relaxed) {
-                Ok(_) => return head == NO_ID,
+            descriptor.set_link(Link::to(Id::from_word(head)));
+            match self
+                .head
+                .compare_exchange(head, id.word(), Release, Relaxed)
+            {
+                Ok(_) => return head == NO_ID.word(),
                 Err(now) => head = now,
             }
         }
@@ -43,10 +46,10 @@ impl Stack {
     /// Takes the whole list. Any context.
     pub fn take(&self) -> List {
         // Spares the exchange where there is nothing, which is the rule.
-        if self.head.load(Relaxed) == NO_ID {
+        if self.head.load(Relaxed) == NO_ID.word() {
             return List(NO_ID);
         }
-        List(self.head.swap(NO_ID, Acquire))
+        List(Id::from_word(self.head.swap(NO_ID.word(), Acquire)))
     }
 }
 
@@ -63,7 +66,7 @@ impl List {
     /// Puts an area in front.
     pub fn push(&mut self, descriptors: &Descriptors, id: Id) {
         if let Some(descriptor) = descriptors.get(id) {
-            descriptor.set_next(self.0);
+            descriptor.set_link(Link::to(self.0));
             self.0 = id;
         }
     }
@@ -71,7 +74,7 @@ impl List {
     /// Takes the first area out.
     pub fn pop(&mut self, descriptors: &Descriptors) -> Option<Id> {
         let id = self.0;
-        self.0 = descriptors.get(id)?.next();
+        self.0 = descriptors.get(id)?.link().id();
         Some(id)
     }
 
@@ -85,7 +88,7 @@ impl List {
         let mut at = self.0;
         core::iter::from_fn(move || {
             let id = at;
-            at = descriptors.get(id)?.next();
+            at = descriptors.get(id)?.link().id();
             Some(id)
         })
     }

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What to flush: a few ranges, or everything. A pure function of the ranges that were freed.
+//!
+//! # Invariants
+//!
+//! - [`Planner::cover`] puts the number of its plan on a stamp only after it has added all ranges of the
+//!   areas that have the stamp. Whoever flushes the plan may take them for clean.
 
-use crate::va::{space::range::Range, GUARD};
+use crate::va::{
+    flush::epochs::{Epochs, Flushed, PlanNumber, Stamp},
+    space::range::{Range, GUARD},
+};
 
 /// Ranges that one plan holds at most. More are never cheaper than one full flush.
 pub const RUNS_MAX: usize = 4;
@@ -20,26 +28,60 @@ pub enum Plan {
     Full,
 }
 
+/// A plan that [`Epochs::flush`] carries out.
+#[derive(Debug)]
+pub struct Planned {
+    plan: Plan,
+    number: PlanNumber,
+}
+
+impl Planned {
+    /// What it flushes.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What it flushes, and its number.
+    pub fn into_parts(self) -> (Plan, PlanNumber) {
+        (self.plan, self.number)
+    }
+}
+
 /// Gathers what a purge has to flush.
 pub struct Planner {
     ranges: [Range; AREAS_MAX],
     len: usize,
     full: bool,
+    number: PlanNumber,
+    /// What was flushed before.
+    before: Flushed,
 }
 
 impl Planner {
     /// Nothing yet.
-    pub fn new() -> Self {
+    pub fn new(epochs: &Epochs) -> Self {
         Self {
             ranges: [Range::default(); AREAS_MAX],
             len: 0,
             full: false,
+            number: epochs.number_plan(),
+            before: epochs.flushed(),
         }
     }
 
-    /// Whether adding more still matters.
-    pub fn is_full(&self) -> bool {
-        self.full
+    /// Adds areas that have `stamp`, unless an earlier flush has cleaned them.
+    pub fn cover(&mut self, stamp: &mut Stamp, ranges: impl Iterator<Item = Range>) {
+        if self.before.cleans(stamp) {
+            return;
+        }
+        for range in ranges {
+            // A full flush follows, and cleans every stamp that is older.
+            if self.full {
+                return;
+            }
+            self.add(range.start, range.pages);
+        }
+        self.number.cover(stamp);
     }
 
     /// Adds the range of an area.
@@ -59,7 +101,15 @@ impl Planner {
     /// The cheapest flush of all that was added. A flush of single pages costs about `ceiling`-th of
     /// a full flush per page (the kernel itself flushes everything beyond its ceiling), and each
     /// call interrupts every CPU; so a plan of runs is worth it only for few runs of few pages.
-    pub fn plan(mut self, ceiling: u32) -> Plan {
+    pub fn plan(mut self, ceiling: u32) -> Planned {
+        let plan = self.choose(ceiling);
+        Planned {
+            plan,
+            number: self.number,
+        }
+    }
+
+    fn choose(&mut self, ceiling: u32) -> Plan {
         if self.full {
             return Plan::Full;
         }

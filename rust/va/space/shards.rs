@@ -11,6 +11,7 @@
 //!
 //! - A shard has the nodes that its pieces of areas may ever need ([`Extents::covers`]), so that
 //!   giving back never needs memory.
+//! - No TLB holds a translation of a free page: only a [`Vacant`] range becomes free.
 
 use crate::{
     sys::{
@@ -123,6 +124,24 @@ pub struct Shards {
     pub hold_max_ns: AtomicU64,
 }
 
+/// A range of which no TLB holds a translation any more. A type implements this only if each of its
+/// values proves that.
+pub trait Vacant {
+    /// The range.
+    fn range(&self) -> Range;
+}
+
+/// A range that was free, and that nobody has mapped since.
+#[must_use = "a range that is dropped is lost"]
+#[derive(Debug)]
+pub struct Untouched(Range);
+
+impl Vacant for Untouched {
+    fn range(&self) -> Range {
+        self.0
+    }
+}
+
 /// Free ends of one shard.
 #[derive(Clone, Copy, Default)]
 struct Ends {
@@ -199,7 +218,13 @@ impl Shards {
     /// # Errors
     ///
     /// [`AllocError`].
-    pub fn take(&self, gross: u32, align: u32, hint: u32, mode: Mode) -> Result<u32, AllocError> {
+    pub fn take(
+        &self,
+        gross: u32,
+        align: u32,
+        hint: u32,
+        mode: Mode,
+    ) -> Result<Untouched, AllocError> {
         let count = self.shards.len();
         let first = hint as usize % count.max(1);
         let (near, far) = self.shards.split_at_checked(first).unwrap_or_default();
@@ -218,14 +243,17 @@ impl Shards {
             self.extent_searches.fetch_add(1, Relaxed);
             self.extents_visited.fetch_add(u64::from(visited), Relaxed);
             if let Some(start) = found {
-                return Ok(start);
+                return Ok(Untouched(Range {
+                    start,
+                    pages: gross,
+                }));
             }
         }
         self.take_spanning(gross, align, mode)
     }
 
     /// As [`Self::take`], for a range that begins in one shard and ends in another.
-    fn take_spanning(&self, gross: u32, align: u32, mode: Mode) -> Result<u32, AllocError> {
+    fn take_spanning(&self, gross: u32, align: u32, mode: Mode) -> Result<Untouched, AllocError> {
         // Somebody else may take a piece between look and take; then look again.
         for _ in 0..16 {
             let mut ends = [Ends::default(); SHARDS_MAX as usize];
@@ -239,8 +267,12 @@ impl Shards {
             let Some(start) = self.find_spanning(&ends, gross, align) else {
                 return Err(AllocError::NoSpace);
             };
-            if self.take_at(start, gross, mode)? {
-                return Ok(start);
+            let range = Range {
+                start,
+                pages: gross,
+            };
+            if self.take_at(range, mode)? {
+                return Ok(Untouched(range));
             }
         }
         Err(AllocError::NoSpace)
@@ -283,9 +315,9 @@ impl Shards {
         })
     }
 
-    fn take_at(&self, start: u32, gross: u32, mode: Mode) -> Result<bool, NoMemory> {
+    fn take_at(&self, range: Range, mode: Mode) -> Result<bool, NoMemory> {
         let mut taken = 0;
-        for (shard, piece) in self.pieces(start, gross) {
+        for (shard, piece) in self.pieces(range.start, range.pages) {
             let got = self.lock_with_reserve(shard, mode).map(|mut space| {
                 let got = space.extents.take_at(piece.start, piece.pages);
                 if got {
@@ -298,13 +330,8 @@ impl Shards {
                 Ok(true) => taken += piece.pages,
                 other => {
                     if taken > 0 {
-                        self.give_back(
-                            &[Range {
-                                start,
-                                pages: taken,
-                            }],
-                            || 0,
-                        );
+                        let pages = taken;
+                        self.give_back(&[Untouched(Range { pages, ..range })], || 0);
                     }
                     return other;
                 }
@@ -316,7 +343,7 @@ impl Shards {
     /// Gives ranges back, at most [`STEP`] of them, each one that was taken (or its guard page and
     /// all, when it spans shards). Never needs memory; a lock is held for one run of ranges of the
     /// same shard, and timed by `now`. Returns how many were refused because they were free already.
-    pub fn give_back(&self, ranges: &[Range], now: impl Fn() -> u64) -> u32 {
+    pub fn give_back(&self, ranges: &[impl Vacant], now: impl Fn() -> u64) -> u32 {
         let mut refused = 0;
         let mut held: Option<(&Shard, LockGuard<'_, Held>)> = None;
         let mut since = 0;
@@ -330,7 +357,7 @@ impl Shards {
                 }
             }
         };
-        for range in ranges {
+        for range in ranges.iter().map(Vacant::range) {
             for (shard, piece) in self.pieces(range.start, range.pages) {
                 if held.as_ref().is_some_and(|(at, _)| at.start != shard.start) {
                     // The old lock goes before the new one is taken.

@@ -3,17 +3,20 @@
 //! What a flush plan must do.
 
 use crate::va::{
-    flush::plan::{Plan, Planner, RUNS_MAX},
+    flush::{
+        epochs::Epochs,
+        plan::{Plan, Planner, RUNS_MAX},
+    },
     GUARD,
 };
 
 /// Plans a flush of these areas, start and pages, and sees that it is one.
 pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
-    let mut planner = Planner::new();
+    let mut planner = Planner::new(&Epochs::new());
     for &(start, pages) in areas {
         planner.add(start, pages);
     }
-    let plan = planner.plan(ceiling);
+    let (plan, _) = planner.plan(ceiling).into_parts();
     let wanted = |&&(_, pages): &&(u32, u32)| pages > 0;
     match &plan {
         Plan::None => assert_eq!(areas.iter().filter(wanted).count(), 0),

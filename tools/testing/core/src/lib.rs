@@ -22,6 +22,8 @@ pub mod first_fit;
 pub mod flushes;
 pub mod inputs;
 #[cfg(not(loom))]
+pub mod laws;
+#[cfg(not(loom))]
 pub mod model;
 pub mod pair;
 #[cfg(not(loom))]

@@ -20,9 +20,12 @@ use core_tests::{
         },
     },
     va::{
-        area::{index::Index, Descriptors, Kill, Kind, NO_CLASS, NO_ID},
+        area::{index::Index, Descriptors, Id, Kill, Kind, NO_ID},
         count::callers::OTHERS,
-        flush::{epochs::Epochs, list::Stack},
+        flush::{
+            epochs::{Epochs, Flushed},
+            list::Stack,
+        },
         info::record::{Generations, Record},
         Config, Env, Freed, Manager, Purge, Request,
     },
@@ -63,6 +66,9 @@ impl Owned {
     }
 }
 
+/// The first descriptor.
+const ID: Id = Id::from_word(0);
+
 /// One descriptor and the PTE of its area.
 struct OneArea {
     descriptors: Descriptors,
@@ -73,10 +79,10 @@ impl OneArea {
     /// A Live area at page 10, mapped to 111.
     fn new() -> Arc<Self> {
         let descriptors = Descriptors::new(1).unwrap();
-        assert_eq!(descriptors.take(Mode::Sleep), Ok(0));
-        let descriptor = descriptors.get(0).unwrap();
-        descriptor.shape(10, 1, NO_CLASS);
-        descriptor.claim(NO_CLASS, OTHERS, 0);
+        assert_eq!(descriptors.take(Mode::Sleep), Ok(ID));
+        let descriptor = descriptors.get(ID).unwrap();
+        descriptor.shape(10, 1, None);
+        descriptor.claim(None, OTHERS, 0);
         descriptor.publish(111, Kind::Vmap);
         Arc::new(Self {
             descriptors,
@@ -86,7 +92,7 @@ impl OneArea {
 
     /// Looks, pins, reads through the mapping, unpins; finishes the free if that was left to it.
     fn look_and_pin(&self) {
-        let descriptor = self.descriptors.get(0).unwrap();
+        let descriptor = self.descriptors.get(ID).unwrap();
         let Some(seen) = descriptor.snapshot() else {
             return;
         };
@@ -106,13 +112,13 @@ impl OneArea {
 
     /// Frees, and if nobody had it pinned, makes another area of the same descriptor.
     fn free_and_reuse(&self) {
-        let descriptor = self.descriptors.get(0).unwrap();
+        let descriptor = self.descriptors.get(ID).unwrap();
         match descriptor.kill(10) {
             Kill::Dead => {
                 self.pte.write(0);
-                descriptor.shape(20, 2, NO_CLASS);
+                descriptor.shape(20, 2, None);
                 self.pte.write(222);
-                descriptor.claim(NO_CLASS, OTHERS, 0);
+                descriptor.claim(None, OTHERS, 0);
                 descriptor.publish(222, Kind::Vmap);
             }
             Kill::Pinned(_) => {}
@@ -132,7 +138,7 @@ fn pin_against_free_against_reuse() {
         area.free_and_reuse();
         reader.join().unwrap();
         // Nobody is left with a pin.
-        if let Some(seen) = area.descriptors.get(0).unwrap().snapshot() {
+        if let Some(seen) = area.descriptors.get(ID).unwrap().snapshot() {
             assert_eq!((seen.pins(), seen.dying(), seen.start), (0, false, 20));
         }
     });
@@ -143,12 +149,12 @@ fn pin_against_free_against_reuse() {
 fn two_pins_against_free() {
     model(2, || {
         let area = OneArea::new();
-        let descriptor = area.descriptors.get(0).unwrap();
+        let descriptor = area.descriptors.get(ID).unwrap();
         let (version, _) = descriptor.pin(10).unwrap();
         assert_eq!(descriptor.pin(10).unwrap().0, version);
         let unpin = move |area: &OneArea| {
             assert_eq!(area.pte.read(), 111);
-            let descriptor = area.descriptors.get(0).unwrap();
+            let descriptor = area.descriptors.get(ID).unwrap();
             let last = descriptor.unpin(version).unwrap();
             if last {
                 area.pte.write(0);
@@ -162,7 +168,7 @@ fn two_pins_against_free() {
         let killer = {
             let area = area.clone();
             thread::spawn(move || {
-                let killed = area.descriptors.get(0).unwrap().kill(10);
+                let killed = area.descriptors.get(ID).unwrap().kill(10);
                 if killed == Kill::Dead {
                     area.pte.write(0);
                 }
@@ -180,7 +186,7 @@ fn free_against_free() {
     model(3, || {
         let area = OneArea::new();
         let free = |area: &OneArea| {
-            let dead = area.descriptors.get(0).unwrap().kill(10) == Kill::Dead;
+            let dead = area.descriptors.get(ID).unwrap().kill(10) == Kill::Dead;
             if dead {
                 area.pte.write(0);
             }
@@ -203,7 +209,7 @@ fn double_free_against_reuse() {
         let late = {
             let area = area.clone();
             thread::spawn(move || {
-                let killed = area.descriptors.get(0).unwrap().kill(10);
+                let killed = area.descriptors.get(ID).unwrap().kill(10);
                 assert!(matches!(
                     killed,
                     Kill::NotLive | Kill::Elsewhere | Kill::Dead
@@ -211,10 +217,10 @@ fn double_free_against_reuse() {
                 killed == Kill::Dead
             })
         };
-        let descriptor = area.descriptors.get(0).unwrap();
+        let descriptor = area.descriptors.get(ID).unwrap();
         if descriptor.kill(10) == Kill::Dead {
-            descriptor.shape(20, 2, NO_CLASS);
-            descriptor.claim(NO_CLASS, OTHERS, 0);
+            descriptor.shape(20, 2, None);
+            descriptor.claim(None, OTHERS, 0);
             descriptor.publish(222, Kind::Vmap);
             assert!(!late.join().unwrap(), "the second free won");
             let seen = descriptor.snapshot().unwrap();
@@ -230,19 +236,19 @@ fn double_free_against_reuse() {
 fn range_against_shape() {
     model(3, || {
         let area = OneArea::new();
-        let descriptor = area.descriptors.get(0).unwrap();
+        let descriptor = area.descriptors.get(ID).unwrap();
         assert_eq!(descriptor.kill(10), Kill::Dead);
         let walker = {
             let area = area.clone();
             thread::spawn(move || {
-                let range = area.descriptors.get(0).unwrap().range();
+                let range = area.descriptors.get(ID).unwrap().range();
                 assert!(
                     matches!(range, None | Some((10, 1)) | Some((20, 2))),
                     "{range:?}"
                 );
             })
         };
-        descriptor.shape(20, 2, NO_CLASS);
+        descriptor.shape(20, 2, None);
         walker.join().unwrap();
     });
 }
@@ -256,7 +262,7 @@ fn slot_publication() {
         let area = OneArea::new();
         index.prepare(10, 1, Mode::Sleep).unwrap();
         index.prepare(20, 2, Mode::Sleep).unwrap();
-        index.set(10, 1, 0);
+        index.set(10, 1, ID);
         let world = Arc::new((index, area));
         let find = |(index, area): &(Index, Arc<OneArea>), page| {
             let descriptor = area.descriptors.get(index.get(page))?;
@@ -277,12 +283,12 @@ fn slot_publication() {
             })
         };
         let (index, area) = &*world;
-        let descriptor = area.descriptors.get(0).unwrap();
+        let descriptor = area.descriptors.get(ID).unwrap();
         assert_eq!(descriptor.kill(10), Kill::Dead);
         index.set(10, 1, NO_ID);
-        descriptor.shape(20, 2, NO_CLASS);
-        index.set(20, 2, 0);
-        descriptor.claim(NO_CLASS, OTHERS, 0);
+        descriptor.shape(20, 2, None);
+        index.set(20, 2, ID);
+        descriptor.claim(None, OTHERS, 0);
         descriptor.publish(222, Kind::Vmap);
         assert!(find(&world, 20).is_some() && find(&world, 10).is_none());
         reader.join().unwrap();
@@ -296,7 +302,7 @@ fn splice_against_push() {
     model(3, || {
         let descriptors = Descriptors::new(3).unwrap();
         for id in 0..3 {
-            assert_eq!(descriptors.take(Mode::Sleep), Ok(id));
+            assert_eq!(descriptors.take(Mode::Sleep), Ok(Id::from_word(id)));
         }
         let ptes = [Owned::new(1), Owned::new(1), Owned::new(1)];
         let world = Arc::new((Stack::new(), descriptors, ptes));
@@ -305,7 +311,7 @@ fn splice_against_push() {
             move || {
                 let (stack, descriptors, ptes) = &*world;
                 ptes[id as usize].write(0);
-                stack.push(descriptors, id);
+                stack.push(descriptors, Id::from_word(id));
             }
         };
         push(0)();
@@ -315,10 +321,11 @@ fn splice_against_push() {
         let mut take = || {
             let mut list = stack.take();
             while let Some(id) = list.pop(descriptors) {
-                assert_eq!(ptes[id as usize].read(), 0);
+                let id = id.word() as usize;
+                assert_eq!(ptes[id].read(), 0);
                 // Handed out again.
-                ptes[id as usize].write(2);
-                seen[id as usize] += 1;
+                ptes[id].write(2);
+                seen[id] += 1;
             }
         };
         take();
@@ -328,14 +335,39 @@ fn splice_against_push() {
     });
 }
 
-/// The flush, as the rest of the kernel does it: an interrupt on each CPU, with its barriers; what a
-/// CPU finds in the page table right afterwards it may keep in its TLB for as long as it likes.
-fn flush(pte: &AtomicU32) -> u32 {
-    fence(SeqCst);
-    pte.load(Relaxed)
+/// Surroundings of which a model needs the flush alone.
+struct Flush<F>(F);
+
+impl<F: Fn() + Send + Sync> Env for Flush<F> {
+    fn flush(&self, _start: u32, _end: u32) {
+        self.0()
+    }
+    fn kick_purge(&self) {}
+    fn kick_deferred(&self) {}
+    fn resched(&self) {}
+    fn may_sleep(&self) -> bool {
+        true
+    }
+    fn now(&self) -> u64 {
+        0
+    }
 }
 
-/// A batch is stamped after its PTE was cleared, while a flush is on its way. Where the batch counts
+/// The flush, as the rest of the kernel does it: an interrupt on each CPU, with its barriers; what a
+/// CPU finds in the page table right afterwards it may keep in its TLB for as long as it likes.
+/// Returns that, and what the flush proves.
+fn flush(epochs: &Epochs, pte: &AtomicU32) -> (u32, Flushed) {
+    // Not one of the model: only this thread looks at it.
+    let tlb = std::sync::atomic::AtomicU32::new(u32::MAX);
+    let env = Flush(|| {
+        fence(SeqCst);
+        tlb.store(pte.load(Relaxed), Relaxed);
+    });
+    let flushed = epochs.flush_all(&env, 1);
+    (tlb.load(Relaxed), flushed)
+}
+
+/// An area is stamped after its PTE was cleared, while a flush is on its way. Where the area counts
 /// as clean, no TLB holds the PTE.
 #[test]
 fn epoch_against_flush() {
@@ -350,17 +382,17 @@ fn epoch_against_flush() {
             })
         };
         let (epochs, pte) = &*world;
-        let number = epochs.begin();
-        let tlb = flush(pte);
-        epochs.end(number);
+        let (tlb, own) = flush(epochs, pte);
         let stamp = freer.join().unwrap();
-        if epochs.is_clean(stamp) {
+        // What the flush proves by itself, and what it leaves to later purges.
+        assert_eq!(own.cleans(&stamp), epochs.flushed().cleans(&stamp));
+        if own.cleans(&stamp) {
             assert_eq!(tlb, 0, "handed out while a TLB still maps it");
         }
     });
 }
 
-/// Whoever sees that a batch is clean comes after the flush in everything.
+/// Whoever sees that an area is clean comes after the flush in everything.
 #[test]
 fn epoch_against_reuse() {
     model(3, || {
@@ -370,15 +402,13 @@ fn epoch_against_reuse() {
             let world = world.clone();
             thread::spawn(move || {
                 let (epochs, pte) = &*world;
-                if epochs.is_clean(stamp) {
+                if epochs.flushed().cleans(&stamp) {
                     pte.write(222);
                 }
             })
         };
         let (epochs, pte) = &*world;
-        let number = epochs.begin();
-        assert_eq!(pte.read(), 0);
-        epochs.end(number);
+        epochs.flush_all(&Flush(|| assert_eq!(pte.read(), 0)), 1);
         owner.join().unwrap();
     });
 }
@@ -392,22 +422,17 @@ fn flush_against_flush() {
             let world = world.clone();
             thread::spawn(move || {
                 let (epochs, pte) = &*world;
-                let number = epochs.begin();
-                let tlb = flush(pte);
-                epochs.end(number);
-                (number, tlb)
+                flush(epochs, pte)
             })
         };
         let (epochs, pte) = &*world;
         pte.store(0, Relaxed);
         let stamp = epochs.stamp();
-        let own = epochs.begin();
-        let tlb = flush(pte);
-        epochs.end(own);
-        assert!(tlb == 0 && epochs.is_clean(stamp));
-        let (number, tlb) = other.join().unwrap();
-        assert_ne!(number, own);
-        assert!(number <= stamp || tlb == 0);
+        let (tlb, own) = flush(epochs, pte);
+        assert!(tlb == 0 && own.cleans(&stamp) && epochs.flushed().cleans(&stamp));
+        let (tlb, flushed) = other.join().unwrap();
+        assert_ne!(flushed, own, "two flushes have the same number");
+        assert!(!flushed.cleans(&stamp) || tlb == 0);
     });
 }
 

@@ -14,8 +14,10 @@ use core_tests::{
         Mode,
     },
     va::{
-        area::{Kind, NO_CLASS},
-        stock::magazine::{class_of, pages_of, span_of, CLASSES},
+        area::{
+            class::{Class, CLASSES},
+            Kind,
+        },
         Config, Freed, Manager, Purge, Request, Switch,
     },
 };
@@ -291,21 +293,24 @@ fn classes() {
     let mut seen = [false; CLASSES];
     for pages in 0..2_000 {
         for exponent in 0..14 {
-            let class = class_of(pages, 1 << exponent);
+            let class = Class::from(pages, 1 << exponent);
             let kept =
                 pages > 0 && (pages <= 256 && exponent <= 9 || pages <= 1_024 && exponent == 0);
-            assert_eq!(class != NO_CLASS, kept, "{pages} at {exponent}");
-            if kept {
-                assert_eq!(pages_of(class), pages);
-                assert_eq!(span_of(class), (pages + 1).next_multiple_of(1 << exponent));
-                let slot = &mut seen[usize::from(class)];
-                assert!(!*slot, "{pages} at {exponent} shares {class}");
+            assert_eq!(class.is_some(), kept, "{pages} at {exponent}");
+            if let Some(class) = class {
+                assert_eq!(class.pages(), pages);
+                assert_eq!(class.span(), (pages + 1).next_multiple_of(1 << exponent));
+                assert_eq!(Class::at(class.index()), Some(class));
+                assert_eq!(Class::from_bits(Class::bits(Some(class))), Some(class));
+                let slot = &mut seen[class.index()];
+                assert!(!*slot, "{pages} at {exponent} shares {class:?}");
                 *slot = true;
             }
         }
     }
     assert!(seen.iter().all(|seen| *seen));
-    assert_eq!((class_of(3, 3), class_of(3, 0)), (NO_CLASS, NO_CLASS));
+    assert_eq!((Class::from(3, 3), Class::from(3, 0)), (None, None));
+    assert_eq!((Class::at(CLASSES), Class::from_bits(0)), (None, None));
 }
 
 /// What a CPU freed comes back to it: the other one's cache has nothing of it.

@@ -9,8 +9,8 @@ use core_tests::{
     sys::Mode,
     va::{
         area::{
-            link::{Batches, CLEAN},
-            Kind,
+            link::{Number, Numbers},
+            Id, Kind, Link, NO_ID,
         },
         Config, Freed, Manager, Purge, Request, Switch, GUARD,
     },
@@ -172,40 +172,46 @@ fn walk_in_parts() {
 
 #[test]
 fn numbers_are_unique_while_lazy() {
-    let batches = Batches::with_places(4).unwrap();
+    let numbers = Numbers::with_places(4).unwrap();
     let mut cursor = 0;
-    let numbers: Vec<u32> = (0..4)
-        .map(|_| batches.begin(&mut cursor).unwrap())
+    let mut taken: Vec<Number> = (0..4)
+        .map(|_| numbers.begin(&mut cursor).unwrap())
         .collect();
-    assert_eq!(batches.begin(&mut cursor), None, "all places are taken");
-    for (i, &number) in numbers.iter().enumerate() {
-        assert!(batches.is_lazy(number));
-        assert!(!numbers[..i].contains(&number));
+    assert_eq!(numbers.begin(&mut cursor), None, "all places are taken");
+    for (i, number) in taken.iter().enumerate() {
+        assert!(numbers.is_lazy(number.link()));
+        assert!(!taken[..i].contains(number));
     }
-    batches.end(numbers[1]);
-    assert!(!batches.is_lazy(numbers[1]));
-    let again = batches.begin(&mut cursor).unwrap();
-    assert_ne!(again, numbers[1]);
-    assert!(batches.is_lazy(again) && !batches.is_lazy(numbers[1]));
-    assert!(!batches.is_lazy(CLEAN));
+    let second = taken[1].link();
+    numbers.end(taken.remove(1));
+    assert!(!numbers.is_lazy(second));
+    let again = numbers.begin(&mut cursor).unwrap();
+    assert_ne!(again.link(), second);
+    assert!(numbers.is_lazy(again.link()) && !numbers.is_lazy(second));
+    numbers.end(Number::NONE);
+    assert!(taken.iter().all(|number| numbers.is_lazy(number.link())));
+    assert!(!numbers.is_lazy(Link::CLEAN));
 }
 
 /// However often a place is used, fresh areas stay clean, and list links stay list links.
 #[test]
 fn numbers_wrap() {
-    let batches = Batches::with_places(1 << 18).unwrap();
+    let numbers = Numbers::with_places(1 << 18).unwrap();
     for turn in 0..20_000u32 {
         // The same place each time.
         let mut cursor = u32::MAX;
-        let number = batches.begin(&mut cursor).unwrap();
+        let number = numbers.begin(&mut cursor).unwrap();
+        let link = number.link();
         assert!(
-            number > CLEAN && number < u32::MAX,
-            "turn {turn}: {number:x}"
+            link != Link::CLEAN && link != Link::END && link.id() == NO_ID,
+            "turn {turn}: {link:x?}"
         );
-        assert!(batches.is_lazy(number) && !batches.is_lazy(CLEAN));
-        batches.end(number);
-        assert!(!batches.is_lazy(number));
+        assert!(numbers.is_lazy(link) && !numbers.is_lazy(Link::CLEAN));
+        numbers.end(number);
+        assert!(!numbers.is_lazy(link));
     }
+    let listed = Link::to(Id::from_word(7));
+    assert!(numbers.is_lazy(listed) && listed.id() == Id::from_word(7));
 }
 
 /// /proc looks at 65,536 pages at a time: what lives just behind them is shown, however much clean

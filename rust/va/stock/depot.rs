@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Clean magazines that no CPU has: in the depot for everybody, or on the way home.
+//!
+//! After its flush a magazine goes into the *depot* as it is, until some CPU swaps its empty one for
+//! it. An area that was freed on another CPU than it was allocated on travels in the freeing CPU's
+//! magazine to the depot, from which the allocating CPU refills: nothing piles up on one side. A mixed
+//! magazine goes *home*, to the CPU that filled it.
+//!
+//! # Invariants
+//!
+//! - A magazine in a bin is [`Clean`], of its bin's class, not empty, and not mixed.
+
+use crate::{
+    sys::{
+        mem::{Mode, NoMemory, Table},
+        sync::{AtomicBool, AtomicU64, Lock, LockClass, Ordering::Relaxed, Padded},
+    },
+    va::{
+        area::class::{Class, Lane, CLASSES},
+        stock::magazine::{Chain, Clean, CleanId, Empty},
+    },
+};
+
+/// What [`Depot::take`] found.
+pub enum Taken {
+    /// A magazine of the class.
+    Magazine(Clean),
+    /// One area, and the magazine that it left empty.
+    One(CleanId, Option<Clean>),
+}
+
+/// A magazine in the depot with fewer areas is not worth moving.
+const FEW: u16 = 8;
+
+/// Magazines of the depot that are looked at for one whose areas this CPU used last: descriptors
+/// that are in its cache are worth it.
+const NEAR: usize = 8;
+
+const BINS: usize = 64;
+const SPARES_MAX: u32 = 256;
+
+/// Magazines that wait for one CPU at most. A CPU that only frees never asks for them.
+const HOME_MAX: u32 = 4;
+
+struct Bin {
+    heads: Table<Chain<Clean>>,
+}
+
+impl Bin {
+    fn chain(&mut self, class: Class) -> Option<&mut Chain<Clean>> {
+        self.heads.get_mut(class.index() / BINS)
+    }
+}
+
+/// Mixed magazines for the CPU that filled them.
+struct Home {
+    chain: Lock<Chain<Clean>>,
+    /// Whether there is one: a hint, written under the lock.
+    any: AtomicBool,
+}
+
+/// Clean magazines that belong to no CPU, and a few empty ones.
+pub struct Depot {
+    bins: Table<Padded<Lock<Bin>>>,
+    homes: Table<Padded<Home>>,
+    spares: Padded<Lock<Chain<Empty>>>,
+    /// Bounds the areas of a magazine: pages.
+    magazine_span: u32,
+    span: AtomicU64,
+    /// The bin that [`Depot::take_other`] looks into next.
+    next: AtomicU64,
+    /// Acquisitions of its locks.
+    pub locks: AtomicU64,
+}
+
+impl Depot {
+    /// An empty depot for `cpus` CPUs, whose magazines take at most `magazine_span` pages each. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(cpus: u32, magazine_span: u32) -> Result<Self, NoMemory> {
+        Ok(Self {
+            bins: Table::try_new(BINS, Mode::Sleep, |_| {
+                let heads = Table::new(CLASSES / BINS, Mode::Sleep, |_| Chain::new())?;
+                Ok(Padded(Lock::new(Bin { heads }, LockClass::Depot)?))
+            })?,
+            homes: Table::try_new(cpus as usize, Mode::Sleep, |_| {
+                Ok(Padded(Home {
+                    chain: Lock::new(Chain::new(), LockClass::Depot)?,
+                    any: AtomicBool::new(false),
+                }))
+            })?,
+            spares: Padded(Lock::new(Chain::new(), LockClass::Depot)?),
+            magazine_span,
+            span: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            locks: AtomicU64::new(0),
+        })
+    }
+
+    fn bin(&self, class: Class) -> Option<&Lock<Bin>> {
+        self.locks.fetch_add(1, Relaxed);
+        Some(&self.bins.get(class.index() % BINS)?.0)
+    }
+
+    /// Takes a clean magazine of `class`, if possible one that `cpu` filled; where the first holds but
+    /// a few areas, one of them.
+    pub fn take(&self, class: Class, cpu: u32) -> Option<Taken> {
+        let mut bin = self.bin(class)?.lock();
+        let chain = bin.chain(class)?;
+        let taken = if chain.first_len()? < FEW {
+            let area = chain.pop_one(class)?;
+            let empty = chain.first_len() == Some(0);
+            Taken::One(area, if empty { chain.pop() } else { None })
+        } else {
+            Taken::Magazine(chain.pop_near(cpu as u16, NEAR)?)
+        };
+        drop(bin);
+        let span = match &taken {
+            Taken::One(..) => class.span(),
+            Taken::Magazine(magazine) => magazine.span(),
+        };
+        self.span.fetch_sub(u64::from(span), Relaxed);
+        Some(taken)
+    }
+
+    /// Puts one clean area of `class` in; where that takes another magazine, the `spare` one.
+    ///
+    /// # Errors
+    ///
+    /// The area, where there is no spare one.
+    pub fn put_one(
+        &self,
+        class: Class,
+        area: CleanId,
+        spare: &mut Option<Empty>,
+    ) -> Result<(), CleanId> {
+        let rounds = class.rounds(self.magazine_span);
+        let Some(bin) = self.bin(class) else {
+            return Err(area);
+        };
+        let mut bin = bin.lock();
+        let Some(chain) = bin.chain(class) else {
+            return Err(area);
+        };
+        if let Err(area) = chain.push_one(area, class, rounds) {
+            let Some(empty) = spare.take() else {
+                return Err(area);
+            };
+            let mut magazine = empty.stock(class);
+            magazine.push(area);
+            chain.push(magazine);
+        }
+        drop(bin);
+        self.span.fetch_add(u64::from(class.span()), Relaxed);
+        Ok(())
+    }
+
+    /// Takes out all magazines of one class that has any, looking from bin `*bin` on.
+    pub fn take_any(&self, bin: &mut usize) -> Option<Chain<Clean>> {
+        while self.span() > 0 {
+            let mut at = self.bins.get(*bin)?.lock();
+            self.locks.fetch_add(1, Relaxed);
+            if let Some(chain) = at.heads.iter_mut().find(|chain| !chain.is_empty()) {
+                let taken = chain.take();
+                self.span.fetch_sub(taken.span(), Relaxed);
+                return Some(taken);
+            }
+            *bin += 1;
+        }
+        None
+    }
+
+    /// Takes out a magazine of another class than that of `lane`, from each bin in turn.
+    pub fn take_other(&self, lane: Lane) -> Option<Clean> {
+        let own = match lane {
+            Lane::Own(class) => class.index(),
+            Lane::Mixed => CLASSES,
+        };
+        for _ in 0..BINS {
+            let at = self.next.fetch_add(1, Relaxed) as usize % BINS;
+            self.locks.fetch_add(1, Relaxed);
+            let mut bin = self.bins.get(at)?.lock();
+            let mut heads = bin.heads.iter_mut().enumerate();
+            let found = heads.find(|(i, chain)| i * BINS + at != own && !chain.is_empty());
+            if let Some(other) = found.and_then(|(_, chain)| chain.pop()) {
+                drop(bin);
+                self.span.fetch_sub(u64::from(other.span()), Relaxed);
+                return Some(other);
+            }
+        }
+        None
+    }
+
+    /// Puts a clean magazine of `class` in. The areas of the magazine on top, where that is not full,
+    /// move over to it as far as they fit, so that the depot does not fill with halves. Returns a
+    /// magazine that became empty.
+    pub fn put(&self, class: Class, mut magazine: Clean) -> Option<Clean> {
+        let rounds = class.rounds(self.magazine_span);
+        let span = u64::from(magazine.span());
+        let bin = self.bin(class)?;
+        self.span.fetch_add(span, Relaxed);
+        let mut bin = bin.lock();
+        let chain = bin.chain(class)?;
+        if let Some(mut top) = chain.pop() {
+            if top.len() < rounds {
+                while magazine.len() < rounds {
+                    match top.pop() {
+                        Some(area) => magazine.push(area),
+                        None => break,
+                    }
+                }
+            }
+            if top.is_empty() {
+                chain.push(magazine);
+                return Some(top);
+            }
+            chain.push(top);
+        }
+        chain.push(magazine);
+        None
+    }
+
+    /// Sends a clean mixed magazine to the CPU that filled it.
+    ///
+    /// # Errors
+    ///
+    /// The magazine, if enough wait for that CPU.
+    pub fn send_home(&self, magazine: Clean) -> Result<(), Clean> {
+        let Some(home) = self.homes.get(usize::from(magazine.home())) else {
+            return Err(magazine);
+        };
+        self.locks.fetch_add(1, Relaxed);
+        let mut chain = home.chain.lock();
+        if chain.len() >= HOME_MAX {
+            return Err(magazine);
+        }
+        chain.push(magazine);
+        home.any.store(true, Relaxed);
+        Ok(())
+    }
+
+    /// Takes a magazine that came home to CPU `cpu`.
+    pub fn come_home(&self, cpu: u32) -> Option<Clean> {
+        let home = self.homes.get(cpu as usize)?;
+        if !home.any.load(Relaxed) {
+            return None;
+        }
+        self.locks.fetch_add(1, Relaxed);
+        let mut chain = home.chain.lock();
+        let back = chain.pop();
+        home.any.store(!chain.is_empty(), Relaxed);
+        back
+    }
+
+    /// Takes out all that waits for CPU `cpu` to come for it.
+    pub fn take_home(&self, cpu: u32) -> Chain<Clean> {
+        let Some(home) = self.homes.get(cpu as usize) else {
+            return Chain::new();
+        };
+        let mut chain = home.chain.lock();
+        home.any.store(false, Relaxed);
+        chain.take()
+    }
+
+    /// Number of CPUs for which magazines may wait.
+    pub fn homes(&self) -> u32 {
+        self.homes.len() as u32
+    }
+
+    /// An empty magazine that waits for a use.
+    pub fn take_spare(&self) -> Option<Empty> {
+        self.locks.fetch_add(1, Relaxed);
+        self.spares.lock().pop()
+    }
+
+    /// Keeps an empty magazine; gives it back when there are enough.
+    pub fn put_spare(&self, empty: Empty) -> Option<Empty> {
+        self.locks.fetch_add(1, Relaxed);
+        let mut spares = self.spares.lock();
+        if spares.len() >= SPARES_MAX {
+            return Some(empty);
+        }
+        spares.push(empty);
+        None
+    }
+
+    /// Takes out all empty magazines.
+    pub fn take_spares(&self) -> Chain<Empty> {
+        self.spares.lock().take()
+    }
+
+    /// Pages that what is in the bins keeps from others.
+    pub fn span(&self) -> u64 {
+        self.span.load(Relaxed)
+    }
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The stock of one CPU: the magazines that it allocates from and frees into.
+//!
+//! A CPU has two magazines for each class: it allocates from the clean one and frees into the lazy
+//! one. A class that is rarely used would fill no lazy magazine of its own, and hand it on with an area
+//! or two in it each time. Such areas share the CPU's *mixed* magazine. After the flush that comes back
+//! to the CPU, which keeps one area of each class by itself.
+//!
+//! # Invariants
+//!
+//! - What a CPU allocates from is [`Clean`], or a [`CleanId`].
+
+use crate::{
+    sys::{
+        mem::{large_array, LargeBox, NoMemory, Shared},
+        sync::Padded,
+    },
+    va::{
+        area::{
+            class::{Class, Lane, CLASSES, ROUNDS},
+            link::Numbers,
+            Descriptor, Id,
+        },
+        count::{
+            callers::{CallerId, Callers, OTHERS},
+            counters::Cpu,
+        },
+        flush::epochs::Epochs,
+        stock::magazine::{Chain, Clean, CleanId, Empty, Filling, Sealed},
+    },
+};
+
+struct Slot {
+    clean: Option<Clean>,
+    lazy: Option<Filling>,
+    /// One clean area more, or [`CleanId::NONE`].
+    single: CleanId,
+    /// Areas to make the next time that the depot has none.
+    grow: u8,
+    /// [`Class::span`]: each free needs it.
+    span: u16,
+    /// Areas that were freed into the mixed magazine, up to [`HOT`].
+    heat: u8,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn take_single(&mut self) -> Option<CleanId> {
+        let area = core::mem::replace(&mut self.single, CleanId::NONE);
+        (area != CleanId::NONE).then_some(area)
+    }
+}
+
+/// After this many areas freed a class gets a lazy magazine of its own.
+const HOT: u8 = 8;
+/// With fewer areas in it when it is handed on, a class loses that again.
+const SPARSE: u16 = 4;
+
+/// A set of classes.
+struct Set([u64; CLASSES / 64]);
+
+impl Set {
+    const EMPTY: Self = Self([0; CLASSES / 64]);
+
+    fn mark(&mut self, class: Class) {
+        let index = class.index();
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+    }
+
+    /// Takes the lowest class out.
+    fn pick(&mut self) -> Option<Class> {
+        let (i, word) = self
+            .0
+            .iter_mut()
+            .enumerate()
+            .find(|(_, word)| **word != 0)?;
+        let bit = word.trailing_zeros();
+        *word &= *word - 1;
+        Class::at(i * 64 + bit as usize)
+    }
+}
+
+/// The stock of one CPU. Whoever holds it runs on that CPU alone, or has stopped it from being used.
+pub struct Local {
+    slots: LargeBox<[Slot; CLASSES]>,
+    /// The lazy magazine of classes that have none of their own.
+    mixed: Option<Filling>,
+    /// Classes whose lazy magazine may hold areas.
+    lazy_set: Set,
+    /// Classes whose clean magazine may hold areas.
+    clean_set: Set,
+    /// Classes that may have a single area.
+    single_set: Set,
+    /// Pages that single areas keep from others; so for the next two.
+    single_span: u32,
+    /// In lazy magazines.
+    lazy_span: u32,
+    /// In clean magazines when they were put in; only grows until the stock is spilled.
+    clean_span: u32,
+    /// Bounds the areas of a magazine: pages.
+    magazine_span: u32,
+    spare: Option<Empty>,
+    cpu: u16,
+    /// Where to look for the next number of a lazy magazine.
+    cursor: u32,
+    /// The caller seen last, and its number.
+    last_caller: (usize, CallerId),
+    counters: Shared<Padded<Cpu>>,
+}
+
+/// Most areas made at once for the stock, and the pages that they may keep from others.
+const GROW_MAX: u32 = 16;
+const GROW_SPAN: u32 = 128;
+
+impl Local {
+    /// An empty stock of `cpu`, whose magazines take at most `magazine_span` pages each (and one
+    /// area at least), and which counts in `counters`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(
+        cpu: u32,
+        magazine_span: u32,
+        counters: Shared<Padded<Cpu>>,
+    ) -> Result<Self, NoMemory> {
+        Ok(Self {
+            slots: large_array(|index| Slot {
+                clean: None,
+                lazy: None,
+                single: CleanId::NONE,
+                span: Class::at(index).map_or(0, Class::span) as u16,
+                grow: 1,
+                heat: 0,
+            })?,
+            mixed: None,
+            lazy_set: Set::EMPTY,
+            clean_set: Set::EMPTY,
+            single_set: Set::EMPTY,
+            single_span: 0,
+            lazy_span: 0,
+            clean_span: 0,
+            magazine_span,
+            spare: None,
+            cpu: cpu as u16,
+            // Apart from those of other CPUs.
+            cursor: cpu.wrapping_shl(12),
+            last_caller: (0, OTHERS),
+            counters,
+        })
+    }
+
+    #[inline(always)]
+    fn slot(&mut self, class: Class) -> Option<&mut Slot> {
+        self.slots.get_mut(class.index())
+    }
+
+    /// Where operations of this CPU are counted.
+    #[inline(always)]
+    pub fn counters(&self) -> &Cpu {
+        &self.counters
+    }
+
+    /// The number of the caller at `address`.
+    #[inline(always)]
+    pub fn caller(&mut self, callers: &Callers, address: usize) -> CallerId {
+        if self.last_caller.0 != address {
+            self.meet(callers, address);
+        }
+        self.last_caller.1
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn meet(&mut self, callers: &Callers, address: usize) {
+        self.last_caller = (address, callers.number(address));
+    }
+
+    /// Takes a clean area of `class`.
+    #[inline(always)]
+    pub fn pop(&mut self, class: Class) -> Option<CleanId> {
+        let slot = self.slots.get_mut(class.index())?;
+        if let Some(area) = slot.clean.as_mut().and_then(|clean| clean.pop()) {
+            return Some(area);
+        }
+        let single = slot.take_single()?;
+        self.single_span = self.single_span.wrapping_sub(u32::from(slot.span));
+        Some(single)
+    }
+
+    /// Puts a clean magazine of `class` in place of the empty one, which is given back.
+    pub fn load(&mut self, class: Class, magazine: Clean) -> Option<Clean> {
+        let span = magazine.span();
+        let Some(slot) = self.slot(class) else {
+            return Some(magazine);
+        };
+        let old = slot.clean.replace(magazine);
+        self.clean_span = self.clean_span.saturating_add(span);
+        self.clean_set.mark(class);
+        old
+    }
+
+    /// How many areas of `class` to make now that there is none in stock: more each time.
+    pub fn next_batch(&mut self, class: Class) -> u32 {
+        let rounds = class.rounds(self.magazine_span);
+        let most = class.fit(GROW_SPAN).min(GROW_MAX) as u8;
+        match self.slot(class) {
+            Some(slot) => {
+                let batch = u16::from(slot.grow).min(rounds);
+                slot.grow = slot.grow.saturating_mul(2).min(most);
+                u32::from(batch)
+            }
+            None => 1,
+        }
+    }
+
+    /// Puts one clean area in.
+    ///
+    /// # Errors
+    ///
+    /// The area, where there is no room.
+    pub fn stock(&mut self, class: Class, area: CleanId) -> Result<(), CleanId> {
+        let rounds = class.rounds(self.magazine_span);
+        let Some(slot) = self.slots.get_mut(class.index()) else {
+            return Err(area);
+        };
+        if slot.clean.is_none() {
+            slot.clean = self.spare.take().map(|empty| empty.stock(class));
+        }
+        match &mut slot.clean {
+            Some(magazine) if magazine.len() < rounds => {
+                magazine.push(area);
+                self.clean_span = self.clean_span.saturating_add(class.span());
+                self.clean_set.mark(class);
+                Ok(())
+            }
+            _ => Err(area),
+        }
+    }
+
+    /// Keeps a clean area of `class` by itself.
+    ///
+    /// # Errors
+    ///
+    /// The area, if there is one already, or if with it they would take more than `most` pages.
+    pub fn keep_single(&mut self, class: Class, area: CleanId, most: u32) -> Result<(), CleanId> {
+        let Some(slot) = self.slots.get_mut(class.index()) else {
+            return Err(area);
+        };
+        let span = self.single_span.saturating_add(u32::from(slot.span));
+        if slot.single != CleanId::NONE || span > most {
+            return Err(area);
+        }
+        slot.single = area;
+        self.single_span = span;
+        self.single_set.mark(class);
+        Ok(())
+    }
+
+    /// Puts one freed area into the lazy magazine of its class, and notes in its descriptor where it
+    /// is.
+    #[inline(always)]
+    pub fn push_own(&mut self, class: Class, descriptor: &Descriptor, id: Id) -> Pushed {
+        let Some(slot) = self.slots.get_mut(class.index()) else {
+            return Pushed::NoMagazine;
+        };
+        let span = u32::from(slot.span);
+        let Some(magazine) = &mut slot.lazy else {
+            return Pushed::NoMagazine;
+        };
+        let (link, full) = magazine.push(id);
+        self.lazy_span = self.lazy_span.wrapping_add(span);
+        descriptor.set_link(link);
+        if full {
+            Pushed::Full
+        } else {
+            Pushed::Kept
+        }
+    }
+
+    /// As [`Self::push_own`], into the magazine of any lane.
+    pub fn push(&mut self, lane: Lane, class: Class, descriptor: &Descriptor, id: Id) -> Pushed {
+        if lane != Lane::Mixed {
+            return self.push_own(class, descriptor, id);
+        }
+        let Some(slot) = self.slots.get_mut(class.index()) else {
+            return Pushed::NoMagazine;
+        };
+        let Some(magazine) = &mut self.mixed else {
+            return Pushed::NoMagazine;
+        };
+        slot.heat = slot.heat.saturating_add(1).min(HOT);
+        let (link, full) = magazine.push_mixed(id, class, self.magazine_span);
+        self.lazy_span = self.lazy_span.wrapping_add(u32::from(slot.span));
+        descriptor.set_link(link);
+        if full {
+            Pushed::Full
+        } else {
+            Pushed::Kept
+        }
+    }
+
+    /// The lane in which freed areas of `class` wait.
+    pub fn lane(&self, class: Class) -> Lane {
+        match self.slots.get(class.index()) {
+            Some(slot) if slot.heat >= HOT => Lane::Own(class),
+            _ => Lane::Mixed,
+        }
+    }
+
+    /// Begins a lazy magazine in `lane`: the spare one. False if there is none, or no number.
+    pub fn begin(&mut self, lane: Lane, numbers: &Numbers) -> bool {
+        let Some(empty) = self.spare.take() else {
+            return false;
+        };
+        let Some(number) = numbers.begin(&mut self.cursor) else {
+            self.spare = Some(empty);
+            return false;
+        };
+        let full = match lane {
+            Lane::Own(class) => class.rounds(self.magazine_span),
+            Lane::Mixed => ROUNDS as u16,
+        };
+        let magazine = Some(empty.begin(lane, number, full, self.cpu));
+        match lane {
+            Lane::Mixed => self.mixed = magazine,
+            Lane::Own(class) => {
+                self.lazy_set.mark(class);
+                match self.slot(class) {
+                    Some(slot) => slot.lazy = magazine,
+                    None => return false,
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes the lazy magazine of `lane` out.
+    pub fn take(&mut self, lane: Lane) -> Option<Filling> {
+        let magazine = match lane {
+            Lane::Own(class) => self.slot(class)?.lazy.take()?,
+            Lane::Mixed => self.mixed.take()?,
+        };
+        self.lazy_span = self.lazy_span.wrapping_sub(magazine.span());
+        Some(magazine)
+    }
+
+    /// Pages that what is in lazy magazines keeps from others.
+    pub fn lazy_span(&self) -> u32 {
+        self.lazy_span
+    }
+
+    /// The same of clean magazines, at most.
+    pub fn clean_span(&self) -> u32 {
+        self.clean_span
+    }
+
+    /// Seals all lazy magazines, and hands each to `take`.
+    pub fn spill_lazy(&mut self, epochs: &Epochs, mut take: impl FnMut(Sealed)) {
+        while let Some(class) = self.lazy_set.pick() {
+            if let Some(slot) = self.slot(class) {
+                if let Some(magazine) = slot.lazy.take() {
+                    if magazine.areas() < SPARSE {
+                        slot.heat = 0;
+                    }
+                    take(magazine.seal(epochs));
+                }
+            }
+        }
+        if let Some(magazine) = self.mixed.take() {
+            take(magazine.seal(epochs));
+        }
+        self.lazy_span = 0;
+    }
+
+    /// Moves all clean magazines to `chain`, empty ones too.
+    pub fn spill_clean(&mut self, chain: &mut Chain<Clean>) {
+        while let Some(class) = self.clean_set.pick() {
+            if let Some(slot) = self.slot(class) {
+                slot.grow = 1;
+                if let Some(magazine) = slot.clean.take() {
+                    chain.push(magazine);
+                }
+            }
+        }
+        self.clean_span = 0;
+    }
+
+    /// Hands all single areas to `each`.
+    pub fn spill_singles(&mut self, mut each: impl FnMut(CleanId)) {
+        while let Some(class) = self.single_set.pick() {
+            if let Some(area) = self.slot(class).and_then(Slot::take_single) {
+                each(area);
+            }
+        }
+        self.single_span = 0;
+    }
+
+    /// Whether an empty magazine is at hand.
+    pub fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Keeps an empty magazine for later; gives it back if there is one already.
+    pub fn keep_spare(&mut self, empty: Empty) -> Option<Empty> {
+        if self.spare.is_some() {
+            return Some(empty);
+        }
+        self.spare = Some(empty);
+        None
+    }
+}
+
+/// How [`Local::push`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The area is in the lazy magazine.
+    Kept,
+    /// The area is in the lazy magazine, which is full now: [`Local::take`] follows.
+    Full,
+    /// An empty magazine is needed first; the caller keeps the area.
+    NoMagazine,
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the compiler refuses: the laws of rust/va that are types.
+//!
+//! Each law is shown twice: once as it is kept, which must compile, and once as it is broken, which must
+//! fail with that very error. Both start from the same [`fixtures`], and differ in the one line that
+//! matters. The crate's own `rustdoc` compares the number of the error, too.
+
+/// What the examples start from.
+pub mod fixtures {
+    pub use crate::{
+        sys::mem::{Box, Mode},
+        va::{
+            area::{
+                class::{Class, Lane},
+                link::{Link, Number, Numbers},
+                Descriptors, Id, NO_ID,
+            },
+            flush::{
+                epochs::{Epochs, Flushed, Stamp},
+                plan::Planner,
+            },
+            space::{
+                range::Range,
+                shards::{Shards, Vacant},
+            },
+            stock::{
+                depot::Depot,
+                local::Local,
+                magazine::{Clean, CleanId, Empty, Filling, Magazine, Sealed},
+            },
+        },
+    };
+}
+
+/// A sealed magazine gets no more areas: it has its stamp.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(mut magazine: Filling, late: Id, epochs: &Epochs) -> Sealed {
+///     magazine.push(late);
+///     magazine.seal(epochs)
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use core_tests::laws::fixtures::*;
+/// fn law(mut magazine: Filling, late: Id, epochs: &Epochs) -> Sealed {
+///     let mut magazine = magazine.seal(epochs);
+///     magazine.push(late);
+///     magazine
+/// }
+/// ```
+///
+/// Nor does the one who filled it keep it.
+///
+/// ```compile_fail,E0382
+/// # use core_tests::laws::fixtures::*;
+/// fn law(mut magazine: Filling, late: Id, epochs: &Epochs) -> Sealed {
+///     let sealed = magazine.seal(epochs);
+///     magazine.push(late);
+///     sealed
+/// }
+/// ```
+pub mod nothing_after_the_stamp {}
+
+/// The depot takes clean magazines.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(depot: &Depot, class: Class, magazine: Sealed, flushed: &Flushed, numbers: &Numbers) {
+///     if let Ok(magazine) = magazine.clean(flushed, numbers) {
+///         depot.put(class, magazine);
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(depot: &Depot, class: Class, magazine: Sealed, flushed: &Flushed, numbers: &Numbers) {
+///     depot.put(class, magazine);
+/// }
+/// ```
+///
+/// A CPU allocates from clean magazines.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(local: &mut Local, class: Class, magazine: Clean) {
+///     local.load(class, magazine);
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(local: &mut Local, class: Class, magazine: Filling) {
+///     local.load(class, magazine);
+/// }
+/// ```
+pub mod stock_is_clean {}
+
+/// A stamp is no flush: it takes a proof to clean a magazine.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(magazine: Sealed, epochs: &Epochs, numbers: &Numbers) -> Result<Clean, Sealed> {
+///     let proof = epochs.flushed();
+///     magazine.clean(&proof, numbers)
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(magazine: Sealed, epochs: &Epochs, numbers: &Numbers) -> Result<Clean, Sealed> {
+///     let proof = epochs.stamp();
+///     magazine.clean(&proof, numbers)
+/// }
+/// ```
+///
+/// Nobody makes a proof up.
+///
+/// ```compile_fail,E0451
+/// # use core_tests::laws::fixtures::*;
+/// fn law(magazine: Sealed, epochs: &Epochs, numbers: &Numbers) -> Result<Clean, Sealed> {
+///     let proof = Flushed { through: u64::MAX, plan: 0 };
+///     magazine.clean(&proof, numbers)
+/// }
+/// ```
+///
+/// A plan is none, as long as nobody has flushed it.
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(magazine: Sealed, epochs: &Epochs, numbers: &Numbers) -> Result<Clean, Sealed> {
+///     let proof = Planner::new(epochs).plan(33);
+///     magazine.clean(&proof, numbers)
+/// }
+/// ```
+///
+/// Nobody puts a stamp on a magazine but who seals it.
+///
+/// ```compile_fail,E0616
+/// # use core_tests::laws::fixtures::*;
+/// fn law(mut magazine: Sealed, epochs: &Epochs, numbers: &Numbers) -> Result<Clean, Sealed> {
+///     magazine.0.stamp = Stamp::NEVER;
+///     magazine.clean(&epochs.flushed(), numbers)
+/// }
+/// ```
+pub mod only_a_flush_cleans {}
+
+/// Nobody makes a magazine, or an area, clean by saying so.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(magazine: Empty, class: Class) -> Clean {
+///     magazine.stock(class)
+/// }
+/// ```
+///
+/// ```compile_fail,E0423
+/// # use core_tests::laws::fixtures::*;
+/// fn law(magazine: Box<Magazine>) -> Clean {
+///     Clean(magazine)
+/// }
+/// ```
+///
+/// ```compile_fail,E0423
+/// # use core_tests::laws::fixtures::*;
+/// fn law(id: Id) -> CleanId {
+///     CleanId(id)
+/// }
+/// ```
+///
+/// An area that was made of free space is clean; of any other, one takes a proof.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(shards: &Shards, id: Id) -> Option<CleanId> {
+///     let space = shards.take(2, 1, 0, Mode::Sleep).ok()?;
+///     Some(CleanId::made(id, space))
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(shards: &Shards, id: Id) -> Option<CleanId> {
+///     let space = Range { start: 0, pages: 2 };
+///     Some(CleanId::made(id, space))
+/// }
+/// ```
+pub mod clean_is_proved {}
+
+/// What is clean goes to one place: nobody puts the same area into the stock twice.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(local: &mut Local, class: Class, area: CleanId) -> Result<(), CleanId> {
+///     local.stock(class, area)
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use core_tests::laws::fixtures::*;
+/// fn law(local: &mut Local, class: Class, area: CleanId) -> Result<(), CleanId> {
+///     local.stock(class, area)?;
+///     local.stock(class, area)
+/// }
+/// ```
+pub mod one_area_once {}
+
+/// Free space is clean: the extents take nothing back without a proof.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(shards: &Shards, area: CleanId, descriptors: &Descriptors) {
+///     let (range, _) = area.vacate(descriptors);
+///     shards.give_back(&[range], || 0);
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use core_tests::laws::fixtures::*;
+/// fn law(shards: &Shards, area: CleanId, descriptors: &Descriptors) {
+///     let range = Range { start: 0, pages: 2 };
+///     shards.give_back(&[range], || 0);
+/// }
+/// ```
+pub mod space_is_clean {}
+
+/// There is nothing to reckon with names and numbers, and none is taken for the other.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(descriptors: &Descriptors, id: Id, number: Number) {
+///     if let Some(descriptor) = descriptors.get(id) {
+///         descriptor.set_link(number.link());
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0369
+/// # use core_tests::laws::fixtures::*;
+/// fn law(descriptors: &Descriptors, id: Id, number: Number) {
+///     if let Some(descriptor) = descriptors.get(id + 1) {
+///         descriptor.set_link(number.link());
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(descriptors: &Descriptors, id: Id, number: Number) {
+///     if let Some(descriptor) = descriptors.get(id) {
+///         descriptor.set_link(id);
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(numbers: &Numbers, number: Number) {
+///     numbers.end(number.link());
+/// }
+/// ```
+///
+/// A class is no number of pages.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(class: Class) -> u32 {
+///     class.pages()
+/// }
+/// ```
+///
+/// ```compile_fail,E0605
+/// # use core_tests::laws::fixtures::*;
+/// fn law(class: Class) -> u32 {
+///     class as u32
+/// }
+/// ```
+pub mod names_are_no_numbers {}
