@@ -37,7 +37,7 @@ say() {
 		printf '\r\033[K%s: %s\n' "$me" "$*" >&7
 	else
 		echo "$me: $*" >&7
-	fi
+	fi || : # the terminal may be gone
 }
 
 die() {
@@ -105,8 +105,7 @@ describe() {
 width() {
 	columns=$(stty size <&7 2>/dev/null) || columns=
 	columns=${columns#* }
-	[ "${columns:-0}" -gt 0 ] || columns=${COLUMNS:-80}
-	[ "$columns" -gt 0 ] 2>/dev/null || columns=80
+	[ "${columns:-0}" -gt 0 ] || columns=80
 }
 
 # own_line: whether the terminal's line is ours. Of two that run beside each other, one has it.
@@ -177,7 +176,7 @@ still() {
 		kill -s USR1 "$watcher" 2>/dev/null || :
 		wait "$watcher" 2>/dev/null || :
 		watcher=
-		[ -z "$terminal" ] || printf '\r\033[K' >&7
+		[ -z "$terminal" ] || printf '\r\033[K' >&7 || : # the terminal may be gone
 	fi
 }
 

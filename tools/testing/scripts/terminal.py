@@ -437,6 +437,10 @@ class OnWindow(OnTerminal):
 
     def setUp(self):
         super().setUp()
+        self.open_window()
+
+    def open_window(self):
+        """Opens the window, or another one."""
         self.window = self.screen()
         self.shell = subprocess.Popen(
             ["bash", "--norc", "--noediting", "-i"],
