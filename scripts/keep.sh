@@ -90,6 +90,7 @@ keep() {
 		umask 022 # the user's would become the sandbox's
 		mkdir "$unfinished"
 		if ! "$@" "$unfinished"; then
+			[ -z "$hint" ] || say "$hint"
 			discard "$unfinished"
 			die "could not make $kept; nothing of it was kept, the next run starts it anew"
 		fi

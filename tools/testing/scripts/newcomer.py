@@ -15,7 +15,7 @@ import time
 from kernel import Kernel
 from sandbox import MMDEBSTRAP
 from terminal import OnWindow, Screen
-from weather import NOBODY, BadWeather
+from weather import NO_NETWORK, NOBODY, BadWeather
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -164,6 +164,10 @@ class Progress(Newcomer):
         self.assertIn("area.rs:1: error: no such thing", lines[-2])
         self.assertTrue(lines[-1].endswith(f"failed. All of what was said is in {log}"), shown)
         self.assertEqual(log.read_text().count("noise"), 12)
+
+    def test_what_to_do_is_said_without_a_step_too(self):
+        self.stub("apt-get", NO_NETWORK)
+        self.assert_fails(self.run_script("herd"), "is the network there?\nherd: could not make herd-")
 
     def test_two_steps_beside_each_other_have_one_line(self):
         other = self.top / "other/tree"
