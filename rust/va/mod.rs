@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The area manager: placement, lookup, lazy purge, and the caches over them.
+//! The area manager: it knows which addresses of the arena are free, live or lazy, places areas, finds
+//! them, and purges.
 //!
-//! Plain safe Rust. No kernel type is named here, and the same files are built on the host for tests,
-//! fuzzing and the model checker. All positions are page numbers within the arena; what
-//! the core needs from its surroundings comes in through [`Env`].
+//! Plain safe Rust that names no kernel type: tests, fuzzing and the model checker build the same files
+//! on the host. All positions are page numbers within the arena. What the manager needs from its
+//! surroundings comes in through [`Env`].
 //!
 //! The way of one allocation: [`Manager::alloc`] (alloc.rs) takes an area from this CPU's
 //! [stock](stock::local), else from the depot, else makes one from the [`space::extents`] of a [shard](space::shards); the
 //! caller maps pages into it and [`Manager::publish`]es it. The way back: [`Manager::begin_free`]
 //! (free.rs) finds the area by the [`area::index`] and ends its life; the caller clears the PTEs;
 //! [`Manager::finish_free`] leaves it in this CPU's lazy magazine, from which [`Manager::purge`]
-//! (purge.rs) brings it back to the depot or the extents.
+//! (purge.rs) brings it back to the depot or the extents. Documentation/design.rst tells both ways step
+//! by step, and explains the words.
 //!
 //! # Invariants
 //!
-//! 1. An address is handed out again only after a TLB flush that began after its PTEs were cleared
-//!    has completed.
-//! 2. Live areas never overlap; each is followed by an unmapped guard page.
-//! 3. Nothing sleeps and nothing allocates under a spinlock; no two spinlocks are held together,
-//!    except that the lazy list's, the depot's or a shard's may be taken while [`PerCpu::enter`]'s
-//!    value is held.
+//! Those of Documentation/design.rst, which has the only numbered list. The manager keeps 1 (no
+//! address again before a flush) and 2 (no overlap, a guard page), as far as its callers clear PTEs
+//! before they finish a free; and 3 to 6.
 
 #![forbid(unsafe_code)]
 

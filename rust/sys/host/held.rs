@@ -18,8 +18,8 @@ fn held() -> (u32, u32) {
     HELD.with(|held| held.get())
 }
 
-/// Panics where the kernel could not sleep. Here and below, it is invariant 3 of the manager that
-/// is checked.
+/// Panics where the kernel could not sleep. This and the functions below check invariants 4 and 6 of
+/// Documentation/design.rst.
 #[track_caller]
 pub fn assert_may_sleep() {
     assert_eq!(held(), (0, 0), "sleeps with a spinlock or a CPU held");

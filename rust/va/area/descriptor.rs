@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //!
-//! - Only the holder of an area's token ([`Area`], [`Dying`], or its place in a magazine or a lazy
-//!   batch) writes the descriptor's other fields; and never while it is Live.
+//! - Only the holder of an area's token ([`Area`], [`Dying`], or its place in a magazine or a
+//!   list) writes the descriptor's other fields; and never while it is Live.
 //! - Pins are taken on a Live area only, and the state leaves Dying only when there are none.
 //!
 //! [`Area`]: crate::va::Area

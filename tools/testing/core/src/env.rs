@@ -3,8 +3,8 @@
 //! The surroundings of a manager under test: page tables and a TLB that remember.
 //!
 //! Every page knows whether it is mapped, and if not, when its PTE was cleared. A TLB may hold a page
-//! until a flush that began after that moment has completed; only then is the page clean. To map a
-//! page that is not clean is what must never happen (invariants 1 and 2 of the manager).
+//! until a flush that began after that moment has completed; only then is the page clean. Nobody may
+//! map a page that is not clean (invariants 1 and 2 of Documentation/design.rst).
 
 use crate::{sys::sync::assert_may_sleep, va::Env};
 use std::{
