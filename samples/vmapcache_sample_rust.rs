@@ -3,16 +3,16 @@
 //! A consumer of vmapcache in Rust: memory, a mapping, a pin, a walk.
 //!
 //! While it is loaded, vmapcache cannot be unloaded.
-//!
-//! C header: [`include/vmapcache.h`](../include/vmapcache.h).
 
-use core::ptr::NonNull;
 use kernel::{
-    bindings,
-    ffi::{c_int, c_uint, c_ulong, c_void},
+    alloc::flags::__GFP_NOWARN,
     page::{Page, PAGE_SIZE},
     prelude::*,
 };
+use vmapcache::{Area, How, Mapping, Pin, Uninit};
+
+#[path = "../include/vmapcache.rs"]
+mod vmapcache;
 
 module! {
     type: Sample,
@@ -22,125 +22,88 @@ module! {
     license: "GPL",
 }
 
-/// `struct vmapcache_area`
-#[repr(C)]
-struct Area {
-    addr: *const c_void,
-    size: usize,
-    caller: *const c_void,
-    pins: c_uint,
-}
-
-extern "C" {
-    fn vmapcache_vzalloc(size: c_ulong) -> *mut c_void;
-    fn vmapcache_vfree(addr: *const c_void);
-    fn vmapcache_vm_map_ram(pages: *mut *mut c_void, count: c_uint, node: c_int) -> *mut c_void;
-    fn vmapcache_vm_unmap_ram(mem: *const c_void, count: c_uint);
-    fn vmapcache_pin(addr: *const c_void) -> u64;
-    fn vmapcache_unpin(pin: u64);
-    fn vmapcache_walk(
-        from: *const c_void,
-        visit: unsafe extern "C" fn(*const Area, *mut c_void) -> bool,
-        arg: *mut c_void,
-    );
-}
-
-/// Memory that looks contiguous, made of pages that need not be.
-///
-/// # Invariants
-///
-/// `addr` is from vmapcache_vzalloc, has not been freed, and is `len` bytes long.
-struct Memory {
-    addr: NonNull<u8>,
-    len: usize,
-}
-
-impl Memory {
-    fn zeroed(len: usize) -> Result<Self> {
-        // SAFETY: Task context.
-        let addr = unsafe { vmapcache_vzalloc(len) };
-        // INVARIANT: It was just allocated.
-        Ok(Self {
-            addr: NonNull::new(addr.cast()).ok_or(ENOMEM)?,
-            len,
-        })
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: By the invariant; zeroed memory is bytes, and `self` is borrowed.
-        unsafe { core::slice::from_raw_parts_mut(self.addr.as_ptr(), self.len) }
-    }
-
-    /// Keeps the memory mapped for `f`, even if its owner frees it meanwhile.
-    fn pinned<R>(&self, f: impl FnOnce() -> R) -> Result<R> {
-        // SAFETY: Any address may be asked for.
-        let pin = unsafe { vmapcache_pin(self.addr.as_ptr().cast()) };
-        if pin == 0 {
-            return Err(EIO);
-        }
-        let result = f();
-        // SAFETY: Given back once.
-        unsafe { vmapcache_unpin(pin) };
-        Ok(result)
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: By the invariant; it is not used again.
-        unsafe { vmapcache_vfree(self.addr.as_ptr().cast()) };
-    }
-}
-
-/// Shows one page twice, side by side, and looks at both.
-fn two_views() -> Result {
-    let page = Page::alloc_page(GFP_KERNEL)?;
-    let mut pages = [page.as_ptr().cast(); 2];
-    // SAFETY: Task context; two pages, which outlive the mapping.
-    let views = unsafe { vmapcache_vm_map_ram(pages.as_mut_ptr(), 2, bindings::NUMA_NO_NODE) };
-    let views = NonNull::new(views.cast::<u8>()).ok_or(ENOMEM)?;
-    // SAFETY: Both bytes lie in the mapping. They are one byte of memory, hence volatile.
-    let seen = unsafe {
-        views.as_ptr().write_volatile(42);
-        views.as_ptr().add(PAGE_SIZE).read_volatile()
-    };
-    // SAFETY: As it was mapped; not used again.
-    unsafe { vmapcache_vm_unmap_ram(views.as_ptr().cast(), 2) };
-    if seen == 42 {
+/// An error where something is not as it should be.
+fn expect(so: bool) -> Result {
+    if so {
         Ok(())
     } else {
         Err(EIO)
     }
 }
 
-/// # Safety
-///
-/// `area` is what `vmapcache_walk` shows, `total` a `usize`.
-unsafe extern "C" fn add_size(area: *const Area, total: *mut c_void) -> bool {
-    // SAFETY: As the caller says.
-    unsafe { *total.cast::<usize>() += (*area).size };
-    true
+/// Memory that looks contiguous, made of pages that need not be.
+fn use_memory() -> Result {
+    let mut memory = Area::zeroed(5 * PAGE_SIZE)?;
+    expect(memory.len() == 5 * PAGE_SIZE && memory.iter().all(|byte| *byte == 0))?;
+    memory.fill(1);
+    memory[PAGE_SIZE - 1..][..2].copy_from_slice(b"ab");
+    expect(memory[2 * PAGE_SIZE] == 1 && memory[PAGE_SIZE] == b'b')
 }
 
-/// Bytes of everybody's areas.
-fn total_size() -> usize {
-    let mut total = 0usize;
-    // SAFETY: `add_size` takes `total` for what it is, and does not keep it.
-    unsafe { vmapcache_walk(core::ptr::null(), add_size, (&raw mut total).cast()) };
-    total
+/// Large alignment; copied into; and requests that cannot be served.
+fn ask_for_more() -> Result {
+    let how = How {
+        align: 1 << 21,
+        node: Some(0),
+        ..How::default()
+    };
+    let memory = Uninit::new(PAGE_SIZE, how)?.fill(&[7; PAGE_SIZE])?;
+    expect(memory.as_ptr() as usize % how.align == 0 && memory.last() == Some(&7))?;
+
+    let quiet = How {
+        flags: GFP_KERNEL | __GFP_NOWARN,
+        ..How::default()
+    };
+    expect(Area::zeroed_with(usize::MAX, quiet).is_err_and(|e| e == ENOMEM))?;
+    expect(Uninit::new(PAGE_SIZE, how)?.fill(b"short").is_err())
+}
+
+/// While a pin is held the area stays mapped, even when its owner has freed it.
+fn pin_area() -> Result {
+    let mut memory = Area::zeroed(PAGE_SIZE)?;
+    memory[100] = 3;
+    let byte: *const u8 = &memory[100];
+    let pin = memory.pin()?;
+    drop(memory);
+    // SAFETY: The pin keeps it mapped, and its owner has gone.
+    let seen = unsafe { byte.read_volatile() };
+    drop(pin);
+    expect(seen == 3 && Pin::new(byte).is_none())
+}
+
+/// Shows one page twice, side by side, and looks at both.
+fn two_views() -> Result {
+    let page = Page::alloc_page(GFP_KERNEL)?;
+    let views = Mapping::new(&[&page, &page])?;
+    views.write(7, b"seen")?;
+    let mut seen = [0; 4];
+    views.read(PAGE_SIZE + 7, &mut seen)?;
+    expect(&seen == b"seen")?;
+    expect(views.read(2 * PAGE_SIZE - 3, &mut seen).is_err() && Mapping::new(&[]).is_err())
+}
+
+/// Everybody's areas, without keeping anybody from making and freeing them.
+fn walk_areas() -> Result {
+    let memory = Area::zeroed(3 * PAGE_SIZE)?;
+    let (mut total, mut found) = (0, false);
+    vmapcache::walk(core::ptr::null(), |area| {
+        total += area.size;
+        found |= area.addr == memory.as_ptr();
+        true
+    });
+    expect(found && total >= memory.len())?;
+    expect(vmapcache::find(&memory[PAGE_SIZE]) == Some((memory.as_ptr(), memory.len())))
 }
 
 struct Sample;
 
 impl kernel::Module for Sample {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let mut memory = Memory::zeroed(5 * PAGE_SIZE)?;
-        memory.bytes().fill(1);
-        memory.pinned(|| pr_info!("pinned\n"))?;
+        use_memory()?;
+        ask_for_more()?;
+        pin_area()?;
         two_views()?;
-        if total_size() < 5 * PAGE_SIZE {
-            return Err(EIO);
-        }
+        walk_areas()?;
         pr_info!("memory, mapping, pin and walk work\n");
         Ok(Self)
     }
