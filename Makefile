@@ -53,10 +53,10 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' (none: a shell) there as
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 
-demo: ready ## the main job: the A/B comparison in short, in the VM, as a table
+demo: ready ## the main job: a short A/B comparison in the VM, as a table
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --alone "$(tool) demo"
 
-bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes, data in build/bench-quick.json; INSTRUCTIONS=1: only adds what is counted in a second boot)
+bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes, data in build/bench-quick.json; INSTRUCTIONS=1: only counts instructions, in a second boot)
 	@$(if $(INSTRUCTIONS),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --alone \
 		"$(tool) bench $(if $(QUICK),--quick --out build/bench-quick.json)")
@@ -78,16 +78,16 @@ tool: ## the program vmapcache, which also runs outside of the sandbox: tools/vm
 samples: ## the consumers in samples/, in C and in Rust, built for the stock kernel
 	@built=$$(scripts/modules stock $(KERNEL_SERIES)) && ls $$built/samples/*.ko
 
-doc: ## build/doc: the Rust sources by rustdoc, the module's and what the host builds; a warning is an error
+doc: ## build/doc: HTML of the Rust sources, by rustdoc; a warning is an error
 	@scripts/sandbox scripts/doc
 
-rust-analyzer: ## rust-project.json for editors
+rust-analyzer: ## makes rust-project.json for editors
 	@scripts/sandbox scripts/rust-analyzer
 
 check: ## all tests, from a bare machine: check-core, check-stock, check-debug (CHECK_MINUTES= at most)
 	@scripts/check core stock debug
 
-check-core: ## what needs no VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
+check-core: ## all tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
 
 check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, the VM in a terminal (KERNEL_SERIES=7.2 for another series)
@@ -106,17 +106,17 @@ torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 S
 
 SET =
 JOBS =
-mutants: ## deliberate faults, each to be caught by the tests that should (SET=core|bench|scripts|kernel, or words of a fault's name; JOBS= at a time)
+mutants: ## makes deliberate faults, and checks that the tests catch each of them (SET=core|bench|scripts|kernel, or words of a fault's name; JOBS= at a time)
 	@scripts/sandbox tools/testing/mutants/run $(if $(JOBS),-j $(JOBS)) $(if $(SET),"$(SET)")
 
 SECONDS = 3600
 TARGET = all
-fuzz: ## libFuzzer on the core, its planner and all input parsing, SECONDS= each (TARGET=all)
+fuzz: ## libFuzzer on the area manager, its parts and all input parsing, SECONDS= each (TARGET=all)
 	@scripts/sandbox tools/testing/core/fuzz.sh $(TARGET) $(SECONDS)
 
 # What only a run of hours brings back is no litter.
 results = build/bench.json build/bench-quick.json build/fuzz
-clean: ## removes what was built here, and says so (stay: the cache, the data of `make bench`, what fuzzing found)
+clean: ## removes what was built here, and names it (keeps the cache, the data of `make bench`, the finds of the fuzzer)
 	@for file in build/* build/.[!.]*; do \
 		case " $(results) " in *" $$file "*) continue ;; esac; \
 		[ ! -e "$$file" ] || { rm -rf "$$file" && echo "removed $$file"; }; \
