@@ -3,19 +3,20 @@
  * vmapcache: kernel virtual address ranges, beside the in-tree allocator.
  *
  * Each function means what its in-tree namesake means: same arguments, same
- * failure values, same contexts. What an area is allocated by here must be freed
- * by here. There is no struct vm_struct: an area is known by its address.
+ * failure values, same contexts. An area that these functions allocate must be freed
+ * by these functions. There is no struct vm_struct: callers know an area by its
+ * address.
  *
- * With VMAPCACHE_DROPIN defined before this header is included, the in-tree names
+ * If a file defines VMAPCACHE_DROPIN before it includes this header, the in-tree names
  * mean vmapcache's in the rest of the file, so that a driver builds against it
- * unchanged. Include it after all other headers. kvfree() and kvfree_rcu() reach
- * the in-tree vfree() and stay outside.
+ * unchanged. Include it after all other headers. Never pass an area to kvfree() or
+ * kvfree_rcu(): they call the in-tree vfree().
  */
 #ifndef VMAPCACHE_H
 #define VMAPCACHE_H
 
 #ifdef __BINDGEN__
-/* For bindgen this header stands alone; Rust has struct page and struct pgprot of the kernel. */
+/* bindgen reads this header alone; Rust has the kernel's struct page and struct pgprot. */
 #define bool _Bool
 #define __alloc_size(...)
 #define __realloc_size(...)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module! macro does not know.
+ * Module information that the module! macro cannot give.
  */
 #include <linux/module.h>
 

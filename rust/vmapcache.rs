@@ -2,7 +2,7 @@
 
 //! vmapcache: kernel virtual address ranges, managed beside the in-tree allocator.
 //!
-//! The crate root: parameters, and the order in which things are brought up and torn down.
+//! The crate root: parameters, and the order of bring-up and tear-down.
 
 use core::borrow::Borrow;
 use kernel::prelude::*;
@@ -46,7 +46,7 @@ struct Vmapcache {
     _debugfs: Debugfs,
     /// Reclaims what consumers leaked, and stops all calls from the kernel.
     _events: Events,
-    /// The last owner: what is left is flushed by now, and the arena is given back.
+    /// The last owner: all areas are flushed by now, and this gives the arena back.
     _allocator: Arc<Allocator>,
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For headers that bindgen reads. It sees nothing of the kernel, hence the few types here; C has
- * the kernel's.
+ * For headers that bindgen reads without the kernel's headers: the few types that it needs. C
+ * uses the kernel's own types.
  */
 #ifndef VMAPCACHE_ALONE_H
 #define VMAPCACHE_ALONE_H

@@ -2,9 +2,9 @@
 
 //! The border between C and Rust, as bindgen sees it: rust/bindings/bindings.h.
 //!
-//! What Rust calls in C has its prototype from here, so that the compiler checks each call. What C
-//! calls in Rust is written with [`export!`], which compares it with the prototype that C has.
-//! Callbacks that Rust hands to C are values of fields and arguments that have their type from here.
+//! Rust calls C by the prototypes here, so that the compiler checks each call. [`export!`] defines the
+//! functions that C calls, and compares each with C's prototype. Callbacks that Rust hands to C are
+//! values of fields and arguments whose types come from here.
 
 #![allow(
     clippy::all,
@@ -22,9 +22,9 @@ include!(env!("VMAPCACHE_BINDINGS"));
 
 /// Defines functions that C calls: `extern "C"`, under the names that rust/face/exports.h declares.
 ///
-/// For each there is a constant whose type is the signature as written here, and whose value is the
-/// function as bindgen read it in the header. It does not build unless the two are the same, to the
-/// width of each argument.
+/// Each gets a constant. Its type is the signature as written in Rust, its value is the function as
+/// bindgen read it in the header. It builds only if the two are the same, to the width of each
+/// argument.
 macro_rules! export {
     () => {};
     (

@@ -2,7 +2,7 @@
 
 //! vmalloc, vmap and the rest, on the area manager and the page tables.
 //!
-//! In bytes and addresses; pages are counted below. [`super::exports`] is how C calls it.
+//! Counts in bytes and addresses; the layers below count pages. C calls it through [`super::exports`].
 
 use crate::{
     bindings::{self, vc_misuse},
@@ -25,13 +25,13 @@ use kernel::{
     prelude::*,
 };
 
-/// Requests of more pages than this are compared with the memory that there is.
+/// The allocator compares requests of more pages than this with the machine's memory.
 const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
 
 /// The name of the one switch that is a number: [`Manager::set_lazy_max`].
 pub(crate) const LAZY_MAX_PAGES: &CStr = c"lazy_max_pages";
 
-/// What is asked of [`Allocator::vmalloc`].
+/// One request to [`Allocator::vmalloc`].
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Wanted {
     /// Bytes.
@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
     pub(crate) how: u32,
     /// NUMA node, or -1.
     pub(crate) node: i32,
-    /// The code address that asks.
+    /// The code address of the caller.
     pub(crate) caller: usize,
 }
 
@@ -53,15 +53,15 @@ pub(crate) struct Seen {
     pub(crate) addr: usize,
     /// Bytes.
     pub(crate) size: usize,
-    /// The code address that asked for it.
+    /// The code address of its caller.
     pub(crate) caller: usize,
-    /// How many pins are held on it.
+    /// Its pins.
     pub(crate) pins: u32,
 }
 
 /// The allocator: the area manager of one arena, and its page tables.
 pub(crate) struct Allocator {
-    // Goes before the arena of which it hands out the addresses.
+    // Dropped before the arena, whose addresses it hands out.
     manager: Manager<Surroundings>,
     mapping: Mapping,
     /// Alignments up to this, in pages, hold for addresses as for page numbers.
@@ -113,7 +113,7 @@ impl Allocator {
         Some(self.manager.switch(switch).into())
     }
 
-    /// Sets the switch of that name; whether there is one that can have that value.
+    /// Sets the switch of that name. False if there is none, or it cannot have that value.
     pub(crate) fn set_switch_named(&self, name: &CStr, value: u32) -> bool {
         if name == LAZY_MAX_PAGES {
             self.manager.set_lazy_max(value);
@@ -133,7 +133,7 @@ impl Allocator {
         counters.find_map(|(key, value)| (key.as_bytes() == name.to_bytes()).then_some(value))
     }
 
-    /// Flushes what was freed and hands it back, that of work items too. Sleeps.
+    /// Finishes deferred frees, then purges. Sleeps.
     pub(crate) fn purge(&self, how: Purge) {
         self.finish_deferred();
         self.manager.purge(how);
@@ -141,7 +141,7 @@ impl Allocator {
 
     // ---- allocation ----
 
-    /// An area with pages of its own; its address, or 0 after saying why.
+    /// Allocates an area with pages of its own. Returns its address, or 0 after a report.
     #[inline]
     pub(crate) fn vmalloc(&self, wanted: Wanted) -> usize {
         loop {
@@ -184,7 +184,7 @@ impl Allocator {
         }
     }
 
-    /// An area without pages; its address, or 0 after saying why. Sleeps.
+    /// Allocates an area without pages. Returns its address, or 0 after a report. Sleeps.
     #[inline]
     pub(crate) fn get_area(&self, size: usize, align: usize, caller: usize) -> usize {
         match self.reserve(size, align, false, Mode::Sleep, caller) {
@@ -202,8 +202,8 @@ impl Allocator {
         }
     }
 
-    /// An area of at least `size` bytes, not published. If it is to be `backed` by memory, there
-    /// must be as much.
+    /// Allocates an area of at least `size` bytes, not published. With `backed`, fails if the machine
+    /// has less memory than that.
     #[inline]
     fn reserve(
         &self,
@@ -213,7 +213,7 @@ impl Allocator {
         mode: Mode,
         caller: usize,
     ) -> Result<Area<'_>, Failure> {
-        // No overflow: PAGE_SIZE - 1 is not added to what is shifted.
+        // No overflow: nothing adds PAGE_SIZE - 1 before the shift.
         let pages = (size >> PAGE_SHIFT) + usize::from(size & (PAGE_SIZE - 1) != 0);
         if pages == 0 {
             return Err(Failure::ZeroSize);
@@ -253,13 +253,13 @@ impl Allocator {
         addr
     }
 
-    /// An area that shows `count` pages of the caller; its address, or 0. With `put_pages` the array
-    /// and a reference to each page are given up to the area. Sleeps.
+    /// Allocates an area that shows `count` pages of the caller. Returns its address, or 0. With
+    /// `put_pages` the caller gives the array and a reference to each page to the area. Sleeps.
     ///
     /// # Safety
     ///
     /// `pages` is valid for reads of `count` page pointers; with `put_pages` it was allocated by
-    /// kmalloc or vmalloc, and is the area's from now on, if the call succeeds.
+    /// kmalloc or vmalloc, and belongs to the area from now on, if the call succeeds.
     #[inline]
     pub(crate) unsafe fn map(
         &self,
@@ -304,7 +304,7 @@ impl Allocator {
         if !unsafe { bindings::vc_report_failure_now() } {
             return;
         }
-        // What debugfs `info` shows, by the same names.
+        // Debugfs `info` shows these numbers under the same names.
         let stats = self.manager.stats();
         let (Pages(largest), Pages(free)) = (stats.largest_free_bytes, stats.bytes_free);
         let failure = bindings::vc_failure {
@@ -318,7 +318,7 @@ impl Allocator {
             fragmentation: fragmentation(largest, free) as u32,
             gfp: wanted.gfp,
         };
-        // SAFETY: `failure` lives across the call, and the string in it always.
+        // SAFETY: `failure` outlives the call, and its string is static.
         unsafe { bindings::vc_report_failure(&failure) };
     }
 
@@ -344,12 +344,12 @@ impl Allocator {
     /// As [`Self::free`], and waits until nobody holds a pin on the area any more. Sleeps.
     pub(crate) fn free_sync(&self, addr: usize, caller: usize) {
         if let Some(ticket) = self.free(addr, false, caller) {
-            // SAFETY: `ticket` lives across the call; sleeping is allowed.
+            // SAFETY: `ticket` outlives the call; sleeping is allowed.
             unsafe { bindings::vc_wait_gone(core::ptr::from_ref(&ticket).cast()) };
         }
     }
 
-    /// Whether nobody holds a pin any more on the area of a ticket. Any context.
+    /// Whether the area of a ticket has no pin left. Any context.
     pub(crate) fn is_gone(&self, ticket: Ticket) -> bool {
         self.manager.is_gone(ticket)
     }
@@ -376,7 +376,7 @@ impl Allocator {
         self.manager.begin_free(page)
     }
 
-    /// Ends what [`Self::begin_free`] began.
+    /// Finishes a free that [`Self::begin_free`] began.
     #[inline]
     fn end(&self, dying: Dying<'_>, atomic: bool) {
         if atomic {
@@ -386,8 +386,8 @@ impl Allocator {
                 start: dying.start(),
                 pages: dying.pages(),
             };
-            // SAFETY: The manager makes one `Dying` for each life of an area, when its owner and its
-            // pins have let go of it. The word is the one that this life was published with.
+            // SAFETY: The manager makes one `Dying` for each life of an area, after its owner and its
+            // pins have let go of it. This life was published with this word.
             unsafe {
                 self.mapping
                     .clear(place, Payload::from_word(dying.payload()))
@@ -396,7 +396,7 @@ impl Allocator {
         }
     }
 
-    /// Ends the frees that were left to the work item. Sleeps.
+    /// Finishes the deferred frees. Sleeps.
     pub(crate) fn finish_deferred(&self) {
         for dying in self.manager.take_deferred() {
             self.end(dying, false);
@@ -453,7 +453,7 @@ impl Allocator {
         (start == addr).then_some(size)
     }
 
-    /// Shows `visit` the live areas from address `from` on, in ascending order, as long as it
+    /// Shows the live areas from address `from` on to `visit`, in ascending order, as long as that
     /// returns true. Any context that suits `visit`.
     pub(crate) fn walk(&self, from: usize, mut visit: impl FnMut(Seen) -> bool) {
         let page = match self.arena().page_of(from) {
@@ -476,8 +476,8 @@ impl Allocator {
 
     // ---- the end ----
 
-    /// Unmaps and reports every area that its owner did not free. Sleeps. When nobody can allocate
-    /// or free any more.
+    /// Unmaps and reports every area that its owner did not free. Sleeps. Call it when nobody can
+    /// allocate or free any more.
     pub(crate) fn reclaim_leaks(&self) {
         self.finish_deferred();
         let mut from = 0;
@@ -509,13 +509,12 @@ impl Allocator {
                 start: area.start,
                 pages: area.pages,
             };
-            // SAFETY: The area is pinned, so that nobody else has cleared it, and the module goes, so
-            // that nobody is left to use or to unpin it. The word is the one that it was published
-            // with.
+            // SAFETY: The area is pinned, so nobody else has cleared it. The module goes, so nobody is
+            // left to use or unpin it. The area was published with this word.
             unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };
         }
         self.manager.purge(Purge::Full);
-        // Also what was still pinned, and is not in the manager's hands.
+        // Pinned areas are not in the manager's hands: flush these, too.
         self.manager.flush_lazy();
     }
 }
@@ -528,10 +527,10 @@ fn place_of(area: &Area<'_>) -> Place {
     }
 }
 
-/// Pages that a shard has at least: 64 MiB.
+/// The least pages of a shard: 64 MiB.
 const SHARD_PAGES_MIN: u32 = 1 << (26 - PAGE_SHIFT);
 
-/// Pages above which the kernel flushes everything rather than page by page
+/// Above this number of pages the kernel flushes everything instead of page by page
 /// (tlb_single_page_flush_ceiling).
 const FLUSH_CEILING: u32 = 33;
 

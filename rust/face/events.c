@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * When the kernel calls us: work items, memory pressure, exhaustion of the vmalloc
- * space, CPUs that go offline. Each is passed on to rust/face/events.rs.
+ * space, CPUs that go offline. rust/face/events.rs does the work.
  */
 #include <linux/cpuhotplug.h>
 #include <linux/notifier.h>
@@ -104,10 +104,10 @@ err_queue:
 }
 
 /**
- * vc_events_stop() - unregister, and wait for all that runs
+ * vc_events_stop() - unregister, and wait for all events that run
  *
- * Context: Task context, sleeps. Once, after vc_events_start() succeeded; no kick
- * may come any more.
+ * Context: Task context, sleeps. Once, after vc_events_start() succeeded; nobody
+ * may call vc_kick_purge() or vc_kick_deferred() any more.
  */
 void vc_events_stop(void)
 {
@@ -126,7 +126,7 @@ void vc_events_stop(void)
  */
 void vc_kick_purge(void)
 {
-	/* A tick later: what is freed meanwhile shares the flush. */
+	/* A tick later: areas freed meanwhile share the flush. */
 	queue_delayed_work(queue, &purge_work, 1);
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Lets the kernel call. May sleep.
+    /// Registers for all events. May sleep.
     ///
     /// # Errors
     ///
@@ -34,8 +34,8 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        // The consumers are gone, and with them whoever could allocate or free; what they left may
-        // still need the work items.
+        // The consumers are gone, so nobody can allocate or free. The areas that they left may still
+        // need the work items.
         self.published.allocator().reclaim_leaks();
         // SAFETY: Events were started, and no area is left that could kick a work item.
         unsafe { bindings::vc_events_stop() };
@@ -63,14 +63,14 @@ export! {
     }
 
     fn vc_rs_space_exhausted() {
-        // Of the in-tree space. Ours is a reservation in it and stays; but a task that is short of
-        // addresses gets all that a purge can give. A purge under way does the same: no wait for it.
+        // The in-tree space is exhausted. Our arena is a reservation in it and stays, but its stocks
+        // become free space. If a purge is under way, it does the same: do not wait for it.
         with(|a| {
             a.manager().try_purge(Purge::Drain);
         });
     }
 
-    /// For the names of callers whose module goes: rust/face/names.c.
+    /// rust/face/names.c asks, to keep the names of callers whose module goes.
     fn vc_rs_caller(id: c_uint) -> usize {
         if id as usize >= CALLERS {
             return usize::MAX;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The exported functions: contexts are checked and flags put right here, the work
- * is done in rust/face/allocator.rs.
+ * The exported functions: they check contexts and correct flags. rust/face/allocator.rs
+ * does the work.
  *
  * Arguments, failure values and contexts follow mm/vmalloc.c.
  */
@@ -28,7 +28,7 @@
 			 GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
 			 __GFP_NOWARN)
 
-/* Where KASAN watches, the bytes of the last page that were not asked for are closed. */
+/* Under KASAN: poisons the bytes of the last page that the caller did not ask for. */
 static void *limit(void *addr, unsigned long size)
 {
 	if (IS_ENABLED(CONFIG_KASAN) && addr)
@@ -37,8 +37,8 @@ static void *limit(void *addr, unsigned long size)
 }
 
 /*
- * Bookkeeping is allocated with GFP_KERNEL: where the caller must not enter the
- * filesystem or I/O, the task's scope keeps it out.
+ * Rust allocates bookkeeping with GFP_KERNEL. If the caller must not enter the
+ * filesystem or I/O, the task's memalloc scope prevents it.
  */
 static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, int node,
 			    unsigned long caller)
@@ -111,7 +111,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc_node);
  * @size: bytes
  * @gfp: as for __vmalloc(): GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_ATOMIC or GFP_NOWAIT,
  *	 with %__GFP_ZERO, %__GFP_NOWARN, %__GFP_NORETRY, %__GFP_RETRY_MAYFAIL,
- *	 %__GFP_NOFAIL; flags that __vmalloc() does not support are left out
+ *	 %__GFP_NOFAIL; flags that __vmalloc() does not support have no effect
  *
  * Context: Task context; may sleep if @gfp allows it.
  * Return: the memory, or %NULL.
@@ -151,8 +151,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc_aligned);
  * vmapcache_vrealloc() - change the size of an allocation, as vrealloc()
  * @addr: what vmapcache_vmalloc() and its like returned, or %NULL
  * @size: new size in bytes; 0 frees
- * @gfp: for what is allocated; with %__GFP_ZERO all that is added is zero, if it
- *	 was given each time
+ * @gfp: for new memory; with %__GFP_ZERO, in this and all earlier calls, added bytes
+ *	 are zero
  *
  * A smaller size keeps the area as it is.
  *
@@ -178,7 +178,7 @@ void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
 	}
 	if (size <= old) {
 		shadow_open((unsigned long)addr, old, old);
-		/* What is cut off now and asked for again later must come back as zero. */
+		/* A later call may ask for these bytes again and must get zeros. */
 		if (gfp & __GFP_ZERO)
 			memset((void *)addr + size, 0, old - size);
 		shadow_open((unsigned long)addr, size, old);
@@ -187,7 +187,7 @@ void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
 	new = vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
 	if (!new)
 		return NULL;
-	/* Whole pages: how much of them was asked for nobody remembers. */
+	/* Whole pages: nobody remembers how many bytes the caller asked for. */
 	shadow_open((unsigned long)addr, old, old);
 	memcpy(new, addr, old);
 	vmapcache_vfree(addr);
@@ -195,7 +195,7 @@ void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(vmapcache_vrealloc);
 
-/* Where page tables cannot be taken apart at once. */
+/* Whether this context cannot clear page tables at once. */
 static bool must_defer(void)
 {
 	return in_interrupt() || irqs_disabled();
@@ -208,8 +208,8 @@ static bool must_defer(void)
  *
  * If the area is pinned, the last vmapcache_unpin() frees it.
  *
- * Context: Any but NMI. May sleep, except in interrupts or with interrupts off,
- * where the work is left to a work item.
+ * Context: Any but NMI. May sleep, except in interrupts or with interrupts off:
+ * there it leaves the work to a work item.
  */
 void vmapcache_vfree(const void *addr)
 {
@@ -223,7 +223,7 @@ void vmapcache_vfree(const void *addr)
 EXPORT_SYMBOL_GPL(vmapcache_vfree);
 
 /**
- * vmapcache_vfree_atomic() - free memory where sleeping is not allowed
+ * vmapcache_vfree_atomic() - free memory without sleeping
  * @addr: as for vmapcache_vfree()
  *
  * Context: Any but NMI.
@@ -239,8 +239,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree_atomic);
  * vmapcache_vfree_sync() - free memory and wait for its pins
  * @addr: as for vmapcache_vfree()
  *
- * When this returns nobody holds a pin on the area any more. A caller that holds
- * one itself waits forever.
+ * When this returns, the area has no pin left. A caller that holds a pin itself waits
+ * forever.
  *
  * Context: Task context, sleeps.
  */
@@ -256,8 +256,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree_sync);
  * vmapcache_vmap() - map pages into virtually contiguous space
  * @pages: the pages
  * @count: how many
- * @flags: %VM_MAP, %VM_MAP_PUT_PAGES: the array (kmalloc'ed or vmalloc'ed) and a
- *	   reference to each page are given up with the area
+ * @flags: %VM_MAP; with %VM_MAP_PUT_PAGES the area takes over the array (kmalloc'ed or
+ *	   vmalloc'ed) and a reference to each page
  * @prot: protection of the mapping
  *
  * Context: Task context, may sleep.
@@ -294,7 +294,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vunmap);
  * vmapcache_vm_map_ram() - map pages for a short time
  * @pages: the pages
  * @count: how many
- * @node: without effect: what is kept per area is not placed by node
+ * @node: without effect: vmapcache does not place bookkeeping by node
  *
  * Context: Task context, may sleep.
  * Return: the mapping, or %NULL.
@@ -321,7 +321,7 @@ void vmapcache_vm_unmap_ram(const void *mem, unsigned int count)
 EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_ram);
 
 /**
- * vmapcache_vm_unmap_aliases() - flush the TLB of all that has been freed
+ * vmapcache_vm_unmap_aliases() - flush the TLB for all freed areas
  *
  * Context: Task context, may sleep.
  */
@@ -349,8 +349,8 @@ static void *get_vm_area_flagged(unsigned long size, unsigned long align, unsign
  * @size: bytes, rounded up to pages
  * @flags: %VM_MAP
  *
- * What is mapped there is the caller's affair: nothing is when this returns, and
- * nothing may be when the area is freed.
+ * Nothing is mapped there when this returns. The caller may map something, and must
+ * unmap it before it frees the area.
  *
  * Context: Task context, may sleep.
  * Return: the first address, or %NULL.
@@ -386,8 +386,8 @@ EXPORT_SYMBOL_GPL(vmapcache_get_vm_area_aligned);
  * @addr: what vmapcache_get_vm_area() returned, or %NULL; anything else is reported
  *	  once, counted, and has no effect
  *
- * Unlike free_vm_area() this clears no page tables: whoever mapped something there
- * has unmapped it. It is handed out again after a flush of the TLB that begins later.
+ * Unlike free_vm_area() this clears no page tables: the caller has unmapped what it
+ * mapped. vmapcache hands the addresses out again after a TLB flush that begins later.
  *
  * Context: Task context, may sleep.
  */
@@ -405,7 +405,7 @@ EXPORT_SYMBOL_GPL(vmapcache_free_vm_area);
  * @size: set to the bytes of the area, its guard page not counted, if there is one;
  *	  may be %NULL
  *
- * The area may be gone when this returns, if nothing else keeps it: see
+ * The area may be gone when this returns, unless something else keeps it: see
  * vmapcache_pin(). A guard page is in no area.
  *
  * Context: Any.
@@ -418,9 +418,9 @@ void *vmapcache_find_vm_area(const void *addr, size_t *size)
 EXPORT_SYMBOL_GPL(vmapcache_find_vm_area);
 
 /**
- * vmapcache_purge() - have all that was freed flushed and handed out again
+ * vmapcache_purge() - make all lazy areas clean
  *
- * As vmapcache_vm_unmap_aliases(); and what was lazy is stock when this returns.
+ * As vmapcache_vm_unmap_aliases(); lazy areas are stock or free space when this returns.
  *
  * Context: Task context, sleeps.
  */
@@ -432,7 +432,7 @@ void vmapcache_purge(void)
 EXPORT_SYMBOL_GPL(vmapcache_purge);
 
 /**
- * vmapcache_drain() - as vmapcache_purge(), and make all stock free space again
+ * vmapcache_drain() - as vmapcache_purge(), and dissolve all stock
  *
  * Context: Task context, sleeps.
  */
@@ -477,7 +477,7 @@ EXPORT_SYMBOL_GPL(vmapcache_get_switch);
  * @value: 1 or 0; pages for "lazy_max_pages"
  *
  * Context: Task context, may sleep.
- * Return: 0, or -EINVAL where there is no such switch or value.
+ * Return: 0, or -EINVAL if there is no such switch or value.
  */
 int vmapcache_set_switch(const char *name, u32 value)
 {
@@ -502,8 +502,8 @@ EXPORT_SYMBOL_GPL(vmapcache_pin);
  * vmapcache_unpin() - give a pin back
  * @pin: what vmapcache_pin() returned; 0 is ignored
  *
- * The last pin of an area that was freed meanwhile frees it now; in atomic context
- * a work item does.
+ * If the area was freed meanwhile and this is its last pin, this finishes the free; in
+ * atomic context a work item does.
  *
  * Context: Any but NMI.
  */
@@ -550,8 +550,8 @@ bool vc_visit(void *visitor, unsigned long addr, unsigned long size, unsigned lo
  * @visit: called for each; returns whether to go on
  * @arg: passed on
  *
- * Nobody is kept from allocating and freeing meanwhile, so an area may be gone when
- * it is shown: pin it before using it. None is shown twice.
+ * The walk blocks no allocation and no free, so an area may be gone when @visit sees
+ * it: pin it before you use it. @visit sees no area twice.
  *
  * Context: Any, as far as @visit allows.
  */

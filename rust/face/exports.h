@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What C calls in Rust. "vc_rs_" marks it. Rust defines each with export!, by which the compiler
+ * What C calls in Rust, marked by "vc_rs_". Rust defines each with export!, so that the compiler
  * compares it with the prototype here.
  */
 #ifndef VMAPCACHE_EXPORTS_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the exported functions call: one line each, to [`Allocator`](super::allocator::Allocator).
+//! The exported functions call these: one line each, to [`Allocator`](super::allocator::Allocator).
 //!
 //! C side: [`rust/face/exports.c`](exports.c), since only a C file can export.
 

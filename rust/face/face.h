@@ -27,7 +27,7 @@ void vc_wait_for_memory(void);
 /* exports.c */
 
 /**
- * enum vc_how - how an allocation may go about it
+ * enum vc_how - what an allocation may do
  * @VC_MAY_SLEEP: wait for memory and for purges
  * @VC_NOFAIL: try until it succeeds
  * @VC_QUIET: do not report failure
@@ -58,12 +58,12 @@ enum vc_misuse {
  * @reason: in a few words
  * @size: bytes asked for
  * @align: alignment asked for
- * @caller: who asked
+ * @caller: the code that asked
  * @free_pages: free pages of the arena
  * @largest_pages: pages of its largest free extent
  * @lazy_pages: pages that wait for a flush
  * @fragmentation: 1 - largest / free, in percent
- * @gfp: flags asked with
+ * @gfp: flags of the request
  */
 struct vc_failure {
 	const char *reason;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What callers and the kernel log are told when something was not done: one text, or one
-//! `enum vc_misuse`, for each reason.
+//! The texts and numbers for callers and the kernel log when an allocation failed or a free was
+//! refused: one text, or one `enum vc_misuse`, for each reason.
 
 use crate::{
     bindings::vc_misuse,
@@ -14,13 +14,13 @@ use kernel::error::{code::ENOMEM, Error};
 /// Why an allocation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// No bytes were asked for.
+    /// The caller asked for no bytes.
     ZeroSize,
     /// More than the arena or the memory has.
     TooLarge,
     /// An alignment larger than the arena.
     AlignTooLarge,
-    /// The area manager has none.
+    /// The area manager found no area.
     Va(AllocError),
     /// No memory for the area's own pages, or to map them.
     NoPages,
@@ -59,7 +59,7 @@ impl Failure {
     }
 }
 
-/// What a free that was refused is called in the kernel log.
+/// The kernel log's name for a refused free.
 pub(super) fn misuse(e: FreeError) -> vc_misuse {
     match e {
         FreeError::Foreign => vc_misuse::VC_MISUSE_FOREIGN,

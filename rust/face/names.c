@@ -2,9 +2,9 @@
 /*
  * Names of code addresses.
  *
- * An area that was never freed outlives the module that asked for it, and that is
- * when its caller's name is wanted most. So when a module goes, the names of all
- * callers in it are kept.
+ * An area that was never freed outlives the module that allocated it, and then a user
+ * needs its caller's name most. So when a module goes, vmapcache keeps the names of all
+ * callers in it.
  */
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
@@ -53,8 +53,8 @@ static int symbol(unsigned long addr, char *name)
  * @name: gets "function+0x12/0x34 [module]"; must have room for VC_SYMBOL_NAME bytes
  *
  * Context: Any.
- * Return: the length of the name; 0 if there is no symbol, and then nothing of the
- * address is shown either.
+ * Return: the length of the name; 0 if there is no symbol. Then @name does not show the
+ * address either.
  */
 size_t vc_symbol_name(unsigned long addr, char *name)
 {
@@ -70,7 +70,7 @@ size_t vc_symbol_name(unsigned long addr, char *name)
 	return gone ? strscpy(name, gone->name, VC_SYMBOL_NAME) : 0;
 }
 
-/* Without memory the name is lost, and with it nothing else. */
+/* Without memory only the name is lost. */
 static void keep_name(unsigned long addr, char *name)
 {
 	int len = symbol(addr, name);
@@ -125,7 +125,7 @@ int vc_names_start(void)
 }
 
 /**
- * vc_names_stop() - undo vc_names_start(), when nobody asks for names any more
+ * vc_names_stop() - undo vc_names_start(); nobody asks for names any more
  *
  * Context: Task context, sleeps.
  */

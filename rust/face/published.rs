@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The one allocator that C finds: for exports, and for the kernel's calls.
+//! The one allocator that C finds, for exports and for the kernel's calls.
 
 use crate::face::allocator::Allocator;
 use core::sync::atomic::{
@@ -11,11 +11,11 @@ use kernel::sync::Arc;
 
 static INSTANCE: AtomicPtr<Allocator> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Makes an allocator the one that C finds, until dropped.
+/// While this lives, C finds its allocator.
 pub(crate) struct Published(Arc<Allocator>);
 
 impl Published {
-    /// Publishes `allocator`. One at a time.
+    /// Publishes `allocator`. Only one at a time.
     pub(crate) fn new(allocator: Arc<Allocator>) -> Self {
         INSTANCE.store(core::ptr::from_ref(&*allocator).cast_mut(), Release);
         Self(allocator)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is said in the kernel log: misuse, failures, leaks. In C, since only printk
- * knows how to name a code address.
+ * Reports in the kernel log: misuse, failures, leaks. In C, since only printk can name
+ * a code address.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -23,9 +23,9 @@ static const char * const misuses[] = {
 
 /**
  * vc_report_misuse() - report a caller's error, each kind once
- * @misuse: which
- * @addr: what was passed in
- * @caller: by whom
+ * @misuse: its kind
+ * @addr: the address that the caller passed
+ * @caller: the code that called
  *
  * Context: Any.
  */
@@ -40,9 +40,9 @@ void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long c
 }
 
 /**
- * vc_report_failure_now() - whether an allocation that failed is to be reported
+ * vc_report_failure_now() - whether to report a failed allocation
  *
- * The rate is limited here, so that what is not reported is not gathered either.
+ * This limits the rate, so that the caller gathers no numbers without a report.
  *
  * Context: Any.
  */
@@ -55,7 +55,7 @@ bool vc_report_failure_now(void)
 
 /**
  * vc_report_failure() - say why an allocation failed
- * @failure: what was asked, and what there is, as debugfs info shows it
+ * @failure: the request, and the state of the arena as debugfs info shows it
  *
  * Context: Any.
  */
@@ -72,8 +72,8 @@ void vc_report_failure(const struct vc_failure *failure)
 /**
  * vc_report_leak() - an area that its owner did not free before the module goes
  * @size: bytes
- * @caller: who allocated it
- * @pins: how often it is pinned
+ * @caller: the code that allocated it
+ * @pins: its pins
  *
  * Context: Any.
  */
@@ -81,7 +81,7 @@ void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins)
 {
 	char name[VC_SYMBOL_NAME];
 
-	/* "%pS" would show the address itself where there is no symbol. */
+	/* "%pS" would show the address itself if there is no symbol. */
 	pr_warn("leaked area of %lu bytes, allocated by %s, %u pins: unmapped\n",
 		size, vc_symbol_name(caller, name) ? name : "[gone module]", pins);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What rust/face/surroundings.rs asks of the kernel.
+ * The kernel's functions for rust/face/surroundings.rs.
  */
 #include <linux/mm.h>
 #include <linux/preempt.h>
@@ -41,7 +41,7 @@ void vc_resched(void)
 }
 
 /**
- * vc_total_pages() - pages of memory that there are
+ * vc_total_pages() - the machine's pages of memory
  *
  * Context: Any.
  */
@@ -51,7 +51,7 @@ unsigned long vc_total_pages(void)
 }
 
 /**
- * vc_wait_for_memory() - give others time to free some
+ * vc_wait_for_memory() - give other tasks time to free memory
  *
  * Context: Task context, sleeps.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the area manager needs from the kernel around it.
+//! The kernel as the area manager needs it: flushes, work items, the clock.
 //!
 //! C side: [`rust/face/surroundings.c`](surroundings.c), and the work items in events.c.
 
@@ -59,7 +59,7 @@ pub(super) fn wait_for_memory() {
     unsafe { bindings::vc_wait_for_memory() };
 }
 
-/// Pages of memory in the machine. Any context.
+/// The machine's pages of memory. Any context.
 pub(super) fn total_pages() -> usize {
     // SAFETY: No precondition.
     unsafe { bindings::vc_total_pages() }

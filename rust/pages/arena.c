@@ -14,7 +14,7 @@
 #include "shadow.h"
 #include "symbols.h"
 
-/* How often the kernel is asked for a place that is aligned. */
+/* How often to ask the kernel for an aligned place. */
 #define ATTEMPTS	16
 
 /**
@@ -23,9 +23,9 @@
  * @base: where it starts, aligned to @bytes rounded up to a power of two, so that
  *	an offset in the arena is as aligned as its address
  *
- * The kernel offers no alignment here. It places at the lowest address that fits
- * from a start on, and above some point all is free: asking from an aligned start
- * soon succeeds, and an area that is not aligned says where to ask next.
+ * The kernel offers no alignment here. It takes the lowest place from a given start on,
+ * and above some point all addresses are free. So a request from an aligned start soon
+ * succeeds, and a result that is not aligned tells where to ask next.
  *
  * Context: Task context, may sleep.
  * Return: the area, or NULL.
@@ -54,7 +54,7 @@ struct vm_struct *vc_arena_reserve(unsigned long bytes, unsigned long *base)
 			free_vm_area(area);
 			return NULL;
 		}
-		/* Behind this one: freed lazily, it still bars its place. */
+		/* Ask behind this one: it is freed lazily, and still blocks its place. */
 		start = ALIGN((unsigned long)area->addr + bytes + PAGE_SIZE, align);
 		free_vm_area(area);
 	}
@@ -63,8 +63,8 @@ struct vm_struct *vc_arena_reserve(unsigned long bytes, unsigned long *base)
 
 /**
  * vc_arena_release() - give the arena back
- * @area: as vc_arena_reserve() returned it; nothing in it is mapped or cached in
- *	a TLB any more
+ * @area: as vc_arena_reserve() returned it; nothing is mapped there, and no TLB holds a
+ *	translation
  *
  * Context: Task context, may sleep.
  */
@@ -77,8 +77,8 @@ void vc_arena_release(struct vm_struct *area)
 /**
  * vc_arena_max_mb() - the largest arena that makes sense here, in MiB
  *
- * With KASAN_VMALLOC every byte of the arena is backed by shadow memory, an eighth
- * of its size, from the start.
+ * With KASAN_VMALLOC the kernel backs the whole arena with shadow memory from the
+ * start: an eighth of its size.
  *
  * Context: Any.
  */
@@ -92,8 +92,8 @@ unsigned long vc_arena_max_mb(void)
 /**
  * vc_arena_default_mb() - the arena's default size in MiB
  *
- * Four times the memory, so that fragmentation never ends an allocation that
- * memory could serve; at most 64 GiB.
+ * Four times the memory, so that no allocation fails from fragmentation while there is
+ * memory for it; at most 64 GiB.
  *
  * Context: Any.
  */

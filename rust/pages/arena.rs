@@ -2,7 +2,7 @@
 
 //! The arena: one contiguous part of the vmalloc range, reserved at load, returned at unload.
 //!
-//! Above this file places are page numbers within the arena; below it they are addresses.
+//! The layers above this file use page numbers within the arena, the layers below use addresses.
 
 use crate::bindings;
 use core::{ops::Deref, ptr::NonNull};
@@ -11,11 +11,11 @@ use kernel::{page::PAGE_SHIFT, prelude::*};
 /// Pages per MiB.
 const PAGES_PER_MIB: u64 = 1 << (20 - PAGE_SHIFT);
 
-/// Where the arena is: numbers, which keep nothing reserved.
+/// Where the arena is: only numbers, which reserve nothing.
 ///
 /// # Invariants
 ///
-/// They are those of an [`Arena`].
+/// They belong to an [`Arena`].
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
     base: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Arena {
     bounds: Bounds,
 }
 
-// SAFETY: The reservation belongs to no thread; `area` is only used again to release it.
+// SAFETY: The reservation belongs to no thread; only the release uses `area` again.
 unsafe impl Send for Arena {}
 // SAFETY: Shared access reads plain numbers.
 unsafe impl Sync for Arena {}
@@ -43,7 +43,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a size out of range, `ENOMEM` if there is no room: after a line that says so.
+    /// `EINVAL` for a size out of range, `ENOMEM` if there is no room; the kernel log says which.
     pub(crate) fn reserve(mib: u64) -> Result<Self> {
         // SAFETY: No precondition.
         let (default, max) = unsafe {
@@ -62,7 +62,7 @@ impl Arena {
         let bytes = (pages as usize) << PAGE_SHIFT;
 
         let mut base = 0;
-        // SAFETY: Symbols have been resolved, which comes first at load; `base` is ours to write.
+        // SAFETY: The load begins with resolving symbols; `base` is a local variable.
         let area = unsafe { bindings::vc_arena_reserve(bytes, &mut base) };
         let Some(area) = NonNull::new(area) else {
             pr_err!("no room for an arena of {mib} MiB in the vmalloc range (see arena_mb)\n");
@@ -95,7 +95,7 @@ impl Bounds {
         self.pages
     }
 
-    /// The page that `addr` lies in, if it lies in the arena.
+    /// The page that contains `addr`, if that is in the arena.
     #[inline]
     pub(crate) fn page_of(&self, addr: usize) -> Option<u32> {
         let page = addr.checked_sub(self.base)? >> PAGE_SHIFT;
@@ -104,7 +104,7 @@ impl Bounds {
 
     /// The address of `page`, which may be the end of the arena.
     ///
-    /// A page behind the end gives the end: what is done with the result never leaves the arena.
+    /// For a page behind the end it is the end, so that no caller leaves the arena.
     #[inline]
     pub(crate) fn address(&self, page: u32) -> usize {
         // Cannot overflow, by the invariant: the range exists.
@@ -116,8 +116,8 @@ impl Bounds {
     pub(crate) fn flush(&self, start: u32, end: u32) {
         let (start, end) = (self.address(start), self.address(end));
         if start < end {
-            // SAFETY: A flush is allowed for any kernel address; symbols have been resolved, which
-            // comes before any arena.
+            // SAFETY: Any kernel address may be flushed. Symbols are resolved before any arena
+            // exists.
             unsafe { bindings::vc_flush(start, (end - start) >> PAGE_SHIFT) };
         }
     }
@@ -125,8 +125,8 @@ impl Bounds {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: By the invariant it is ours and has not been released. Whoever maps pages holds
-        // a reference to the arena and has unmapped and flushed them.
+        // SAFETY: By the invariant it is ours and has not been released. Code that maps pages holds
+        // a reference to the arena, and has unmapped and flushed them.
         unsafe { bindings::vc_arena_release(self.area.as_ptr()) };
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages at addresses: what rust/pages/mapping.rs needs done, on page_tables.c and pages.c.
+ * Pages at addresses: the C side of rust/pages/mapping.rs, on page_tables.c and pages.c.
  *
- * Each function does a whole step for a whole area, since Rust pays for every call.
+ * Each function does a whole step for a whole area, since each call from Rust costs.
  */
 #include <linux/gfp.h>
 #include <linux/kmemleak.h>
@@ -39,14 +39,14 @@ int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
  * vc_populate() - allocate an area's pages and map them
  * @addr: the area's start
  * @nr: pages, at least 1
- * @gfp: as given to __vmalloc()
+ * @gfp: as for __vmalloc()
  * @node: NUMA node, or NUMA_NO_NODE
  * @payload: set to what vc_pages_alloc() returned, for vc_depopulate()
  *
  * Context: Task context; atomic if @gfp does not allow blocking.
- * Return: 0, -ENOMEM where there was no memory and no PTE was set, or -EAGAIN
- *	where page tables failed: nothing is mapped any more, but PTEs have been
- *	set, so that the addresses need a flush.
+ * Return: 0; -ENOMEM if there was no memory, and then no PTE was set; or -EAGAIN if
+ *	page tables failed: then nothing is mapped any more, but PTEs were set, so
+ *	that the addresses need a flush.
  */
 int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload)

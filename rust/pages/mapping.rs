@@ -2,8 +2,8 @@
 
 //! Pages and page tables: puts pages at addresses of the arena, and takes them away.
 //!
-//! What is at a range, and goes with it, is its [`Payload`]: one word, which whoever has the range
-//! keeps and passes back.
+//! The [`Payload`] of a range says what is mapped there and goes with it: one word, which the owner
+//! of the range keeps and passes back.
 //!
 //! C side: [`rust/pages/mapping.c`](mapping.c), on page_tables.c and pages.c.
 
@@ -16,25 +16,25 @@ use kernel::{
 /// A `struct page *`.
 pub(crate) type PagePtr = *mut bindings::page;
 
-/// Pages of the arena, the guard page behind them left out.
+/// Pages of the arena, without the guard page behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) start: u32,
     pub(crate) pages: u32,
 }
 
-/// What is at a range of the arena: one of
+/// What is mapped at a range of the arena: one of
 ///
-/// - a *run*: pages of the range's own that are neighbours, known by the first;
-/// - an *array*: pages of the range's own, and the array that names them;
+/// - a *run*: the range's own pages, all neighbours, so that the first one tells them all;
+/// - an *array*: the range's own pages, and the array that names them;
 /// - a *given* array: pages of a caller, who gave them up with the array that names them;
-/// - *borrowed* pages, which stay the caller's;
+/// - *borrowed* pages, which still belong to the caller;
 /// - *nothing*.
 ///
 /// # Invariants
 ///
 /// - A run is the address of its first `struct page`, with bit 0 set.
-/// - An array is its address. A given one has bit 1 set, which borrowed pages have alone.
+/// - An array is its address. A given one has bit 1 set, too; borrowed pages have bit 1 alone.
 /// - Nothing is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Payload(usize);
@@ -47,7 +47,7 @@ const _: () = assert!(RUN == 1);
 impl Payload {
     /// Nothing is mapped.
     pub(crate) const NOTHING: Self = Self(0);
-    /// The pages stay the caller's.
+    /// The pages still belong to the caller.
     const BORROWED: Self = Self(GIVEN);
 
     /// The word, for [`Self::from_word`].
@@ -107,15 +107,15 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; then no PTE of the range is set. It needs a flush nevertheless.
+    /// `ENOMEM`; then no PTE of the range is set, but it needs a flush nevertheless.
     ///
     /// # Safety
     ///
-    /// The range is in the arena and the caller's alone; nothing is mapped in it.
+    /// The range is in the arena and belongs to the caller alone; nothing is mapped in it.
     #[inline]
     pub(crate) unsafe fn populate(&self, at: Place, gfp: u32, node: i32) -> Result<Payload> {
         let mut word = 0;
-        // SAFETY: The caller vouches for the range; symbols are resolved; `word` is ours to write.
+        // SAFETY: The caller vouches for the range; symbols are resolved; `word` is a local variable.
         to_result(unsafe {
             bindings::vc_populate(
                 self.arena.address(at.start),
@@ -130,12 +130,12 @@ impl Mapping {
         Ok(Payload(word))
     }
 
-    /// Puts pages of the caller at a range. With `give` the array and a reference to each page are
-    /// given up to the range, if the call succeeds. Sleeps.
+    /// Puts pages of the caller at a range. With `give` the range takes over the array and a reference
+    /// to each page, if the call succeeds. Sleeps.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; then no PTE of the range is set. It needs a flush nevertheless.
+    /// `ENOMEM`; then no PTE of the range is set, but it needs a flush nevertheless.
     ///
     /// # Safety
     ///
@@ -171,9 +171,9 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// - The range is the caller's alone, and nobody uses what is at it any more.
-    /// - `payload` is what is at exactly this range: as [`Self::populate`] or [`Self::map`]
-    ///   returned it, and not cleared since; or [`Payload::NOTHING`].
+    /// - The range belongs to the caller alone, and nobody uses its memory any more.
+    /// - [`Self::populate`] or [`Self::map`] returned `payload` for exactly this range, which was not
+    ///   cleared since; or it is [`Payload::NOTHING`].
     #[inline]
     pub(crate) unsafe fn clear(&self, at: Place, payload: Payload) {
         let addr = self.arena.address(at.start);
@@ -182,7 +182,7 @@ impl Mapping {
             // SAFETY: The caller vouches for the range.
             unsafe { bindings::vc_unmap(addr, nr) };
             if let Some(array) = payload.array() {
-                // SAFETY: It names the pages of the range, and was given up with them.
+                // SAFETY: It names the pages of the range, which took it over with them.
                 unsafe { bindings::vc_put_pages(nr, array as *mut PagePtr) };
             }
         } else if payload != Payload::NOTHING {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What lies at the addresses: the arena, page tables, pages, and the functions of mm/ that they need.
+//! What is mapped at the addresses: the arena, page tables, pages, and the functions of mm/ for them.
 
 pub(crate) mod arena;
 pub(crate) mod mapping;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page tables of the arena: PTEs are set and cleared here, and flushed from TLBs.
+ * The page tables of the arena: sets and clears PTEs, and flushes TLBs.
  */
 #include <linux/cacheflush.h>
 #include <linux/gfp.h>
@@ -16,8 +16,8 @@
 #include "symbols.h"
 
 /*
- * Page tables are allocated with GFP_KERNEL whatever the caller asked for. The
- * task's memalloc scope carries the caller's limits down to them, as
+ * The kernel allocates page tables with GFP_KERNEL whatever the caller asked for. The
+ * task's memalloc scope carries the caller's limits down to them, as the kernel's own
  * memalloc_apply_gfp_scope() of 7.3 does, which is not exported.
  */
 static unsigned int scope_enter(gfp_t gfp)
@@ -73,15 +73,15 @@ static void kernel_unmap(unsigned long addr, unsigned long nr)
 /*
  * The arena's page tables, one pointer for each window that a table covers.
  *
- * The kernel's functions walk down from the top for each call, which costs ten times
- * what setting one PTE does. But a table, once made, stays until the arena goes:
- * the kernel takes tables of the vmalloc range away only to put a huge page in
- * their place, for whom the range belongs to. So the first mapping in a window is
- * the kernel's, which makes what is missing and tells other page tables of it; after
- * that the table is known, and its PTEs are written here.
+ * The kernel's functions walk down from the top at each call, which costs ten times as
+ * much as setting one PTE. But a table, once made, stays until the arena goes: the
+ * kernel removes tables of the vmalloc range only to map a huge page, and only for the
+ * owner of the range. So the kernel's function does the first mapping in a window: it
+ * makes missing tables and tells other page tables of them. After that this file knows
+ * the table, and writes its PTEs itself.
  *
- * Two tasks never write one PTE: an area is one task's while it is mapped and while
- * it is unmapped.
+ * Two tasks never write the same PTE: one task has the area while it maps it, and one
+ * while it unmaps it.
  */
 #if defined(CONFIG_X86_64) && !defined(CONFIG_KMSAN)
 
@@ -89,7 +89,7 @@ static pte_t **tables;
 static unsigned long first_window;
 
 /**
- * vc_tables_init() - get ready for mapping in a range where nothing is mapped
+ * vc_tables_init() - prepare for mapping in a range where nothing is mapped
  * @base: its start
  * @nr: pages
  *
@@ -106,7 +106,7 @@ int vc_tables_init(unsigned long base, unsigned long nr)
 }
 
 /**
- * vc_tables_exit() - undo vc_tables_init(), when nothing is mapped any more
+ * vc_tables_exit() - undo vc_tables_init(); nothing is mapped any more
  *
  * Context: Task context, may sleep.
  */
@@ -207,7 +207,7 @@ static void unmap_window(unsigned long addr, unsigned long nr)
 
 #endif
 
-/* Pages from @addr on that lie in its window, of @nr. */
+/* How many of the @nr pages from @addr on are in its window. */
 static unsigned long in_window(unsigned long addr, unsigned long nr)
 {
 	return min(nr, PTRS_PER_PTE - pte_index(addr));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages of areas: allocated and freed, wherever they are mapped.
+ * The pages of areas: allocates and frees them, wherever they are mapped.
  */
 #include <linux/gfp.h>
 #include <linux/log2.h>
@@ -13,7 +13,7 @@
 #include "payload.h"
 #include "symbols.h"
 
-/* Pages asked of the bulk allocator at once: it works with preemption off. */
+/* Most pages per call of the bulk allocator, which works with preemption off. */
 #define BULK_CHUNK	100UL
 
 static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
@@ -23,7 +23,7 @@ static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
 	return alloc_pages_node(node, gfp, order);
 }
 
-/* Neighbours, if the page allocator has them at hand, split so that each can be freed alone. */
+/* A run, if the page allocator has one at hand, split so that each page can be freed alone. */
 static struct page *alloc_neighbours(gfp_t gfp, int node, unsigned int order)
 {
 	struct page *page;
@@ -37,8 +37,8 @@ static struct page *alloc_neighbours(gfp_t gfp, int node, unsigned int order)
 /*
  * Fills @pages: first with runs as large as the page allocator has at hand, split into
  * pages, then in bulk, then page by page with all the effort that @gfp allows. Returns
- * how many it got. @gfp carries __GFP_NOWARN: the caller, which knows what was asked,
- * reports failure.
+ * how many it got. @gfp carries __GFP_NOWARN: the caller knows the request, and reports
+ * a failure.
  */
 static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp, int node)
 {
@@ -141,8 +141,8 @@ static struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
 }
 
 /*
- * More than one page: those of a small area in one run, if the page allocator has one at
- * hand. Not inlined, so that the way of a single page saves no registers.
+ * More than one page: a small area gets one run, if the page allocator has one at
+ * hand. Not inlined, so that the path of a single page saves no registers.
  */
 static noinline unsigned long alloc_several(unsigned long nr, gfp_t gfp, int node)
 {
@@ -158,12 +158,12 @@ static noinline unsigned long alloc_several(unsigned long nr, gfp_t gfp, int nod
 /**
  * vc_pages_alloc() - allocate the pages of an area
  * @nr: how many, at least 1
- * @gfp: as given to __vmalloc(), and __GFP_NOWARN
+ * @gfp: as for __vmalloc(), and __GFP_NOWARN
  * @node: NUMA node, or NUMA_NO_NODE
  *
  * Context: Task context; atomic if @gfp does not allow blocking.
- * Return: the first page and VC_RUN, where the others follow it, else the array of the
- *	pages; 0 where there is no memory
+ * Return: the first page and VC_RUN if the others follow it, else the array of the
+ *	pages; 0 if there is no memory
  */
 unsigned long vc_pages_alloc(unsigned long nr, gfp_t gfp, int node)
 {

@@ -38,7 +38,7 @@ void vc_put_pages(unsigned long nr, struct page **pages);
 
 /* mapping.c */
 
-/* In a payload of vc_populate(): no array, but the first of pages that are neighbours. */
+/* In a payload of vc_populate(): the first page of a run instead of an array. */
 #define VC_RUN	1UL
 
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The pages of an area in one word: the array that names them, or, with VC_RUN, the first
- * of a run. Between the C files of this room; rust/pages/mapping.rs adds to it whose pages
- * they are.
+ * The pages of an area in one word: the array that names them or, with VC_RUN, the first
+ * page of a run. The C files of this room share it; rust/pages/mapping.rs adds whose
+ * pages they are.
  */
 #ifndef VMAPCACHE_PAYLOAD_H
 #define VMAPCACHE_PAYLOAD_H
@@ -13,10 +13,10 @@
 
 #include "pages.h"
 
-/* A run has so many pages at most, so that their names fit on the stack. */
+/* Most pages of a run: their pointers must fit on the stack. */
 #define RUN_MAX		32UL
 
-/* The flags of a request that say how to reclaim; mm/internal.h's GFP_RECLAIM_MASK. */
+/* A request's flags for reclaim; mm/internal.h's GFP_RECLAIM_MASK. */
 #define RECLAIM_FLAGS	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | \
 			 __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
 			 __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_NOLOCKDEP)

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# prototypes.sh SRCTREE SRCARCH: print the compiler flags that say how this kernel
+# prototypes.sh SRCTREE SRCARCH: prints the compiler flags that say how this kernel
 # declares the functions that symbols.h calls without a public declaration.
 #
 # vmap_pages_range_noflush() and vunmap_range_noflush() are declared in mm/ alone, in
 # internal.h until 7.2 and in vmalloc.h since, and the first grew an argument;
-# flush_tlb_kernel_range() is hidden from modules. They are read from the tree that
-# is built for. A form that is not known here is an error: a wrong guess would
-# corrupt page tables.
+# flush_tlb_kernel_range() is hidden from modules. This script reads them in the source
+# of the kernel that the module is built for. An unknown form is an error: a wrong guess
+# would corrupt page tables.
 
 set -eu
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Finding kernel functions that no module may link: for the one file of a module that
- * has its table of them.
+ * Finds kernel functions that no module may link. Only the file of a module that has the
+ * table of them includes this.
  *
- * A kprobe names kallsyms_lookup_name(), and that one names all others. The
- * kprobe's own address may lie behind the function's landing pad, so even the
- * first address is asked for once more by name.
+ * A kprobe finds kallsyms_lookup_name(), and that function finds all others. The
+ * kprobe's own address may be behind the function's landing pad, so
+ * kallsyms_lookup_name() is looked up by name once more, too.
  */
 #ifndef VMAPCACHE_RESOLVE_H
 #define VMAPCACHE_RESOLVE_H
@@ -25,8 +25,8 @@ DEFINE_STATIC_CALL_RET0(vc_kallsyms_lookup_name, vc_proto_kallsyms_lookup_name);
 /*
  * resolve() - point a static call at a symbol
  *
- * Return: 0, or -ENOENT after saying that it is missing; an optional one may be missing,
- * its call has a function of our own to fall back to.
+ * Return: 0, or -ENOENT after a line that names the missing symbol. An optional one may
+ * be missing: its call falls back to a function of our own.
  */
 #define resolve(call, symbol)						\
 ({									\
@@ -47,7 +47,7 @@ static int missing(const struct vc_symbol *sym)
 	return -ENOENT;
 }
 
-/* Finds what finds all others, whose symbol is @sym. Once, before resolve(). May sleep. */
+/* Finds kallsyms_lookup_name(), which is @sym. Once, before resolve(). May sleep. */
 static int resolve_lookup(struct vc_symbol *sym)
 {
 	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
@@ -67,7 +67,7 @@ static int resolve_lookup(struct vc_symbol *sym)
 	return 0;
 }
 
-/* What free_pages_bulk() is where the kernel has none. */
+/* Stands in for free_pages_bulk() if the kernel has none. */
 static void free_pages_one_by_one(struct page **page_array, unsigned long nr_pages)
 {
 	unsigned long i;

@@ -2,11 +2,10 @@
 /*
  * What KASAN knows of the arena.
  *
- * To KASAN the arena is one object, all of which may be used. So what is no area is
- * closed here, when the arena is reserved and when an area is unmapped, and an area
- * is opened when it is mapped, to the byte that was asked for: a use after free, or
- * an overrun, is a report then that names who did it. Without KASAN all of this is
- * nothing.
+ * To KASAN the arena is one object that anybody may use. So these functions poison it when
+ * it is reserved, poison an area when it is unmapped, and open an area when it is mapped,
+ * to the byte that the caller asked for. Then KASAN reports a use after free or an
+ * overrun, with the code that did it. Without KASAN the functions do nothing.
  */
 #ifndef VMAPCACHE_SHADOW_H
 #define VMAPCACHE_SHADOW_H
@@ -23,18 +22,18 @@
 /* Exported, but declared in mm/ alone; prototypes.sh has compared it with the tree's. */
 void kasan_poison(const void *addr, size_t size, u8 value, bool init);
 
-/* Bytes that one byte of shadow tells of; mm/kasan/kasan.h's KASAN_GRANULE_SIZE. */
+/* Bytes that one byte of shadow covers; mm/kasan/kasan.h's KASAN_GRANULE_SIZE. */
 #define SHADOW_GRANULE	8UL
-/* How in-tree vmalloc marks what is not allocated: KASAN_VMALLOC_INVALID. */
+/* In-tree vmalloc's mark for unallocated memory: KASAN_VMALLOC_INVALID. */
 #define SHADOW_CLOSED	0xF8
 
-/* No byte may be used. @addr and @bytes: multiples of SHADOW_GRANULE. Any context. */
+/* Nobody may use these bytes. @addr and @bytes: multiples of SHADOW_GRANULE. Any context. */
 static inline void shadow_close(unsigned long addr, unsigned long bytes)
 {
 	kasan_poison((const void *)addr, bytes, SHADOW_CLOSED, false);
 }
 
-/* The first @bytes of the area at @addr may be used, the rest of its @size not. */
+/* Opens the first @bytes of the area at @addr, and poisons the rest of its @size. */
 static inline void shadow_open(unsigned long addr, unsigned long bytes, unsigned long size)
 {
 	unsigned long whole = round_down(bytes, SHADOW_GRANULE);

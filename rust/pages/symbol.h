@@ -10,8 +10,8 @@
 /**
  * struct vc_symbol - a kernel function that modules cannot link
  * @name: its name
- * @how: what found it, or NULL
- * @needs: the kernel options without which it cannot be found
+ * @how: the way it was found, or NULL
+ * @needs: the kernel options that it needs
  * @optional: the module works without it
  */
 struct vc_symbol {

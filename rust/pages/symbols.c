@@ -46,8 +46,8 @@ static struct vc_symbol symbols[] = {
 /**
  * vc_symbols_resolve() - find every symbol and point the static calls at them
  *
- * Context: Task context, may sleep. Once, before any other helper is called.
- * Return: 0, or -ENOENT after saying which symbol is missing and why.
+ * Context: Task context, may sleep. Once, before any other function of this room.
+ * Return: 0, or -ENOENT after a line that names the missing symbol and its options.
  */
 int vc_symbols_resolve(void)
 {

@@ -50,7 +50,7 @@ DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
 
-/* What the laboratory drives the in-tree allocator with. */
+/* The laboratory calls the in-tree allocator by these. */
 DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);
 DECLARE_STATIC_CALL(vc___get_vm_area_node, vc_proto___get_vm_area_node);
 DECLARE_STATIC_CALL(vc_find_vm_area, find_vm_area);

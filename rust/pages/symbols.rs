@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel functions that no module may link: found at load, called by the C helpers alone.
+//! Kernel functions that no module may link: found at load, called by the C files of this room alone.
 //!
 //! C side: [`rust/pages/symbols.c`](symbols.c), which also says why they are static calls.
 
@@ -28,8 +28,8 @@ pub(crate) struct Symbol {
 /// All symbols.
 pub(crate) fn all() -> impl Iterator<Item = Symbol> {
     (0..).map_while(|index| {
-        // SAFETY: Any index may be asked for; the entry returned is static, and is not written
-        // again once `resolve` has returned, before which nothing calls this.
+        // SAFETY: `vc_symbol` takes any index. The entry is static, and nobody writes it after
+        // `resolve` has returned; nobody calls this earlier.
         let symbol = unsafe { bindings::vc_symbol(index).as_ref() }?;
         let text = |s: *const kernel::ffi::c_char| {
             // SAFETY: Names and ways are string literals of symbols.c, or null.

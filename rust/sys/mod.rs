@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the area manager stands on: atomics, locks, memory, one value per CPU; in two worlds behind
-//! the same names, the kernel's and the host's (`std`, or loom).
+//! The ground below the area manager: atomics, locks, memory, one value per CPU. They have the same
+//! names in two worlds: the kernel, and the host (`std`, or loom).
 //!
-//! The core is written against the names of this file alone, so that the very same lines run in the
-//! module, in host tests, and under the model checker.
+//! rust/va uses the names of this file alone, so that the same lines run in the module, in host tests,
+//! and under the model checker.
 //!
 //! Atomics in the module are `::core::sync::atomic`. The kernel crate's own (`kernel::sync::atomic`)
 //! are one function call per load where helpers are not inlined, as on distribution kernels, and a
 //! lookup is little else than loads. Every word here is shared among Rust code of this module only,
 //! never with C, so that the language's own memory model is complete for it; where the kernel's
-//! ordering is meant (page tables, TLB flush) it is the called kernel function that orders.
+//! ordering matters (page tables, TLB flush), the called kernel function provides it.
 //!
-//! Every allocation can fail, and says how it may wait. On the host a test can make the n-th one fail.
+//! Every allocation can fail; its [`Mode`] says whether it may wait. On the host a test can make the
+//! n-th one fail.
 
 #[cfg(not(MODULE))]
 #[path = "host/mod.rs"]
@@ -36,8 +37,8 @@ impl<T> core::ops::Deref for Padded<T> {
     }
 }
 
-/// What a [`sync::Lock`] protects. In the kernel each is a lockdep class of its own; no two are ever held
-/// together, so there is no order to keep.
+/// What a [`sync::Lock`] protects. In the kernel each is a lockdep class of its own. Nobody holds two of
+/// them together, so they need no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockClass {
     /// The free extents of one shard.
@@ -48,11 +49,11 @@ pub enum LockClass {
     Lazy,
     /// Unused descriptors.
     Descriptors,
-    /// A cached record of the exporter.
+    /// The record that readers of `info` share.
     Info,
 }
 
-/// No memory was to be had. The caller changes nothing and passes it on.
+/// There was no memory. The caller changes nothing and passes this on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
@@ -61,7 +62,8 @@ pub struct NoMemory;
 pub enum Mode {
     /// May sleep: for memory, which the kernel may reclaim, and for a purge.
     Sleep,
-    /// May not, whatever the context. Memory that is not there at once is refused without a warning.
+    /// Must not sleep, whatever the context. If memory is not free at once, the request fails without
+    /// a warning.
     NoWait,
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Words that one writes and everybody reads, all of one moment, without a lock: a sequence counter
-//! split in two, so that neither side needs to know odd from even.
+//! Words that one task writes and everybody reads, all of one moment, without a lock: a sequence
+//! counter split in two, so that neither side needs to tell odd from even.
 //!
 //! # Invariants
 //!
-//! - As many changes have ended as began, unless one is going on. Only whoever may write changes
-//!   either.
+//! - As many changes have ended as have begun, except during a change. Only the writer changes the two
+//!   counts.
 
 use crate::sys::sync::{
     fence, AtomicU64,
@@ -33,11 +33,11 @@ impl SeqCount {
         self.ended.load(Acquire)
     }
 
-    /// Runs `change`, which stores the words. One at a time: the caller holds a lock.
+    /// Runs `change`, which stores the words. The caller holds a lock, so there is one writer at a time.
     pub fn write(&self, change: impl FnOnce()) {
         let number = self.began.load(Relaxed).wrapping_add(1);
         self.began.store(number, Relaxed);
-        // Pairs with the fence in `read`: who reads a word of this change also sees it begun.
+        // Pairs with the fence in `read`: a reader of a word of this change also sees that it has begun.
         fence(Release);
         change();
         self.ended.store(number, Release);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! debugfs `vmapcache/`: counters, and what can be asked for or switched.
+//! debugfs `vmapcache/`: counters, purges, switches.
 //!
 //! Documented in Documentation/ABI/testing/debugfs-vmapcache.
 
@@ -19,7 +19,7 @@ use crate::{
 use core::ffi::CStr;
 use kernel::{fmt, page::PAGE_SHIFT, prelude::*, sync::Arc, uaccess::UserSliceReader};
 
-/// The directories; they go when this is dropped, after their last reader.
+/// The directories. Dropping it removes them, after their last reader.
 pub(crate) struct Debugfs {
     #[cfg(faults)]
     _faults: Directory<Allocator>,
@@ -73,7 +73,7 @@ fn text(s: &'static CStr) -> &'static str {
     s.to_str().unwrap_or("?")
 }
 
-// ---- what can be written ----
+// ---- purge and lazy_max_pages ----
 
 /// A number, alone on a line.
 fn number(reader: &mut UserSliceReader) -> Result<u32> {
@@ -84,7 +84,7 @@ fn number(reader: &mut UserSliceReader) -> Result<u32> {
     number::parse(buf).ok_or(EINVAL)
 }
 
-/// A full purge, done when the write returns.
+/// Writing 1 purges everything lazy before the write returns.
 fn purge(a: &Allocator, reader: &mut UserSliceReader) -> Result {
     if number(reader)? != 1 {
         return Err(EINVAL);
@@ -112,10 +112,10 @@ macro_rules! name {
     };
 }
 
-/// Adds a file for each flag: 1 is on, 0 is off.
+/// Adds a file for each flag: 1 means on, 0 means off.
 macro_rules! flags {
     ($directory:ident, $get:expr, $set:expr; $($name:expr => $flag:expr),* $(,)?) => {
-        // A file's functions capture nothing, so that each flag has its own.
+        // A file's functions capture nothing, so each flag needs its own.
         $($directory.read_write(
             $name,
             |a, f| writeln!(f, "{}", u8::from($get(a, $flag))),
@@ -147,7 +147,7 @@ fn add_switches(directory: &mut Directory<Allocator>) -> Result {
     Ok(())
 }
 
-/// What can be left out; see [`crate::va::faults`].
+/// The steps that a test can leave out; see [`crate::va::faults`].
 #[cfg(faults)]
 fn faults(top: &Directory<Readers>, allocator: Arc<Allocator>) -> Result<Directory<Allocator>> {
     use crate::va::faults::Fault;

@@ -2,9 +2,9 @@
 /*
  * Directories and files in debugfs, for rust/face/files/directory.rs.
  *
- * The kernel crate has debugfs files too, but without an owner: closing one that was
- * still open when the module went calls into what is no longer there. Here an open
- * file keeps the module loaded.
+ * The kernel crate's debugfs files have no owner: if one is still open when the module
+ * goes, the kernel closes it by functions that are gone. Here an open file keeps the
+ * module loaded.
  */
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
@@ -48,9 +48,9 @@ static const struct file_operations file_ops = {
 };
 
 /**
- * vc_text_room() - where text of a file goes
+ * vc_text_room() - the free room for a file's text
  * @m: the file being read
- * @at: set to the place; NULL if there is none
+ * @at: set to the room's start; NULL if there is none
  *
  * Context: Task context.
  * Return: bytes of room.
@@ -61,9 +61,9 @@ size_t vc_text_room(struct seq_file *m, char **at)
 }
 
 /**
- * vc_text_take() - take what was put at vc_text_room()
+ * vc_text_take() - take the text that the caller put at vc_text_room()
  * @m: the file being read
- * @len: its bytes; if there was room for fewer, the file is asked again with more
+ * @len: its bytes; if there was less room, the kernel asks the file again with more
  *
  * Context: Task context.
  */
@@ -77,7 +77,7 @@ void vc_text_take(struct seq_file *m, size_t len)
 /**
  * vc_directory() - make a directory in debugfs
  * @name: its name
- * @parent: where, or NULL for debugfs itself
+ * @parent: the directory above, or NULL for debugfs itself
  *
  * Context: Task context, may sleep.
  * Return: the directory, for vc_directory_file() and vc_directory_remove(), which
@@ -124,10 +124,10 @@ void vc_directory_file(const char *name, struct dentry *parent, const struct vc_
 }
 
 /**
- * vc_directory_remove() - remove a directory with all that is in it
+ * vc_directory_remove() - remove a directory and its files
  * @directory: what vc_directory() returned
  *
- * Waits for what runs in its files.
+ * Waits for functions of its files that run.
  *
  * Context: Task context, sleeps.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What directory.rs calls in directory.c. Both modules have both files.
+ * What directory.rs calls in directory.c. Both modules contain both files.
  */
 #ifndef VMAPCACHE_DIRECTORY_H
 #define VMAPCACHE_DIRECTORY_H
@@ -13,8 +13,8 @@ struct seq_file;
 /**
  * struct vc_file - a file in debugfs
  * @show: prints it; NULL if it cannot be read
- * @write: takes all of one write, and returns its length or an error; NULL if it
- *	cannot be written
+ * @write: takes the bytes of one write, and returns their number or an error; NULL if
+ *	nobody can write it
  */
 struct vc_file {
 	int (*show)(struct seq_file *m, const struct vc_file *file);

@@ -2,12 +2,12 @@
 
 //! Directories in debugfs, and files that show or take text.
 //!
-//! As `kernel::debugfs`, whose files have no owner, however: a file that is still open when the
-//! module goes is closed by functions that went with it. Here an open file keeps the module loaded.
+//! `kernel::debugfs` has files, too, but they have no owner: if one is still open when the module
+//! goes, the kernel closes it by functions that are gone. Here an open file keeps the module loaded.
 //!
 //! # Invariants
 //!
-//! - What a file's functions are given stays until the directory is removed, which waits for them.
+//! - The data of a file's functions stays until the directory is removed, which waits for them.
 
 use crate::bindings;
 use core::{ffi::CStr, marker::PhantomData, mem::MaybeUninit, ptr::NonNull};
@@ -23,27 +23,27 @@ use kernel::{
 
 /// Shows a file's text.
 pub(crate) type Show<T> = fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result;
-/// Hands out a file's text, which is there already.
+/// Hands out a file's text, which exists already.
 pub(crate) type Hand<T> = fn(&T, &mut Out<'_>) -> Result;
-/// Takes what is written to a file, all of one write.
+/// Takes all bytes of one write to a file.
 pub(crate) type Take<T> = fn(&T, &mut UserSliceReader) -> Result;
 
 /// A directory's entry, or an error pointer, which debugfs takes as well.
 struct Entry {
     dentry: *mut bindings::dentry,
-    /// Must not go first.
+    /// Must outlive this entry.
     _parent: Option<Arc<Entry>>,
 }
 
 // SAFETY: debugfs may be called from any task.
 unsafe impl Send for Entry {}
-// SAFETY: As above, and with a shared reference only files and directories are added, for which
-// debugfs takes the locks it needs.
+// SAFETY: As above. A shared reference only adds files and directories, and debugfs takes the locks
+// that it needs for this.
 unsafe impl Sync for Entry {}
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // SAFETY: It comes from `vc_directory` and is removed once: here.
+        // SAFETY: It comes from `vc_directory`, and only this removes it.
         unsafe { bindings::vc_directory_remove(self.dentry) };
     }
 }
@@ -64,34 +64,34 @@ enum Source<T> {
     Hand(Hand<T>),
 }
 
-/// Where text goes that needs no formatting: a copy, and no more.
+/// Takes text that needs no formatting: it only copies.
 pub(crate) struct Out<'a> {
     m: *mut kernel::bindings::seq_file,
     _m: PhantomData<&'a SeqFile>,
 }
 
-/// Where text can be put; what was there before is nobody's.
+/// Room for text. Its old content means nothing.
 pub(crate) type Room<'a> = &'a mut [MaybeUninit<u8>];
 
 impl Out<'_> {
-    /// Has `fill` put text into what room is left, and takes it if `fill` returns its length. With
-    /// more than there was room for, the kernel asks again with a larger buffer. Returns whether
-    /// there was a length.
+    /// Lets `fill` put text into the free room, and takes the text if `fill` returns its length. If
+    /// that is more than the room, the kernel asks again with a larger buffer. Returns whether `fill`
+    /// returned a length.
     ///
-    /// `fill` writes all that it says is there: bytes of the buffer go to the reader as they are.
+    /// `fill` must write as many bytes as it returns: the reader gets the buffer as it is.
     pub(crate) fn fill(&mut self, fill: impl FnOnce(Room<'_>) -> Option<usize>) -> bool {
         let mut at = core::ptr::null_mut();
         // SAFETY: It is the `seq_file` of this task, borrowed as long as `self` is.
         let len = unsafe { bindings::vc_text_room(self.m.cast(), &mut at) };
         let room: Room<'_> = match NonNull::new(at) {
-            // SAFETY: The room is that long, and this task's until it is taken or left.
+            // SAFETY: The room is that long. It belongs to this task until `vc_text_take`.
             Some(at) => unsafe { core::slice::from_raw_parts_mut(at.cast().as_ptr(), len) },
             None => &mut [],
         };
         let Some(filled) = fill(room) else {
             return false;
         };
-        // SAFETY: As above; what does not fit is not taken.
+        // SAFETY: As above. `vc_text_take` takes no more than fits.
         unsafe { bindings::vc_text_take(self.m.cast(), filled) };
         true
     }
@@ -99,17 +99,17 @@ impl Out<'_> {
     /// Adds to the text.
     pub(crate) fn put(&mut self, text: &[u8]) {
         // SAFETY: It is the `seq_file` of this task, borrowed as long as `self` is. If the buffer is
-        // too small the kernel notes that and asks again with a larger one.
+        // too small, the kernel notes that and asks again with a larger one.
         unsafe { kernel::bindings::seq_write(self.m, text.as_ptr().cast(), text.len()) };
     }
 }
 
-/// A directory whose files show and change a `T`. It is removed when this is dropped.
+/// A directory whose files show and change a `T`. Dropping it removes the directory.
 ///
-/// Without debugfs in the kernel, or where a name is taken, there is nothing to be seen, which is
-/// no error, as everywhere in debugfs.
+/// If the kernel has no debugfs, or a name is taken, no file appears. As everywhere in debugfs, that
+/// is no error.
 pub(crate) struct Directory<T: Sync + Send + 'static> {
-    // Dropped, and removed, before the files' records.
+    // Dropped before the files' records, and so removed before them.
     entry: Arc<Entry>,
     files: KVec<KBox<File<T>>>,
     data: Arc<T>,
@@ -125,7 +125,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
         Self::make(name, None, data)
     }
 
-    /// Makes the directory `name` in this one, over something else. May sleep.
+    /// Makes the directory `name` in this one, for other data. May sleep.
     ///
     /// # Errors
     ///
@@ -138,8 +138,8 @@ impl<T: Sync + Send + 'static> Directory<T> {
         Directory::make(name, Some(self.entry.clone()), data)
     }
 
-    /// Makes the directory `name` in `above`, which another module has made in debugfs itself, and
-    /// which it keeps for as long. May sleep.
+    /// Makes the directory `name` in `above`, a directory in debugfs that another module has made and
+    /// keeps for as long. May sleep.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
         })
     }
 
-    /// Adds a file that shows something. Mode 0400.
+    /// Adds a file to read. Mode 0400.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
         self.add(name, Source::Show(show), None)
     }
 
-    /// Adds a file whose text is at hand. Mode 0400.
+    /// Adds a file to read whose text exists already. Mode 0400.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
         self.add(name, Source::Hand(hand), None)
     }
 
-    /// Adds a file that takes something. Mode 0200.
+    /// Adds a file to write. Mode 0200.
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
         self.add(name, Source::Nothing, Some(take))
     }
 
-    /// Adds a file that shows something and takes something. Mode 0600.
+    /// Adds a file to read and write. Mode 0600.
     ///
     /// # Errors
     ///
@@ -228,8 +228,8 @@ impl<T: Sync + Send + 'static> Directory<T> {
         let file = KBox::new(file, GFP_KERNEL)?;
         let functions = NonNull::from(&*file).cast();
         self.files.push(file, GFP_KERNEL)?;
-        // SAFETY: The name is a string. The record stays where it is, in its box, until the
-        // entry, which is dropped first, is removed.
+        // SAFETY: The name is a string. The record stays in its box until the entry is removed, which
+        // is dropped first.
         unsafe {
             bindings::vc_directory_file(
                 name.as_char_ptr().cast(),
@@ -241,7 +241,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
     }
 }
 
-/// Text by a function.
+/// Formats text by a function.
 struct Shown<'a, T>(&'a T, Show<T>);
 
 impl<T> fmt::Display for Shown<'_, T> {

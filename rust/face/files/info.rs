@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What debugfs shows of the arena: `info`, all in one, and `callers`, who holds what.
+//! The debugfs files `info`, which sums up the arena, and `callers`, which lists what each function holds.
 //!
-//! Documented in Documentation/ABI/testing/debugfs-vmapcache. `info` is kept as text, so that a
-//! reader who finds nothing changed copies it, and that is all: no lock is taken and nothing is
-//! written that others look at, except to count the hit.
+//! Documented in Documentation/ABI/testing/debugfs-vmapcache. `info` keeps its text. If
+//! nothing has changed, a reader only copies it: it takes no lock, and writes no word that others read
+//! except the count of hits.
 
 use crate::{
     bindings,
@@ -26,8 +26,8 @@ use core::{
 };
 use kernel::{ffi::c_char, fmt, page::PAGE_SHIFT, prelude::*, sync::Arc};
 
-/// Bytes of text that are kept; a longer one is made anew for each reader. 16 callers with names of
-/// 300 bytes fit.
+/// Most bytes of a kept text; each reader makes a longer one anew. 16 callers with names of 300 bytes
+/// fit.
 const KEPT: usize = 8 << 10;
 
 const WORD: usize = size_of::<u64>();
@@ -50,24 +50,24 @@ impl Readers {
         Ok(Arc::new(Self { allocator, kept }, GFP_KERNEL)?)
     }
 
-    /// What they read of.
+    /// Whose arena they read.
     pub(crate) fn allocator(&self) -> &Allocator {
         &self.allocator
     }
 
-    /// Copies the kept text into `room`, and returns its length, if it is of now.
+    /// Copies the kept text into `room` and returns its length, if nothing has changed since.
     fn copy(&self, room: Room<'_>) -> Option<usize> {
         let (generations, len) = self
             .kept
             .load(|generations, words| (generations, copy(room, words)))?;
-        // Asked last: a copy that is still right when it is complete.
+        // Asked last: so the copy is right when it is complete.
         self.allocator
             .manager()
             .is_current(generations)
             .then_some(len)
     }
 
-    /// Keeps a text of these generations, unless a fresher one is there.
+    /// Keeps a text of these generations, unless the kept one is fresher.
     fn keep(&self, info: &Info, text: &[u8]) {
         if text.len() > KEPT {
             return;
@@ -86,10 +86,10 @@ impl Readers {
     }
 }
 
-/// Words copied at a stretch.
+/// Words that one step copies.
 const LINE: usize = 8;
 
-/// Copies a kept text, as much of it as there is room for; returns its whole length.
+/// Copies as much of a kept text as there is room for. Returns its whole length.
 #[inline]
 fn copy(room: Room<'_>, words: &mut Words<'_>) -> usize {
     fn put(room: Room<'_>, word: &AtomicU64) {
@@ -104,7 +104,7 @@ fn copy(room: Room<'_>, words: &mut Words<'_>) -> usize {
         .unwrap_or_default()
         .chunks_exact_mut(LINE * WORD);
     let mut from = words.rest().chunks_exact(LINE);
-    // The room first: it is what ends, and nothing of `from` is lost.
+    // The room comes first: it ends the loop, so no word of `from` is lost.
     for (line, words) in lines.by_ref().zip(from.by_ref()) {
         for (room, word) in line.chunks_exact_mut(WORD).zip(words) {
             put(room, word);
@@ -136,7 +136,7 @@ fn info(readers: &Readers, out: &mut Out<'_>) -> Result {
     describe(&readers.allocator, &info, &mut text).map_err(|_| ENOMEM)?;
     out.put(&text.0);
     out.put(if cached { CACHED } else { NOT_CACHED });
-    // What later readers get, if there is memory to put it together.
+    // Later readers get this text, if there is memory to keep it.
     if text.0.extend_from_slice(CACHED, GFP_KERNEL).is_ok() {
         readers.keep(&info, &text.0);
     }
@@ -165,7 +165,7 @@ fn bytes(pages: u64) -> u64 {
     pages << PAGE_SHIFT
 }
 
-/// The lines of `info`, but for the last.
+/// The lines of `info`, except the last.
 fn describe(allocator: &Allocator, info: &Info, out: &mut dyn Write) -> core::fmt::Result {
     let totals = &info.areas.totals;
     let live = totals.pages();
@@ -204,7 +204,7 @@ fn describe(allocator: &Allocator, info: &Info, out: &mut dyn Write) -> core::fm
     writeln!(out, "generation_space {}", info.generations.space)
 }
 
-/// A line for each size that there is, named by the largest of its kind: 1, 2, 4, ... pages.
+/// A line for each size that occurs, named by the largest of its group: 1, 2, 4, ... pages.
 fn histogram(what: &str, sizes: &[u64], out: &mut dyn Write) -> core::fmt::Result {
     for (exponent, count) in sizes.iter().enumerate().filter(|(_, count)| **count > 0) {
         writeln!(out, "{what}_upto_{}_pages {count}", 1u64 << exponent)?;
@@ -215,8 +215,8 @@ fn histogram(what: &str, sizes: &[u64], out: &mut dyn Write) -> core::fmt::Resul
 /// The name of a code address.
 struct Name([u8; bindings::VC_SYMBOL_NAME as usize]);
 
-/// What has no name: callers beyond what is counted apart, and those whose module went when there
-/// was no memory to keep it.
+/// The name of callers without one: those that are not counted apart, and those whose module went when
+/// there was no memory to keep their names.
 const UNKNOWN: &str = "unknown";
 
 impl Name {
@@ -236,7 +236,7 @@ impl Name {
     }
 }
 
-/// A name without the place in the function: `function`, and ` [module]` or nothing.
+/// A name without the place in the function: `function`, or `function [module]`.
 fn function(name: &str) -> (&str, &str) {
     let (function, place) = name.split_once('+').unwrap_or((name, ""));
     (
@@ -256,11 +256,11 @@ fn offset(name: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// What one function holds and has done, whichever of its lines it was.
+/// The sums of one function, over all of its lines that call vmapcache.
 struct Function {
-    /// Where it begins; 0 for all that are unknown.
+    /// Where it begins; 0 for all unknown ones.
     start: usize,
-    /// One of its lines that asked. Only these have a name once their module is gone.
+    /// One of its lines that allocated. When its module is gone, only these have a name.
     caller: usize,
     totals: Totals,
 }

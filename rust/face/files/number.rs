@@ -2,7 +2,7 @@
 
 //! The number that debugfs files take.
 //!
-//! Plain safe Rust without a kernel type: tools/testing/core/fuzz feeds it with anything.
+//! Plain safe Rust without a kernel type, so that tools/testing/core/fuzz can feed it.
 
 /// Longest text, in bytes: ten digits and a newline, with room for zeros in front.
 pub(crate) const MAX: usize = 16;

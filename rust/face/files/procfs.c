@@ -2,9 +2,9 @@
 /*
  * /proc/vmapcacheinfo: the areas, in the format of /proc/vmallocinfo.
  *
- * A position of the file is a page of the arena: the first one that has not been
- * shown. So a reader may stop, and go on, wherever a line ends, whatever happens to
- * the areas meanwhile. rust/face/files/procfs.rs says which area comes next.
+ * A position of the file is a page of the arena: the first page that the reader has
+ * not seen. So a reader may stop and go on at the end of any line, whatever happens to
+ * the areas meanwhile. rust/face/files/procfs.rs finds the next area.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -24,7 +24,7 @@
 struct reader {
 	const void *source;
 	struct vc_row row;
-	/* Pages per node, where there is more than one. */
+	/* Pages per node, if there is more than one node. */
 	unsigned int *nodes;
 };
 
@@ -55,9 +55,9 @@ static void stop(struct seq_file *m, void *v)
 }
 
 /*
- * The nodes that the pages of an area are on. Its page array may be freed at any
- * moment, its page tables are not: the pages are looked up there. Should the area
- * be freed meanwhile, they may be another's, and are not shown.
+ * Shows the nodes of an area's pages. Another task may free the page array at any
+ * moment, but never the page tables: this looks the pages up there. If the area is
+ * freed meanwhile, they may belong to another area, and are not shown.
  */
 static void show_nodes(struct seq_file *m, const struct reader *reader)
 {
@@ -190,8 +190,8 @@ struct proc_dir_entry *vc_procfs_create(const void *source)
  * vc_procfs_remove() - remove the file
  * @file: what vc_procfs_create() returned
  *
- * Waits for reads that are under way, and closes the file for everybody who still
- * has it open; their further reads fail with -EIO.
+ * Waits for reads that are under way, and closes the file for all readers that still
+ * have it open; their further reads fail with -EIO.
  *
  * Context: Task context, sleeps.
  */

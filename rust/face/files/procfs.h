@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What procfs.rs calls in procfs.c, and the row that both know.
+ * What procfs.rs calls in procfs.c, and the row that both use.
  */
 #ifndef VMAPCACHE_PROCFS_H
 #define VMAPCACHE_PROCFS_H
@@ -21,18 +21,18 @@ enum vc_row_kind {
  * @addr: its address
  * @size: its bytes, guard page included
  * @pages: its pages, guard page excluded
- * @caller: who asked for it, or 0
+ * @caller: the code that asked for it, or 0
  * @array: where its page array is, if it has one
- * @next: the page of the arena to go on at
+ * @next: the page of the arena where the next look starts
  * @page: its first page in the arena
- * @version: which life of it this is
- * @kind: what asked for it
- * @pins: how many hold it
- * @cpu: where it was allocated
- * @owns_pages: they go with it
+ * @version: which life of its descriptor this is
+ * @kind: what it is used for
+ * @pins: its pins
+ * @cpu: the CPU that allocated it
+ * @owns_pages: its pages go with it
  * @freed: only its pins keep it
- * @lazy: it was freed and waits for a flush; of what is above, only @addr and @size
- *	and @next mean something then
+ * @lazy: it was freed and waits for a flush; then only @addr, @size and @next mean
+ *	something
  */
 struct vc_row {
 	unsigned long addr;

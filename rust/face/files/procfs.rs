@@ -3,7 +3,7 @@
 //! `/proc/vmapcacheinfo`: a line for each area, in the format of `/proc/vmallocinfo`.
 //!
 //! Documented in Documentation/ABI/testing/procfs-vmapcache. A reader walks the index and takes no
-//! lock, so that nobody who allocates or frees waits for it.
+//! lock, so no allocation or free waits for it.
 //!
 //! C side: [`rust/face/files/procfs.c`](procfs.c).
 
@@ -24,17 +24,17 @@ use kernel::{
     sync::Arc,
 };
 
-/// The file. It goes when this is dropped, after reads that are under way; who still has it open can
-/// read no more.
+/// The file. Dropping it removes the file after the reads under way. Later reads of a file that is
+/// still open fail.
 pub(crate) struct Procfs {
     file: NonNull<bindings::proc_dir_entry>,
-    /// What the file shows. Dropped after it was removed.
+    /// The allocator that the file shows. Dropped after the file is removed.
     _allocator: Arc<Allocator>,
 }
 
 // SAFETY: procfs may be called from any task.
 unsafe impl Send for Procfs {}
-// SAFETY: Nothing can be done with a shared reference.
+// SAFETY: A shared reference gives access to nothing.
 unsafe impl Sync for Procfs {}
 
 impl Procfs {
@@ -42,7 +42,7 @@ impl Procfs {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also where the name is taken.
+    /// `ENOMEM`, also if the name is taken.
     pub(crate) fn new(allocator: Arc<Allocator>) -> Result<Self> {
         let source = core::ptr::from_ref(&*allocator).cast();
         // SAFETY: The allocator stays until the file is removed: see `drop`.
@@ -56,7 +56,7 @@ impl Procfs {
 
 impl Drop for Procfs {
     fn drop(&mut self) {
-        // SAFETY: It was created in `new` and is removed once.
+        // SAFETY: `new` created it, and only this removes it.
         unsafe { bindings::vc_procfs_remove(self.file.as_ptr()) };
     }
 }
@@ -111,7 +111,7 @@ export! {
     ///
     /// # Safety
     ///
-    /// `source` is what `vc_procfs_create` was given; `row` is the caller's.
+    /// `source` is the argument of `vc_procfs_create`; `row` belongs to the caller.
     unsafe fn vc_rs_next_row(
         source: *const c_void,
         page: c_uint,

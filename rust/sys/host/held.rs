@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this thread holds, and so may not do now.
+//! What this thread holds, which decides what it must not do now.
 
 use crate::sys::Mode;
 
@@ -25,7 +25,7 @@ pub fn assert_may_sleep() {
     assert_eq!(held(), (0, 0), "sleeps with a spinlock or a CPU held");
 }
 
-/// Panics where the kernel must not be asked for memory.
+/// Panics where nobody may ask the kernel for memory.
 #[track_caller]
 pub fn assert_may_allocate(mode: Mode) {
     assert_eq!(held().0, 0, "allocates with a spinlock held");

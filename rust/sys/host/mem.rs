@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of the host, of which the n-th allocation can be made to fail.
+//! The host's memory. A test can make the n-th allocation fail.
 
 use super::held::assert_may_allocate;
 pub use crate::sys::{Mode, NoMemory};
@@ -15,7 +15,7 @@ pub fn fail_nth(n: u64) {
     FAIL_NTH.with(|f| f.set(n));
 }
 
-/// What is left of the countdown that [`fail_nth`] set.
+/// The rest of the countdown that [`fail_nth`] set.
 pub fn fail_nth_left() -> u64 {
     FAIL_NTH.with(|f| f.get())
 }
@@ -59,7 +59,7 @@ pub fn large_array<T, const N: usize>(
     init: impl FnMut(usize) -> T,
 ) -> Result<LargeBox<[T; N]>, NoMemory> {
     charge(Mode::Sleep)?;
-    // Not over the stack, which is small under loom.
+    // Not through the stack, which is small under loom.
     let values: Vec<T> = (0..N).map(init).collect();
     values.try_into().map_err(|_| NoMemory)
 }

@@ -85,7 +85,7 @@ impl<T> Mutex<T> {
 
 /// A heap value that is set at most once and then stays until the owner goes.
 pub struct OnceBox<T> {
-    // Under loom `std::sync::OnceLock` would hide the ordering, so the flag carries it.
+    // `std::sync::OnceLock` would hide the ordering from loom, so the flag carries it.
     set: AtomicBool,
     value: std::sync::OnceLock<mem::Box<T>>,
 }
@@ -109,7 +109,7 @@ impl<T> OnceBox<T> {
         }
     }
 
-    /// Sets the value; gives it back if another was faster.
+    /// Sets the value. Gives it back if another thread was faster.
     pub fn set(&self, value: mem::Box<T>) -> Result<(), mem::Box<T>> {
         self.value.set(value)?;
         self.set.store(true, Ordering::Release);
@@ -158,7 +158,7 @@ impl<T> std::ops::DerefMut for Owned<'_, T> {
     }
 }
 
-/// One value per CPU, for the one that runs there alone. The kernel's is in rust/sys/kernel/percpu.rs.
+/// One value per CPU, for the thread that runs there alone. The kernel's is in rust/sys/kernel/percpu.rs.
 pub struct PerCpu<T>(mem::Table<base::Mutex<T>>);
 
 impl<T> PerCpu<T> {
@@ -173,7 +173,7 @@ impl<T> PerCpu<T> {
         .map(Self)
     }
 
-    /// This CPU's value, or `None` where somebody else has it.
+    /// This CPU's value, or `None` if another thread has it.
     #[inline]
     pub fn enter(&self) -> Option<Owned<'_, T>> {
         let cpu = CPU.with(|c| c.get());

@@ -20,7 +20,7 @@ pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
     KBox::new(value, flags(mode)).map_err(|_| NoMemory)
 }
 
-/// An array on the heap, made there: nothing of it passes over the stack.
+/// An array on the heap, made in place: nothing of it goes through the stack.
 pub fn boxed_array<T, const N: usize>(
     mode: Mode,
     init: impl FnMut(usize) -> T,
@@ -28,7 +28,7 @@ pub fn boxed_array<T, const N: usize>(
     KBox::init(pin_init::init_array_from_fn(init), flags(mode)).map_err(|_| NoMemory)
 }
 
-/// A value on the heap that need not be in one piece of memory there: for large ones.
+/// A large value on the heap, perhaps of several pieces of memory.
 pub type LargeBox<T> = KVBox<T>;
 
 /// As [`boxed_array`], of many values. May sleep.

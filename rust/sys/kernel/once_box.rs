@@ -2,8 +2,8 @@
 
 //! A heap value that is set at most once and then stays until its owner goes.
 //!
-//! `kernel::sync::SetOnce` does the same for a value held in place; reading it is a function call
-//! per look, and a lookup looks three times. Here a look is one load.
+//! `kernel::sync::SetOnce` does the same for a value in place. Each read of it is a function call, and
+//! a lookup reads three times. Here a read is one load.
 
 use core::{
     ptr,
@@ -38,7 +38,7 @@ impl<T> OnceBox<T> {
         unsafe { self.ptr.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Sets the value; gives it back if another was faster. Any context.
+    /// Sets the value. Gives it back if another task was faster. Any context.
     pub fn set(&self, value: KBox<T>) -> Result<(), KBox<T>> {
         let new = KBox::into_raw(value);
         // INVARIANT: the pointer comes from `into_raw`, and replaces null only.

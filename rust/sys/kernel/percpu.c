@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The machinery below rust/sys/kernel/percpu.rs and rust/sys/kernel/preempt.rs, which explain it.
+ * The C side of rust/sys/kernel/percpu.rs and rust/sys/kernel/preempt.rs, which explain it.
  */
 #include <linux/build_bug.h>
 #include <linux/cpumask.h>
@@ -34,9 +34,9 @@ void vc_cpu_exit(void)
 }
 
 /**
- * vc_preempt_schedule() - what preempt_enable() does when the count has become 0
+ * vc_preempt_schedule() - reschedule, as preempt_enable() does when the count has become 0
  *
- * Context: Preemption is on, and somebody waits for this CPU.
+ * Context: Preemption is on, and a task waits for this CPU.
  */
 void vc_preempt_schedule(void)
 {
@@ -45,7 +45,7 @@ void vc_preempt_schedule(void)
 #endif
 }
 
-/* What rust/sys/kernel/preempt.rs takes for granted where it does without these functions. */
+/* rust/sys/kernel/preempt.rs relies on this if it does not call these functions. */
 #if defined(CONFIG_X86_64) && defined(CONFIG_PREEMPTION)
 static_assert(PREEMPT_OFFSET == 1);
 static_assert(PREEMPT_ENABLED == PREEMPT_NEED_RESCHED);
@@ -101,7 +101,7 @@ void vc_cpu_wait_owners(void)
 }
 
 /**
- * vc_cpu_report_owner() - a region on @cpu outlived vc_cpu_wait_owners(), which cannot be
+ * vc_cpu_report_owner() - warn: a region on @cpu outlived vc_cpu_wait_owners()
  *
  * Context: Any.
  */

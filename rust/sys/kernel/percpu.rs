@@ -4,7 +4,7 @@
 //!
 //! The *owner* of a slot is the code that runs on its CPU with preemption off ([`PerCpu::enter`]). A
 //! *remote* task may claim the slot ([`PerCpu::with_each`]): it sets `claimed`, waits for an RCU grace
-//! period, and then has the slot to itself. Biased locking, in short: the rare side pays for all.
+//! period, and then has the slot alone. In short, biased locking: the rare side pays for both.
 //!
 //! # Why it is sound
 //!
@@ -12,22 +12,22 @@
 //!
 //! - *owner against owner*: code with preemption off on one CPU is interrupted by hard interrupts,
 //!   softirqs and NMIs only, and each of those ends before what it interrupted goes on. `busy` is
-//!   written on that CPU alone; who finds it set has interrupted an owner, and gets nothing. An
-//!   interrupt between the look at `busy` and its setting leaves it clear again when it ends.
+//!   written on that CPU alone; code that finds it set has interrupted an owner, and gets nothing. An
+//!   interrupt between the read of `busy` and the write leaves it clear again when it ends.
 //! - *owner against remote*: a region with preemption off is an RCU read-side critical section
 //!   (`synchronize_rcu_expedited` has waited for them since the RCU flavors were merged in 5.0). RCU
 //!   guarantees that such a region either sees what was stored before the grace period began, here
 //!   `claimed`, and then it does not touch the slot; or ends before the grace period does, and then
-//!   the remote task sees all that it did.
+//!   the remote task sees all writes of the region.
 //! - *remote against owner*: `claimed` is cleared with release and read with acquire, so that an
-//!   owner that finds it clear sees all that the remote task did.
+//!   owner that finds it clear sees all writes of the remote task.
 //! - *remote against remote*: a mutex.
 //!
 //! RCU does not watch a CPU in its idle loop, on its last steps offline, or before it is up. No code
 //! that runs there allocates or frees areas; an interrupt taken there makes RCU watch first. A CPU
 //! that is offline is quiescent: the grace period does not wait for it, and nothing runs on it.
 //!
-//! An NMI is an interrupt like any other here. Who holds an [`Owned`] must not sleep, as everywhere
+//! An NMI is an interrupt like any other here. The holder of an [`Owned`] must not sleep, as always
 //! with preemption off, and so cannot call [`PerCpu::with_each`].
 
 use super::{
@@ -56,10 +56,10 @@ struct Slot<T> {
 }
 
 // SAFETY: The value is reached through `PerCpu` only, which hands out one exclusive reference at a
-// time (see above), from one CPU or task to another: all that is needed is that `T` may be sent.
+// time (see above), from one CPU or task to another: so `T: Send` is enough.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
-/// This CPU's value. Whoever holds it must not sleep.
+/// This CPU's value. Its holder must not sleep.
 ///
 /// # Invariants
 ///
@@ -67,7 +67,7 @@ unsafe impl<T: Send> Sync for Slot<T> {}
 pub struct Owned<'a, T> {
     slot: &'a Slot<T>,
     cpu: u32,
-    // The last to go: preemption is on again when the slot is free.
+    // Dropped last: preemption is on again only when the slot is free.
     _stay: Stay,
 }
 
@@ -133,8 +133,8 @@ impl<T> PerCpu<T> {
         })
     }
 
-    /// This CPU's value, with preemption off until it is let go; `None` where somebody else has it:
-    /// a remote task, or the owner that this code interrupted. Any context.
+    /// This CPU's value, with preemption off until it is dropped. `None` if a remote task has it, or
+    /// the owner that this code interrupted. Any context.
     #[inline(always)]
     pub fn enter(&self) -> Option<Owned<'_, T>> {
         let (cpu, stay) = Stay::here();
@@ -143,8 +143,8 @@ impl<T> PerCpu<T> {
             return None;
         }
         slot.busy.store(true, Relaxed);
-        // For what interrupts this CPU the order in the program is the order in memory; the fences
-        // keep the compiler to it.
+        // An interrupt on this CPU sees memory in program order; the fences make the compiler keep
+        // that order.
         compiler_fence(SeqCst);
         // INVARIANT: Preemption is off as long as `stay` lives, no remote task had claimed the slot
         // and no owner was interrupted: as argued above, nobody else has the value or comes to it
@@ -166,8 +166,8 @@ impl<T> PerCpu<T> {
         // SAFETY: Task context, may sleep: this function's own condition.
         unsafe { bindings::vc_cpu_wait_owners() };
         for (cpu, slot) in self.slots.iter().enumerate() {
-            // The grace period has shown the last owner's end: `busy` is clear, or the argument above
-            // has a hole.
+            // After the grace period the last owner has ended: `busy` is clear, or the argument above
+            // is wrong.
             if slot.busy.load(Relaxed) {
                 // SAFETY: No precondition.
                 unsafe { bindings::vc_cpu_report_owner(cpu as u32) };

@@ -2,12 +2,12 @@
 
 //! Staying on this CPU for a moment.
 //!
-//! `preempt_disable()` is one instruction; a call into C to have it done costs several times that,
-//! and an allocation does it twice. So on x86-64 the instructions stand here, for the layouts of the
-//! preemption count that percpu.c has checked against the kernel's headers; elsewhere, and where
-//! the kernel traces or checks preemption, C is asked.
+//! `preempt_disable()` is one instruction. A call into C for it costs several times as much, and an
+//! allocation does it twice. So this file has the instructions for x86-64, for the layout of the
+//! preemption count that percpu.c checks against the kernel's headers. On other processors, and if
+//! the kernel traces or checks preemption, it calls C.
 
-/// Keeps the code on its CPU, with preemption off, until dropped. Not to be sent elsewhere.
+/// Keeps the code on its CPU, with preemption off, until dropped. Cannot be sent to another thread.
 pub(crate) struct Stay {
     _not_send: core::marker::PhantomData<*mut ()>,
 }
@@ -51,7 +51,7 @@ mod imp {
     use core::arch::asm;
 
     extern "C" {
-        // Per-CPU variables: only their place relative to gs is used, never a value through these.
+        // Per-CPU variables: the code uses only their offset from gs, never a value through these.
         static __preempt_count: usize;
         static cpu_number: i32;
     }
@@ -90,9 +90,9 @@ mod imp {
             asm!("sub dword ptr gs:[rip + {}], 1", "sete {}", sym __preempt_count, out(reg_byte) now,
                 options(nostack));
         }
-        // 0: nothing holds preemption off, and somebody waits for the CPU.
+        // 0: nothing keeps preemption off, and a task waits for the CPU.
         if now != 0 {
-            // SAFETY: The count is 0, as `preempt_enable()` has it at this point.
+            // SAFETY: The count is 0, as in `preempt_enable()` at this point.
             unsafe { bindings::vc_preempt_schedule() };
         }
     }
