@@ -95,7 +95,7 @@ class Real(unittest.TestCase):
                              "grep -o \"^devpts /dev/pts\" /proc/mounts; exit 7'")
         window.wait_for(b"status=7", LONG)
         self.assertIn(b"\nby fd\r\nin order\r\nout\r\nnothing to read\r\ndevpts /dev/pts\r\n",
-                      window.shown)
+                      window.lines())
         self.assert_nothing_left()
 
     def test_a_big_output_to_a_file_that_is_open_for_reading_too(self):
@@ -129,7 +129,7 @@ class Real(unittest.TestCase):
         window.wait_for(b"begun", LONG)
         window.type(b"\x03")
         window.wait_for(b"status=130", 10)
-        self.assertNotIn(b"vm: ", window.shown)
+        self.assertNotIn(b"vm: ", window.lines())
         self.assert_nothing_left()
 
     def test_ctrl_z_and_fg(self):
@@ -137,7 +137,7 @@ class Real(unittest.TestCase):
         self.type_vm(window, "'for i in {1..20}; do cat /proc/uptime; sleep 0.2; done; "
                              "dmesg | grep -E \"hogged|stalls|lockup|unstable|skew\"; exit 7'")
         window.wait_for(b"\n", 5)
-        while not re.search(rb"\n\d+\.\d\d \d+\.\d\d\r", window.shown):
+        while not re.search(rb"\n\d+\.\d\d \d+\.\d\d\r", window.lines()):
             self.assertTrue(window.read(LONG), window.shown)
         window.type(b"\x1a")
         window.wait_for(b"Stopped", 10)
@@ -146,7 +146,7 @@ class Real(unittest.TestCase):
         time.sleep(25)
         window.type(b"fg\n")
         window.wait_for(b"status=7", LONG)
-        times = [float(time) for time in re.findall(rb"\n(\d+\.\d\d) \d", window.shown)]
+        times = [float(time) for time in re.findall(rb"\n(\d+\.\d\d) \d", window.lines())]
         self.assertEqual(len(times), 20)
         self.assertLess(max(b - a for a, b in zip(times, times[1:])), 10, times)
         for word in b"hogged", b"stalls", b"lockup", b"unstable", b"skew":

@@ -77,6 +77,10 @@ class Screen:
             assert left > 0, f"never shown: {words}, but: {self.shown}"
             self.read(min(left, 0.5))
 
+    def lines(self):
+        """What was shown, without lines that were only there for a while."""
+        return re.sub(rb"\r[^\r\n]*\x1b\[K", b"", self.shown)
+
     def type(self, keys):
         """Types keys."""
         os.write(self.master, keys)
@@ -772,3 +776,18 @@ exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
                 # 2 where make itself is about to start or to reap when the signal comes.
                 self.wait_until(lambda: self.window.read(0.1) and re.search(
                     rb"status=(130|2)\r\n", self.window.shown), "it goes on", 10)
+
+    def test_ctrl_c_while_check_makes_the_debug_kernel(self):
+        shutil.copy(SCRIPTS / "check", self.scripts)
+        (self.scripts / "kernel").write_text(
+            f"#!/bin/sh\necho $$ >{self.top}/qemu\nexec /bin/sleep 30\n")
+        self.window.type(b"make check-debug\n")
+        self.wait_until((self.top / "qemu").exists, "it did not begin")
+        time.sleep(0.2)
+        self.window.type(b"\x1a")
+        self.window.wait_for(b"Stopped")
+        self.wait_until(lambda: self.state() == "T", "the kernel's script goes on")
+        self.window.type(b"fg\n")
+        self.wait_until(lambda: self.state() in "SR", "the kernel's script does not go on")
+        self.window.type(b"\x03")
+        self.wait_until(lambda: not self.state(), "the kernel's script goes on", 5)
