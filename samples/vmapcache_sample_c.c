@@ -44,7 +44,7 @@ static int map_pages(void)
 	return err;
 }
 
-/* While a pin is held the area stays mapped, even when its owner has freed it. */
+/* A pin keeps the area mapped, even if its owner frees it. */
 static int pin_area(void)
 {
 	u8 *memory = vmapcache_vmalloc(PAGE_SIZE);
@@ -67,7 +67,7 @@ static bool add_size(const struct vmapcache_area *area, void *total)
 	return true;
 }
 
-/* Everybody's areas, without keeping anybody from making and freeing them. */
+/* The areas of all callers; the walk blocks no allocation and no free. */
 static int walk_areas(void)
 {
 	void *memory = vmapcache_vmalloc(3 * PAGE_SIZE);

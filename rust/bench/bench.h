@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the laboratory's Rust calls in C: all of it, and nothing else. Bindgen makes
- * rust/bench/generated.rs from this header, which the C files include.
+ * All that the laboratory's Rust calls in C. bindgen makes rust/bench/generated.rs from
+ * this header, which the C files include.
  *
  * Addresses are unsigned long, as in mm/vmalloc.c. "nr" counts pages.
  */

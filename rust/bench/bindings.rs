@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the laboratory calls in C (rust/bench/bench.h, include/vmapcache.h), as bindgen sees it.
+//! The C functions of the laboratory (rust/bench/bench.h, include/vmapcache.h), as bindgen sees them.
 
 #![allow(
     clippy::all,

@@ -68,25 +68,25 @@ const FAKES: u16 = SideName::Fake.bit()
     | SideName::FakeOverlap.bit();
 const BOTH: u16 = IN_TREE | VMAPCACHE;
 
-/// What a scenario takes, and what it is given where the line is silent.
+/// The keys that a scenario takes, and the defaults for a line without them.
 pub(crate) struct Entry {
     pub(crate) scenario: Scenario,
     pub(crate) name: &'static str,
     /// Sides that can run it, as bits.
     pub(crate) sides: u16,
-    /// Sides that run it where the line names none.
+    /// Sides that run it if the line names none.
     pub(crate) default_sides: u16,
-    /// Largest `pages=`; 0: the key is not taken, the sizes are the scenario's own.
+    /// Largest `pages=`; 0: the scenario refuses the key and has sizes of its own.
     pub(crate) max_pages: u32,
-    /// `pages=A-B` (random sizes) and `align=` are taken.
+    /// It takes `pages=A-B` (random sizes) and `align=`.
     pub(crate) shapes: bool,
-    /// `live=` where the line is silent; `None`: the key is not taken.
+    /// Default of `live=`; `None`: the scenario refuses the key.
     pub(crate) live: Option<u32>,
-    /// `lazy=` where the line is silent; `None`: the key is not taken.
+    /// Default of `lazy=`; `None`: the scenario refuses the key.
     pub(crate) lazy: Option<u32>,
-    /// `writers=` is taken: threads that allocate and free while the operation is timed.
+    /// It takes `writers=`: threads that allocate and free while others time the operation.
     pub(crate) writers: bool,
-    /// `threads=` where the line is silent.
+    /// Default of `threads=`.
     pub(crate) threads: u32,
     /// Every thread needs a partner.
     pub(crate) pairs: bool,
@@ -113,7 +113,7 @@ const LOOKUP: Entry = Entry {
     ..ALLOC
 };
 
-/// The tests of lib/test_vmalloc.c: sizes, alignments and areas held are the test's own.
+/// The tests of lib/test_vmalloc.c: each has sizes, alignments and held areas of its own.
 const TEST: Entry = Entry {
     max_pages: 0,
     live: None,
@@ -213,7 +213,7 @@ impl Scenario {
         self.entry().map_or("?", |e| e.name)
     }
 
-    /// Measures something about areas that are there: needs at least one.
+    /// It measures something of existing areas, and so needs at least one.
     pub(crate) fn needs_live(self) -> bool {
         matches!(
             self,

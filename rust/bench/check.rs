@@ -2,8 +2,8 @@
 
 //! The content check: many areas at once, each with a signature of its own in every page.
 //!
-//! Runs apart from the timed passes. It catches areas that overlap each other, or that have no
-//! guard page between them, by their addresses; mappings of wrong pages, by what is in them.
+//! Runs apart from the timed passes. By addresses it catches areas that overlap, or that have no guard
+//! page between them; by signatures it catches mappings of wrong pages.
 
 use super::{
     ground,
@@ -14,23 +14,23 @@ use super::{
 };
 use kernel::{page::PAGE_SIZE, prelude::*};
 
-/// Areas held at once, and the pages that they may have together.
+/// Most areas held at once, and most pages of all of them.
 const MOST_AREAS: u32 = 64;
 const MOST_PAGES: u32 = 4_096;
 
 /// Words between two that carry a signature.
 const WORDS_APART: usize = 64;
 
-/// What was found.
+/// The result of the check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// All as it should be, in so many areas.
+    /// All is well, in this number of areas.
     Good(u32),
-    /// Nothing to be checked.
+    /// There was nothing to check.
     Nothing,
     /// Areas that overlap, or touch each other without a guard page.
     Overlap,
-    /// A page that does not hold what was written to it.
+    /// A page that does not hold its signature.
     Content,
     /// An area that does not start where the alignment says.
     Align,
@@ -55,7 +55,7 @@ struct Kept {
     pages: Option<Pages>,
 }
 
-/// Areas to be freed on every way out.
+/// Areas that are freed on every way out.
 struct Keep<'a, S: Side> {
     side: &'a S,
     stuff: Stuff,
@@ -103,7 +103,7 @@ pub(super) fn check<S: Side, C: Scenario<S>>(spec: &Spec, side: &S) -> Result<Ve
         areas: KVec::new(),
     };
     let mut budget = MOST_PAGES;
-    // At least two, however large, or nothing could overlap.
+    // At least two, however large: one area alone cannot overlap.
     while keep.areas.len() < MOST_AREAS as usize && (keep.areas.len() < 2 || budget > 0) {
         let (pages, align) = shapes.next();
         budget = budget.saturating_sub(pages);

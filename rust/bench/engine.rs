@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The course of a measurement: all sides made ready, then warm-up, then A B A B ..., then the
-//! passes that are not timed.
+//! The course of a measurement: make all sides ready, warm up, run A B A B ..., then run the passes
+//! that are not timed.
 
 use super::{
     catalog::{scenario_table, Scenario as Name, SideName},
@@ -38,7 +38,7 @@ use kernel::{
 
 /// Why there is no result.
 pub(super) enum Failed {
-    /// What was asked for cannot be had.
+    /// The measurement is not possible.
     Complaint(Complaint<'static>),
     Errno(Error),
 }
@@ -113,10 +113,10 @@ struct Runner {
 /// Most operations of a thread in a run.
 const MOST_OPS: u64 = 100_000_000;
 
-/// Most runs that a side is given to settle.
+/// Most runs in which a side may settle.
 const SETTLING_MOST: u32 = 8;
 
-/// A pass that a signal has ended has no result, whatever its threads have counted.
+/// If a signal ended a pass, it has no result, whatever its threads have counted.
 fn pass(trial: &dyn Trial, pass: Pass, stop: &Atomic<bool>) -> Result<Sums> {
     let sums = trial.pass(pass, stop)?;
     if stop.load(Relaxed) || ground::signalled() {
@@ -154,8 +154,8 @@ impl Runner {
         }
     }
 
-    /// Warms up, and finds out how many operations fill a run. An allocator with empty stocks is
-    /// another one than it will be, so that goes on until a run is hardly faster than the one before.
+    /// Warms up, and finds out how many operations fill a run. An allocator with empty stocks behaves
+    /// differently, so this goes on until a run is hardly faster than the one before.
     fn warm_up(&mut self, spec: &Spec, stop: &Atomic<bool>) -> Result {
         let target = u64::from(spec.ms) * 1_000_000;
         self.ops = spec.ops.unwrap_or(self.trial.batch()).into();
@@ -218,8 +218,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Counts flushes in `ops` operations. Where no probe can be had, only a side's own counter
-    /// is left.
+    /// Counts flushes in `ops` operations. Without a probe, only a side's own counter is left.
     fn count_flushes(&mut self, ops: u64, stop: &Atomic<bool>) -> Result {
         let probe = FlushCount::start().ok();
         let before = self.trial.counters();
@@ -300,13 +299,13 @@ impl Runner {
     }
 }
 
-/// What two readings of the clock are apart, in the caller's own thread.
+/// The time between two readings of the clock, in the caller's own thread.
 fn clock_cost(stop: &Atomic<bool>) -> Result<u64> {
     let mut scratch = Histogram::new(KVec::from_elem(0u32, BUCKETS, GFP_KERNEL)?);
     Ok(measure::clock_cost(&Ground { stop }, &mut scratch))
 }
 
-/// Work that one run has left to the kernel's own threads is not to end up in the next one.
+/// Gives the kernel's own threads time to finish the work of one run before the next one.
 fn settle() {
     fsleep(Delta::from_millis(3));
 }
@@ -330,8 +329,8 @@ fn space(spec: &Spec) -> u64 {
 ///
 /// # Errors
 ///
-/// A complaint where what was asked for cannot be had here, `EINTR` after a signal, `ENOMEM`.
-/// No area is left behind in any case.
+/// A complaint if the measurement is not possible here, `EINTR` after a signal, `ENOMEM`. All areas
+/// are freed in any case.
 pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(), Failed> {
     let complain = |word, why| Err(Failed::Complaint(Complaint { word, why }));
     let cpus = ground::cpus();
@@ -384,7 +383,7 @@ pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(
         }
     }
     if spec.flushes {
-        // The same number on each side, or the counts would say nothing.
+        // The same number on each side, so that the counts compare.
         let ops = runners.iter().map(|r| r.ops).min().unwrap_or(0);
         for runner in &mut runners {
             settle();
@@ -392,7 +391,7 @@ pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(
             progress.step();
         }
     }
-    // A short pass, and none where the processor has no counter.
+    // A short pass, and none if the processor has no counter.
     if Instructions::start().is_some() {
         for runner in &mut runners {
             settle();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the laboratory needs and Rust cannot say: kernel threads bound to a CPU, the scheduler's
- * inline calls, a probe that counts TLB flushes, and the clock that watches how long a CPU is
- * held.
+ * What the laboratory needs and Rust cannot call: kernel threads bound to a CPU, the scheduler's
+ * inline functions, a probe that counts TLB flushes, and the watch that measures how long a CPU
+ * is held.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
@@ -41,7 +41,7 @@ void vc_bench_resched(void)
 	cond_resched();
 }
 
-/* Lets whoever waits for this CPU have it. */
+/* Yields this CPU to a task that waits for it. */
 void vc_bench_yield(void)
 {
 	schedule();
@@ -56,8 +56,8 @@ void vc_bench_preempt(bool on)
 }
 
 /*
- * CPU time of the calling thread. The scheduler brings it up to date when a thread gives way, so
- * the thread gives way first: without that it would be as old as the last tick.
+ * CPU time of the calling thread. The scheduler updates it when a thread yields, so this yields
+ * first. Otherwise it would be as old as the last tick.
  */
 unsigned long long vc_bench_cpu_time(void)
 {
@@ -87,8 +87,8 @@ static int thread_fn(void *arg)
 }
 
 /*
- * Starts @fn with @data on the @nth online CPU, counted round and round. @data must live until
- * vc_bench_thread_end() returned. May sleep.
+ * Starts @fn with @data on the @nth online CPU; after the last CPU it counts from the first one
+ * again. @data must live until vc_bench_thread_end() has returned. May sleep.
  */
 struct vc_bench_thread *vc_bench_thread_start(void (*fn)(void *data), void *data,
 							    unsigned int nth)
@@ -134,13 +134,13 @@ void vc_bench_thread_end(struct vc_bench_thread *t)
 }
 
 /*
- * Counts calls of flush_tlb_kernel_range: those that come from vmapcache.ko, and all others. The
- * probe makes the call slower, so it is only there while flushes are counted, and no time is
- * taken then.
+ * Counts calls of flush_tlb_kernel_range(): those that come from vmapcache.ko, and all others. The
+ * probe makes the call slower, so it exists only while a pass counts flushes, and such a pass is
+ * not timed.
  */
 static atomic_long_t flushes_own;
 static atomic_long_t flushes_other;
-/* Stays loaded as long as this module does, which calls it. */
+/* vmapcache.ko stays loaded as long as this module, which calls it. */
 static struct module *vmapcache;
 
 static int flush_seen(struct kprobe *p, struct pt_regs *regs)
@@ -184,7 +184,7 @@ void vc_bench_flushes_stop(unsigned long *own, unsigned long *other)
  * vc_bench_instructions_start() - count the calling thread's instructions
  *
  * Context: Task context, may sleep.
- * Return: the counter, or NULL where the processor has none to spare.
+ * Return: the counter, or NULL if the processor has no free one.
  */
 struct perf_event *vc_bench_instructions_start(void)
 {
@@ -215,8 +215,8 @@ void vc_bench_instructions_stop(struct perf_event *event)
 }
 
 /*
- * The watch: a real-time thread that wakes up every 200 us and looks how late it is. What makes
- * it late is whoever held the CPU with preemption or interrupts off. The same watch serves both
+ * The watch: a real-time thread that wakes up every 200 us and looks how late it is. It is late
+ * if somebody held the CPU with preemption or interrupts off. The same watch serves both
  * allocators, and knows nothing of either.
  */
 #define WATCH_NS (200 * NSEC_PER_USEC)
@@ -281,5 +281,5 @@ long vc_bench_read(struct file *file, void *buf, unsigned long len)
 	return n < 0 ? n : sum;
 }
 
-/* What the module! macro does not know. */
+/* Module information that the module! macro cannot give. */
 MODULE_VERSION(VMAPCACHE_VERSION);

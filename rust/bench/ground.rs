@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the loops of [`super::measure`] run in the kernel: the clock, the pause, bound threads.
+//! The kernel below the loops of [`super::measure`]: the clock, the pause, bound threads.
 //!
 //! C part: [`rust/bench/ground.c`](ground.c). All `unsafe` that the threads need is here.
 
@@ -12,33 +12,33 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-/// Nanoseconds of this CPU's clock; not to be compared between CPUs closer than a tick.
+/// Nanoseconds of this CPU's clock. Between CPUs it may differ by up to a tick.
 #[inline]
 pub(super) fn now() -> u64 {
     // SAFETY: local_clock() may be called in any context.
     unsafe { bindings::vc_bench_now() }
 }
 
-/// CPU time of the calling thread, in ns. Gives way first; sleeps.
+/// CPU time of the calling thread, in ns. Yields first; sleeps.
 pub(super) fn cpu_time() -> u64 {
     // SAFETY: Only ever called by threads of the laboratory, which may sleep here.
     unsafe { bindings::vc_bench_cpu_time() }
 }
 
-/// Whether the calling task was sent a signal.
+/// Whether the calling task has a signal pending.
 pub(super) fn signalled() -> bool {
     // SAFETY: Looks at `current` only.
     unsafe { bindings::vc_bench_signal() }
 }
 
-/// Lets others run if they want to. May sleep.
+/// Lets other tasks run if they want to. May sleep.
 #[inline]
 pub(super) fn resched() {
     // SAFETY: The laboratory holds no lock and runs in task context.
     unsafe { bindings::vc_bench_resched() }
 }
 
-/// Gives way to whoever else wants this CPU. May sleep.
+/// Yields this CPU to other tasks. May sleep.
 pub(super) fn give_way() {
     // SAFETY: As for `resched`.
     unsafe { bindings::vc_bench_yield() }
@@ -86,16 +86,16 @@ impl measure::Ground for Ground<'_> {
     }
 }
 
-/// Runs `work(i)` for each `i` below `count`, each in a kernel thread of its own that is bound
-/// to the `i`-th online CPU, round and round, and returns when all are done.
+/// Runs `work(i)` for each `i` below `count`, each in a kernel thread of its own. Thread `i` is bound
+/// to an online CPU; the CPUs take turns. Returns when all threads are done.
 ///
-/// A signal to the calling task sets `stop`; `work` is to look at it. The call waits for the
+/// A signal to the calling task sets `stop`, and `work` must look at it. The call waits for the
 /// threads all the same.
 ///
 /// # Errors
 ///
-/// `EINTR` after a signal, `ENOMEM` if a thread could not be started (then `stop` was set and
-/// those that run have ended).
+/// `EINTR` after a signal. `ENOMEM` if a thread could not be started; then `stop` was set and the
+/// other threads have ended.
 pub(super) fn team<F: Fn(u32) + Sync>(count: u32, stop: &Atomic<bool>, work: &F) -> Result {
     struct Job<'a, F> {
         work: &'a F,
@@ -121,8 +121,8 @@ pub(super) fn team<F: Fn(u32) + Sync>(count: u32, stop: &Atomic<bool>, work: &F)
 
     for job in &jobs {
         let data = core::ptr::from_ref(job).cast_mut().cast();
-        // SAFETY: `jobs` outlives the threads: each one that starts is waited for below, on
-        // every way out of this function, and `jobs` is not touched until then.
+        // SAFETY: `jobs` outlives the threads: this function waits below for each one that starts,
+        // on every way out, and does not touch `jobs` until then.
         let thread = unsafe { bindings::vc_bench_thread_start(Some(enter::<F>), data, job.index) };
         if thread.is_null() || threads.push(thread, GFP_KERNEL).is_err() {
             // The push cannot fail, the capacity was reserved.
@@ -161,7 +161,7 @@ pub(super) struct Flushes {
 impl FlushCount {
     /// # Errors
     ///
-    /// What register_kprobe says.
+    /// Those of register_kprobe().
     pub(super) fn start() -> Result<FlushCount> {
         // SAFETY: May sleep here; only one run at a time, so the probe is not registered.
         kernel::error::to_result(unsafe { bindings::vc_bench_flushes_start() })?;
@@ -196,7 +196,7 @@ impl Drop for FlushCount {
 pub(super) struct Instructions(NonNull<bindings::perf_event>);
 
 impl Instructions {
-    /// `None` where the processor has no such counter to spare.
+    /// `None` if the processor has no free counter.
     pub(super) fn start() -> Option<Instructions> {
         // SAFETY: May sleep here; for the calling task.
         NonNull::new(unsafe { bindings::vc_bench_instructions_start() }).map(Instructions)
@@ -215,8 +215,8 @@ impl Drop for Instructions {
     }
 }
 
-/// Watches the CPU that the calling thread is bound to until `stop` is set: the longest time,
-/// in ns, by which a real-time thread came late.
+/// Watches the CPU of the calling thread, which is bound to it, until `stop` is set. Returns the
+/// longest delay of a real-time thread there, in ns.
 pub(super) fn watch(stop: &Atomic<bool>) -> u64 {
     // SAFETY: An `Atomic<bool>` has the layout of a `bool`, is always initialised, and the C
     // side reads it with READ_ONCE(), which is a relaxed load in the kernel's memory model.

@@ -4,24 +4,24 @@
 //!
 //! Each power of two is cut into 32 equal steps (the idea of HdrHistogram, and of fio's
 //! `io_u_plat`). Below 64 every value has a step of its own. Plain safe Rust without a kernel
-//! type: the memory for the counts is the caller's.
+//! type: the caller provides the memory for the counts.
 
 use core::ops::DerefMut;
 
 /// Steps of a power of two, as a power of two.
 const STEP_BITS: u32 = 5;
 const STEPS: usize = 1 << STEP_BITS;
-/// Longest latency that is told apart: 2^40 ns are 18 minutes.
+/// Longest latency with a bucket of its own: 2^40 ns are 18 minutes.
 const TOP_BITS: u32 = 40;
-/// Counts that a histogram needs room for.
+/// Number of counts of a histogram.
 pub(crate) const BUCKETS: usize = (TOP_BITS - STEP_BITS + 1) as usize * STEPS;
 
-/// The bucket of a value; the last one takes all that is larger.
+/// The bucket of a value; the last one takes all larger values.
 fn bucket(value: u64) -> usize {
     let bits = u64::BITS - value.leading_zeros();
     let shift = bits.saturating_sub(STEP_BITS + 1);
-    // Shifted so, the upper half of 2 x STEPS steps is in use: (shift, value >> shift) counts
-    // up without a gap.
+    // Shifted like this, a value is in the upper half of 2 x STEPS steps, so that
+    // (shift, value >> shift) counts up without a gap.
     let bucket = shift as usize * STEPS + (value >> shift) as usize;
     bucket.min(BUCKETS - 1)
 }
@@ -35,14 +35,14 @@ fn top(bucket: usize) -> u64 {
 
 /// Counts of values, and the largest one exactly.
 pub(crate) struct Histogram<B> {
-    /// At least `BUCKETS` long; what is missing does not count.
+    /// At least `BUCKETS` long; values without a bucket do not count.
     buckets: B,
     count: u64,
     max: u64,
 }
 
 impl<B: DerefMut<Target = [u32]>> Histogram<B> {
-    /// An empty one over zeroed memory.
+    /// An empty histogram over zeroed memory.
     pub(crate) fn new(buckets: B) -> Self {
         Histogram {
             buckets,
@@ -59,7 +59,7 @@ impl<B: DerefMut<Target = [u32]>> Histogram<B> {
         self.max = self.max.max(value);
     }
 
-    /// Takes over what another one counted.
+    /// Adds the counts of another histogram.
     pub(crate) fn merge(&mut self, other: &Histogram<B>) {
         for (mine, theirs) in self.buckets.iter_mut().zip(other.buckets.iter()) {
             *mine = mine.saturating_add(*theirs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The line written to `bench/run`: `key=value` words, and what is wrong with a bad one.
+//! The line written to `bench/run`: `key=value` words, and the complaint about a bad one.
 //!
 //! Plain safe Rust without a kernel type; the host tests include this file and feed it with
 //! random lines. Nothing here allocates, loops without bound, or can panic.
@@ -48,7 +48,7 @@ impl Switches {
 /// Most sides that one line can name.
 pub(crate) const MAX_SIDES: usize = 4;
 
-/// A measurement that was asked for, complete and checked.
+/// A requested measurement, complete and checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spec {
     pub(crate) scenario: Scenario,
@@ -61,7 +61,7 @@ pub(crate) struct Spec {
     pub(crate) writers: u32,
     /// Areas of one page that live before the first run.
     pub(crate) live: u32,
-    /// Areas that are freed and not yet purged.
+    /// Lazy areas that exist meanwhile.
     pub(crate) lazy: u32,
     /// Timed runs of each side.
     pub(crate) runs: u32,
@@ -79,7 +79,7 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Sees to it that `lazy_search` searches, and that nothing is purged meanwhile.
+    /// Makes `lazy_search` search, and keeps purges away meanwhile.
     fn search(&mut self) -> Result<(), Complaint<'static>> {
         let complain = |word, why| Err(Complaint { word, why });
         if self.threads != 1 {
@@ -97,8 +97,8 @@ impl Spec {
         Ok(())
     }
 
-    /// Pages, those that guard included, that `lazy_search` leaves to be purged: of `lazy=` areas
-    /// of one page, and of an area of two for each operation of all its passes.
+    /// Lazy pages that `lazy_search` leaves, guard pages included: `lazy=` areas of one page, and one
+    /// area of two pages for each operation of all its passes.
     pub(crate) fn lazy_pages(&self) -> u64 {
         let passes = u64::from(self.runs) + 5;
         u64::from(self.lazy) * 2 + passes * u64::from(self.ops.unwrap_or(0)) * 3
@@ -109,10 +109,10 @@ impl Spec {
     }
 }
 
-/// Why a line was refused; says so in one line that names the word.
+/// Why a line was refused. Shown as one line that names the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint<'a> {
-    /// The word at fault as it was written, or the key that is missing; may be empty.
+    /// The wrong word as the user wrote it, or the missing key; may be empty.
     pub(crate) word: &'a str,
     pub(crate) why: Why,
 }
@@ -128,7 +128,7 @@ pub(crate) enum Why {
     UnknownKey,
     Twice,
     NotANumber,
-    /// Outside of what is allowed, which is this.
+    /// Outside of this range.
     Range(u32, u32),
     Backwards,
     NotAPowerOfTwo,
@@ -142,21 +142,21 @@ pub(crate) enum Why {
     NoRandom(&'static str),
     Odd(&'static str),
     NoSideWithSwitches,
-    /// Without this word nothing of what the scenario is for would happen.
+    /// Without this word the scenario would measure nothing.
     Needs(&'static str),
-    /// More threads than twice the CPUs, which are this many.
+    /// More threads than twice this number of CPUs.
     TooManyThreads(u32),
     /// The side cannot do this at all on this kernel.
     Missing(&'static str),
     NoMemory(&'static str),
-    /// The arena is smaller than what was asked for: MiB that it has, and should have.
+    /// The arena is too small for the request: MiB that it has, and should have.
     Arena(u64, u64),
 }
 
 impl fmt::Display for Complaint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.word.is_empty() {
-            // What was written may be anything: shown escaped, and not all of it.
+            // The user may have written anything: show it escaped, and not all of it.
             for c in self.word.chars().take(64) {
                 write!(f, "{}", c.escape_default())?;
             }
@@ -211,7 +211,7 @@ impl fmt::Display for Complaint<'_> {
     }
 }
 
-/// Ends of what a key takes.
+/// The range of a key's values.
 const MAX_THREADS: u32 = 256;
 const MAX_LIVE: u32 = 4_000_000;
 const MAX_LAZY: u32 = 1_000_000;
@@ -221,7 +221,7 @@ const MAX_MS: u32 = 10_000;
 const MAX_ALIGN: u32 = 65_536;
 
 fn number(value: &str, min: u32, max: u32) -> Result<u32, Why> {
-    // `parse` would take "+1" as well: digits only, so that what is echoed is what was meant.
+    // Digits only: `parse` would take "+1" as well, and echo something else.
     if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Why::NotANumber);
     }
@@ -261,7 +261,7 @@ fn set<T>(slot: &mut Option<T>, value: Result<T, Why>) -> Result<(), Why> {
     Ok(())
 }
 
-/// The words of a line, each by its key, before they are held against each other.
+/// The words of a line, each by its key, before the checks against each other.
 #[derive(Default)]
 struct Words<'a> {
     scenario: Option<&'static Entry>,
@@ -317,7 +317,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Holds the words against each other and fills in what was not said.
+    /// Checks the words against each other and fills in the defaults.
     fn complete(self) -> Result<Spec, Complaint<'a>> {
         let complain = |word, why| Err(Complaint { word, why });
         let Some(entry) = self.scenario else {
@@ -434,7 +434,7 @@ fn align(value: &str) -> Result<Span, Why> {
 ///
 /// # Errors
 ///
-/// The first thing found wrong, as a [`Complaint`] that names the word.
+/// The first fault, as a [`Complaint`] that names the word.
 pub(crate) fn parse(line: &[u8]) -> Result<Spec, Complaint<'_>> {
     let complain = |word, why| Err(Complaint { word, why });
     if line.len() > MAX_LINE {

@@ -2,15 +2,15 @@
 
 //! The loops that measure: time over many operations, and the latency of each one.
 //!
-//! The clock and the pause between batches come in from outside, so that the host tests drive
-//! the same loops. Plain safe Rust without a kernel type.
+//! The caller provides the clock and the pause between batches of operations, so that host tests
+//! drive the same loops. Plain safe Rust without a kernel type.
 
 use super::histogram::Histogram;
 use core::ops::DerefMut;
 
 /// One operation of a scenario on one side.
 pub(crate) trait Step {
-    /// Does it; false where the allocator failed.
+    /// Does it. False if the allocator failed.
     fn step(&mut self) -> bool;
 }
 
@@ -21,15 +21,15 @@ impl<F: FnMut() -> bool> Step for F {
     }
 }
 
-/// What the loops need from where they run.
+/// What the loops need from the ground below them.
 pub(crate) trait Ground {
-    /// Nanoseconds since whenever; may differ between CPUs, so a thread stays on one.
+    /// Nanoseconds since any moment. They may differ between CPUs, so a thread stays on one.
     fn now(&self) -> u64;
-    /// Between two batches: lets others run. False ends the loop early.
+    /// Called between two batches: lets other tasks run. False ends the loop early.
     fn pause(&self) -> bool;
 }
 
-/// What a loop did.
+/// The result of a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) ops: u64,
@@ -44,7 +44,7 @@ impl Done {
     }
 }
 
-/// Runs `ops` operations, with a pause after each `batch`, and takes the time of the whole.
+/// Runs `ops` operations, with a pause after each `batch`, and measures the time of all.
 #[inline(always)]
 pub(crate) fn timed<G: Ground, S: Step>(ground: &G, step: &mut S, ops: u64, batch: u32) -> Done {
     let mut done = Done::default();
@@ -65,8 +65,8 @@ pub(crate) fn timed<G: Ground, S: Step>(ground: &G, step: &mut S, ops: u64, batc
     done
 }
 
-/// Runs `ops` operations, each between two readings of the clock. `clock_cost` is taken off
-/// each latency.
+/// Runs `ops` operations, each between two readings of the clock. Subtracts `clock_cost` from each
+/// latency.
 #[inline(always)]
 pub(crate) fn sampled<G: Ground, S: Step, B: DerefMut<Target = [u32]>>(
     ground: &G,
@@ -98,8 +98,8 @@ pub(crate) fn sampled<G: Ground, S: Step, B: DerefMut<Target = [u32]>>(
     done
 }
 
-/// What two readings of the clock, one right after the other, are apart: the median of many,
-/// since an interrupt in between must not count.
+/// The time between two readings of the clock, one right after the other: the median of many, so
+/// that an interrupt in between does not count.
 pub(crate) fn clock_cost<G, B>(ground: &G, scratch: &mut Histogram<B>) -> u64
 where
     G: Ground,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a measurement says: one line of `key=value` words for each side.
+//! The result of a measurement: one line of `key=value` words for each side.
 //!
 //! Plain safe Rust without a kernel type.
 
@@ -10,7 +10,7 @@ use super::{
 };
 use core::fmt::{self, Write};
 
-/// Latencies of single operations in ns, the cost of the clock taken off.
+/// Latencies of single operations in ns, without the cost of the clock.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Latency {
     pub(crate) p50: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Latency {
     pub(crate) p999: u64,
     pub(crate) max: u64,
     pub(crate) samples: u64,
-    /// What was taken off.
+    /// The cost of the clock, which was subtracted.
     pub(crate) clock: u64,
 }
 
@@ -26,28 +26,28 @@ pub(crate) struct Latency {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct FlushReport {
     pub(crate) flushes: u64,
-    /// Operations in which they came.
+    /// Operations of the pass.
     pub(crate) ops: u64,
-    /// What counted them.
+    /// The counter.
     pub(crate) source: &'static str,
-    /// The other counter, where there are two.
+    /// The other counter, if there are two.
     pub(crate) probe: u64,
     /// Of the same pass.
     pub(crate) inside: Option<Inside>,
 }
 
-/// What vmapcache counts of its own way of working.
+/// vmapcache's own counters.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Inside {
     /// Locks taken that other CPUs take as well.
     pub(crate) shared_locks: u64,
-    /// Searches for free space, and extents looked at in them.
+    /// Searches for free space, and the extents that they looked at.
     pub(crate) searches: u64,
     pub(crate) visited: u64,
 }
 
 impl Inside {
-    /// What came since `before`.
+    /// The growth since `before`.
     pub(crate) fn since(self, before: Inside) -> Inside {
         Inside {
             shared_locks: self.shared_locks.saturating_sub(before.shared_locks),
@@ -71,7 +71,7 @@ pub(crate) struct Report<'a> {
     pub(crate) writer_cpu: Picos,
     pub(crate) latency: Option<Latency>,
     pub(crate) flushes: Option<FlushReport>,
-    /// Instructions of an operation, where they can be counted. The unit is a thousandth.
+    /// Instructions of an operation, if the processor counts them. The unit is a thousandth.
     pub(crate) instructions: Option<Picos>,
     /// The longest time that a real-time thread had to wait, in ns.
     pub(crate) held: Option<u64>,

@@ -19,7 +19,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `min..=max`; `min` where the range is empty.
+    /// A number in `min..=max`; `min` if the range is empty.
     pub(crate) fn within(&mut self, min: u32, max: u32) -> u32 {
         let width = u64::from(max.saturating_sub(min)) + 1;
         // The high half of a 32 x 32 bit product: even enough, and no division.

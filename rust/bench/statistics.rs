@@ -2,8 +2,8 @@
 
 //! Median, minimum and maximum of a few runs, in picoseconds.
 //!
-//! The kernel has no floating point: a time per operation is kept as whole picoseconds, and
-//! shown in nanoseconds with two decimals. Plain safe Rust without a kernel type.
+//! The kernel has no floating point. So a time per operation is a whole number of picoseconds, shown
+//! in nanoseconds with two decimals. Plain safe Rust without a kernel type.
 
 use core::fmt;
 
@@ -21,13 +21,13 @@ impl Picos {
 
 impl fmt::Display for Picos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Two decimals, rounded: what is below 10 ps is below what a run can repeat.
+        // Two decimals, rounded: no run repeats to within 10 ps.
         let hundredths = self.0 / 10 + u64::from(self.0 % 10 >= 5);
         write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
     }
 }
 
-/// What is said of the runs of one side.
+/// The summary of one side's runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) median: Picos,
@@ -35,7 +35,7 @@ pub(crate) struct Summary {
     pub(crate) max: Picos,
 }
 
-/// Sorts `runs` and sums them up; all zero where there is none. The median of an even number
+/// Sorts `runs` and sums them up; all zero if there are none. The median of an even number
 /// of runs is the mean of the middle two.
 pub(crate) fn summary(runs: &mut [Picos]) -> Summary {
     sort(runs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kernel functions that no module may link, found for the laboratory: the in-tree allocator's, and
+ * Kernel functions that no module may link, for the laboratory: the in-tree allocator's, and
  * those that every allocator needs.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -35,7 +35,7 @@ DEFINE_STATIC_CALL_RET0(vc___module_address, __module_address);
  * vc_bench_symbols_resolve() - find every symbol and point the static calls at them
  *
  * Context: Task context, may sleep. Once, before anything else.
- * Return: 0, or -ENOENT after saying which symbol is missing and why.
+ * Return: 0, or -ENOENT after a line that names the missing symbol and its options.
  */
 int vc_bench_symbols_resolve(void)
 {

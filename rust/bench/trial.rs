@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One scenario on one side, made ready: what the engine runs over and over.
+//! One scenario on one side, made ready: the engine runs it over and over.
 
 use super::{
     check, ground,
@@ -22,20 +22,20 @@ use kernel::{
     },
 };
 
-/// What one pass over a trial is to do.
+/// The task of one pass over a trial.
 #[derive(Clone, Copy)]
 pub(super) struct Pass {
     /// Operations of each thread.
     pub(super) ops: u64,
-    /// Take the latency of each operation, with this cost of the clock taken off.
+    /// Measure the latency of each operation, minus this cost of the clock.
     pub(super) latency: Option<u64>,
-    /// Have a watch on each CPU.
+    /// Watch each CPU.
     pub(super) watch: bool,
     /// Count instructions.
     pub(super) count: bool,
 }
 
-/// What all threads of a pass did together.
+/// The sums over all threads of a pass.
 pub(super) struct Sums {
     pub(super) ops: u64,
     pub(super) failures: u64,
@@ -49,7 +49,7 @@ pub(super) struct Sums {
     pub(super) writer_cpu_per_op: Picos,
     /// Instructions of all operations, if every thread could count them.
     pub(super) instructions: Option<u64>,
-    /// What a watch found, in ns.
+    /// The longest delay that a watch saw, in ns.
     pub(super) held: u64,
     pub(super) latencies: Option<Histogram<KVec<u32>>>,
 }
@@ -66,21 +66,21 @@ struct Tally {
 
 /// A scenario bound to a side.
 pub(super) trait Trial: Send + Sync {
-    /// Runs all threads once. `stop` is set when that is to end early.
+    /// Runs all threads once. They end early if somebody sets `stop`.
     ///
     /// # Errors
     ///
     /// `EINTR` after a signal, `ENOMEM`.
     fn pass(&self, pass: Pass, stop: &Atomic<bool>) -> Result<Sums>;
 
-    /// Allocates many areas at once and looks whether each is what it should be.
+    /// Allocates many areas at once and checks each.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EINTR`. What is wrong with areas is no error but the answer.
+    /// `ENOMEM`, `EINTR`. A wrong area is no error but the answer.
     fn check(&self) -> Result<check::Verdict>;
 
-    /// Operations between two looks around.
+    /// Operations between two pauses.
     fn batch(&self) -> u32;
 
     fn counters(&self) -> Counters;
@@ -89,7 +89,7 @@ pub(super) trait Trial: Send + Sync {
 /// The one implementation of [`Trial`].
 pub(super) struct Bound<S: Side, C> {
     spec: Spec,
-    /// Dropped before what it was made from.
+    /// Dropped before the fields that it came from.
     scenario: C,
     live: KVVec<Held>,
     switched: Switched<S>,
@@ -104,18 +104,18 @@ impl<S: Side, C> Drop for Bound<S, C> {
 /// A side with the switches that a line sets for it, from before its first area to after its last.
 struct Switched<S: Side> {
     side: S,
-    /// To be set again at the end.
+    /// The old values, set again at the end.
     before: Option<Switches>,
 }
 
 impl<S: Side> Switched<S> {
     fn new(side: S, switches: &Switches) -> Self {
-        // Sides without switches are measured beside those that have them.
+        // A side without switches may run beside one that has them.
         let before = switches
             .any()
             .then(|| side.set_switches(switches))
             .flatten();
-        // What a side has in stock depends on what was measured before, this must not.
+        // A side's stock depends on earlier measurements; this one must not.
         side.fresh();
         Switched { side, before }
     }
@@ -125,7 +125,7 @@ impl<S: Side> Drop for Switched<S> {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             self.side.set_switches(before);
-            // What they let pile up is not the next one's.
+            // The next measurement must not find what piled up under these switches.
             self.side.purge();
         }
     }
@@ -162,11 +162,11 @@ fn make_live<S: Side>(side: &S, count: u32, pages: u32) -> Result<KVVec<Held>> {
 }
 
 impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
-    /// Makes the areas of `live=` and what the scenario needs.
+    /// Makes the areas of `live=` and the state of the scenario.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINTR` after a signal. Nothing is left behind.
+    /// `ENOMEM`; `EINTR` after a signal. Then everything is freed again.
     pub(super) fn ready(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
         let lookups = spec.scenario.needs_live();
         let pages = if lookups { spec.pages.max } else { 1 };
@@ -190,7 +190,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         Ok(KBox::new(bound, GFP_KERNEL)?)
     }
 
-    /// What one thread does in a pass.
+    /// The work of one thread in a pass.
     fn work(
         &self,
         thread: u32,
@@ -234,11 +234,11 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         })
     }
 
-    /// Allocates and frees beside the others until they are done.
+    /// Allocates and frees beside the timed threads until they are done.
     fn write(&self, meeting: &Meeting, ground: &Ground<'_>) -> Work {
         meeting.meet(ground);
-        // One page more than the areas that live: a writer never gets into a hole between them,
-        // which `lookup_miss` relies on.
+        // One page more than the live areas: so a writer never allocates in a hole between them, and
+        // `lookup_miss` relies on that.
         let pages = self.spec.pages.max.saturating_add(1);
         let cpu = ground::cpu_time();
         let mut done = Done {
@@ -265,7 +265,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
     }
 }
 
-/// What one thread did.
+/// The result of one thread.
 struct Work {
     done: Done,
     cpu_ns: u64,
@@ -273,8 +273,8 @@ struct Work {
     latencies: Option<Histogram<KVec<u32>>>,
 }
 
-/// Where threads wait for each other, so that the clocks start together, and tell that the
-/// timed ones have ended.
+/// Here threads wait for each other, so that their clocks start together, and see when the timed ones
+/// have ended.
 struct Meeting {
     missing: Atomic<u32>,
     working: Atomic<u32>,
@@ -313,13 +313,13 @@ impl Tally {
         }
     }
 
-    /// Divides what was added up.
+    /// Divides the sums.
     fn finish(mut self, cpus: u32) -> Result<Sums> {
         if let Some(e) = self.error {
             return Err(e);
         }
-        // Where threads share a CPU, each waits while the others run: an operation is charged
-        // with its share of the CPU only.
+        // If threads share a CPU, each waits while the others run: an operation counts with its share
+        // of the CPU only.
         let threads = self.threads.max(1);
         let share = u64::from(cpus).min(threads);
         self.sums.per_op = Picos((self.picos / threads).saturating_mul(share) / threads);
@@ -358,7 +358,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
             missing: Atomic::new(threads + writers),
             working: Atomic::new(threads),
         };
-        // Set for the watches alone, when all others are done.
+        // Stops the watches, when all other threads are done.
         let watched = Atomic::new(false);
         let busy = Atomic::new(threads + writers);
         let ground = Ground { stop };

@@ -3,11 +3,11 @@
 //! vmapcache_bench: the laboratory. The in-tree allocator and vmapcache on the same work, in the
 //! same boot.
 //!
-//! A consumer of vmapcache.ko like any other: it knows include/vmapcache.h and nothing beyond.
+//! A consumer of vmapcache.ko like any other: it knows include/vmapcache.h and nothing else.
 //!
-//! One line written to debugfs `bench/run` is a measurement; the write returns when it is done.
-//! `bench/result` shows what came out, `bench/error` what was wrong with the line,
-//! `bench/progress` how far it is. See Documentation/bench.rst.
+//! A line written to debugfs `bench/run` starts a measurement; the write returns when it is done.
+//! `bench/result` shows the result, `bench/error` the fault of a bad line, `bench/progress` how far a
+//! measurement is. See Documentation/bench.rst.
 //!
 //! [`catalog`], [`mod@line`], [`histogram`], [`measure`], [`report`], [`rng`] and [`statistics`] know
 //! no kernel type: tools/testing/bench builds the same files on the host.
@@ -15,7 +15,7 @@
 mod bindings;
 mod catalog;
 mod check;
-// Not all of it is used here.
+// The laboratory does not use all of it.
 #[allow(dead_code)]
 #[path = "../face/files/directory.rs"]
 mod directory;
@@ -103,7 +103,7 @@ impl Progress {
     }
 }
 
-/// What the files show.
+/// The texts of the files.
 struct Shown {
     result: Text,
     error: Text,
@@ -118,7 +118,7 @@ struct Bench {
     shown: Mutex<Shown>,
 }
 
-/// Held by the one write that measures.
+/// The one write that measures holds this.
 struct Turn<'a>(&'a Bench);
 
 impl<'a> Turn<'a> {

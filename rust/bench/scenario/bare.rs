@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `bare_map` and `bare_page`: the work that no allocator can save. What a figure of vmap() or
-//! vmalloc() lies above these is management.
+//! `bare_map` and `bare_page`: the work that no allocator can avoid. Whatever vmap() or vmalloc() take
+//! beyond that is management.
 
 use super::{At, Scenario, Stuff};
 use crate::{

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `info_read`: the list of all areas is read as a user reads it, from procfs, among `live=`
-//! areas and while `writers=` allocate. An operation is the whole file; what it costs the
-//! writers stands in `writer_cpu_ns`.
+//! `info_read`: reads the list of all areas from procfs, as a user does, among `live=` areas and while
+//! `writers=` allocate. An operation reads the whole file. `writer_cpu_ns` shows what that costs the
+//! writers.
 
 use super::{At, Scenario, Stuff};
 use crate::{
@@ -14,29 +14,29 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
-/// What a user's `cat` reads at once.
+/// A user's `cat` reads this much at once.
 const BUFFER: usize = 128 << 10;
 
 /// An open file of procfs.
 struct ListFile(NonNull<bindings::file>);
 
-// SAFETY: The reference to the file is owned; files may be read and closed in any task.
+// SAFETY: This owns the reference to the file; any task may read and close files.
 unsafe impl Send for ListFile {}
 // SAFETY: A shared reference only reads, at a position of its own; seq_file takes its own lock.
 unsafe impl Sync for ListFile {}
 
 impl ListFile {
-    /// In the calling task's view of the file system: kernel threads may have none of procfs.
+    /// Opens it as the calling task sees the file system: kernel threads may see no procfs.
     fn open(path: &CStr) -> Result<Self> {
         // SAFETY: The path ends with a zero, and this may sleep.
         let file = unsafe { bindings::vc_bench_open(path.as_char_ptr()) };
         Ok(ListFile(NonNull::new(file).ok_or(ENODEV)?))
     }
 
-    /// Reads it from beginning to end; the number of bytes.
+    /// Reads it from beginning to end. Returns the number of bytes.
     fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         let (at, length) = (buffer.as_mut_ptr().cast(), buffer.len());
-        // SAFETY: The file is open, the buffer has the length that is told, this may sleep.
+        // SAFETY: The file is open, `len` is the buffer's length, this may sleep.
         let n = unsafe { bindings::vc_bench_read(self.0.as_ptr(), at, length) };
         usize::try_from(n).map_err(|_| EIO)
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `lazy_search`: an area is searched for among `lazy=` areas that were freed and are not yet
-//! purged. What the free-area cache was invented for: lazy areas stay where they are, the space
-//! between them is in pieces, and a search that begins at the front looks at all of them.
+//! `lazy_search`: searches for space among `lazy=` lazy areas. The free-area cache was invented for
+//! this: lazy areas keep their places, small extents remain between them, and a search that begins at
+//! the front looks at all of these.
 
 use super::{At, Scenario, Stuff};
 use crate::{
@@ -16,11 +16,11 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-/// Pages of an area that is searched for: more than fits between two lazy ones.
+/// Pages of the area to place: more than fit between two lazy ones.
 const PAGES: u32 = 2;
 
 pub(crate) struct LazySearch {
-    /// The pieces are there.
+    /// The lazy areas exist.
     prepared: Atomic<bool>,
 }
 
@@ -34,7 +34,7 @@ fn free_half<S: Side>(side: &S, areas: &[Held], first: usize) {
     }
 }
 
-/// Leaves `lazy` areas of a page to be purged, and a free page with its guard behind each. In the
+/// Leaves `lazy` lazy areas of one page, and behind each a free page with its guard page. Runs in the
 /// thread that will search, since other CPUs may have other space.
 fn scatter<S: Side>(side: &S, lazy: u32) -> Result {
     side.purge();
@@ -71,8 +71,7 @@ impl<S: Side> Scenario<S> for LazySearch {
     }
 
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a> {
-        // Each operation leaves one more behind; over all passes they are counted in
-        // `Spec::lazy_pages`.
+        // Each operation leaves one more lazy area; `Spec::lazy_pages` counts those of all passes.
         if !self.prepared.load(Relaxed) {
             scatter(at.side, at.spec.lazy)?;
             self.prepared.store(true, Relaxed);

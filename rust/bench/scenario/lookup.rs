@@ -3,7 +3,7 @@
 //! `lookup_start`, `lookup_inside`, `lookup_miss`: from an address to its area, among `live=`
 //! areas of `pages=` pages. In-tree find_vm_area().
 //!
-//! An answer that is wrong counts as a failure.
+//! A wrong answer counts as a failure.
 
 use super::{At, Scenario, Stuff};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 use core::hint::black_box;
 use kernel::{page::PAGE_SIZE, prelude::*};
 
-/// Addresses that are looked up in one round; a power of two. In random order, so that neither
-/// side profits from a neighbour's cache lines more than its structure allows.
+/// Addresses of one round; a power of two. Their order is random, so that neither side profits from a
+/// neighbour's cache lines more than its structure allows.
 const ROUND: usize = 1 << 14;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

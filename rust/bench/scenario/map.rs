@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `vmap`: pages that are there already are mapped, and unmapped. `vmalloc`: memory.
+//! `vmap`: maps and unmaps pages that exist already. `vmalloc`: allocates and frees memory.
 
 use super::{At, Scenario, Shapes, Stuff};
 use crate::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is measured: one file for each scenario, over any side.
+//! The scenarios: one file each, over any side.
 
 pub(super) mod bare;
 pub(super) mod info_read;
@@ -20,7 +20,7 @@ use super::{
 };
 use kernel::{prelude::*, sync::atomic::Atomic};
 
-/// What an area of a scenario consists of: how the content check deals with it.
+/// What an area of a scenario consists of. The content check needs to know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuff {
     /// Addresses.
@@ -29,11 +29,11 @@ pub(super) enum Stuff {
     Mapped,
     /// Memory of vmalloc().
     Memory,
-    /// Nothing that could be checked.
+    /// Nothing to check.
     Nothing,
 }
 
-/// Where and for whom a worker works.
+/// The surroundings of one worker.
 pub(super) struct At<'a, S> {
     pub(super) spec: &'a Spec,
     pub(super) side: &'a S,
@@ -41,7 +41,7 @@ pub(super) struct At<'a, S> {
     pub(super) live: &'a [Held],
     /// Counted from 0.
     pub(super) thread: u32,
-    /// Set when all must end: whoever waits for somebody looks at it.
+    /// Set when all must end: a worker that waits for another looks at it.
     pub(super) stop: &'a Atomic<bool>,
 }
 
@@ -49,43 +49,43 @@ pub(super) struct At<'a, S> {
 pub(super) trait Scenario<S: Side>: Send + Sync + Sized {
     const STUFF: Stuff;
 
-    /// Areas of `live=` that a scenario wants to have for itself, beside those that stay.
+    /// More areas of `live=`, for the scenario itself, beside those that stay.
     fn extra_live(spec: &Spec) -> u32 {
         let _ = spec;
         0
     }
 
-    /// Operations between two looks around: a millisecond or less of them, where they are no
-    /// longer than that.
+    /// Operations between two pauses: about a millisecond or less, unless one operation takes
+    /// longer.
     fn batch(spec: &Spec) -> u32 {
         let fit = 2_048u32.checked_div(spec.pages.max).unwrap_or(1);
         fit.clamp(1, 64)
     }
 
-    /// What all threads share, made before the first run. The extra ones of `live` come mixed
-    /// among the others; a scenario that wants them takes every fifth out.
+    /// Makes the state that all threads share, before the first run. The extra areas of `live` are
+    /// mixed among the others; a scenario that wants them takes out every fifth.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; what was made so far is given back.
+    /// `ENOMEM`; then everything made so far is freed.
     fn prepare(spec: &Spec, side: &S, live: &mut KVVec<Held>) -> Result<Self>;
 
-    /// One thread's operation, made in that thread before the clock starts. What it holds goes
-    /// back when it is dropped, after the clock stopped.
+    /// Makes one thread's operation, in that thread, before the clock starts. Dropping it, after the
+    /// clock has stopped, frees what it holds.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a>;
 
-    /// After all threads of a pass have ended: frees what a pass that was cut short left between
-    /// them.
+    /// Called after all threads of a pass have ended: frees areas that a pass cut short left on their
+    /// way between threads.
     fn after(&self, side: &S) {
         let _ = side;
     }
 }
 
-/// Sizes and alignments, drawn before the clock starts.
+/// Random sizes and alignments, drawn before the clock starts.
 pub(super) struct Shapes {
     /// Pages and alignment; a power of two of them.
     table: KVec<(u32, u32)>,
@@ -124,7 +124,7 @@ impl Shapes {
     }
 }
 
-/// Areas that are held while something is measured, and freed at the end.
+/// Areas held during a measurement, and freed at its end.
 pub(super) struct Hoard<'a, S: Side> {
     side: &'a S,
     areas: KVVec<Held>,
@@ -144,7 +144,7 @@ impl<'a, S: Side> Hoard<'a, S> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` where it was not, or where there is no room to note it; then it is freed.
+    /// `ENOMEM` if the allocation failed, or if there is no room to note the area; then it is freed.
     pub(super) fn add(&mut self, area: Option<Held>) -> Result {
         let area = area.ok_or(ENOMEM)?;
         if self.areas.push(area, GFP_KERNEL).is_err() {

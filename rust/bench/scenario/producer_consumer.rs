@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `producer_consumer`: every even thread allocates, the odd one behind it frees, on another CPU
-//! where there is one. Time is taken of both; an operation is half of the area's way.
+//! `producer_consumer`: every even thread allocates, and the odd thread behind it frees, on another CPU
+//! if there is one. Both are timed; an operation is one half of an area's way.
 
 use super::{At, Scenario, Shapes, Stuff};
 use crate::{
@@ -15,11 +15,11 @@ use kernel::{
     sync::atomic::{Acquire, Atomic, Relaxed, Release},
 };
 
-/// Areas on their way, at most; a power of two.
+/// Most areas on their way; a power of two.
 const RING: usize = 256;
-/// Stands in a slot for an allocation that failed.
+/// Marks a slot whose allocation failed.
 const FAILED: usize = 1;
-/// Looks at a slot before the CPU is given to somebody else, who may be the partner.
+/// How often to look at a slot before yielding the CPU, perhaps to the partner.
 const SPINS: u32 = 200;
 
 /// One slot: 0 in `addr` means empty. `token` is valid while it is not.
@@ -33,7 +33,7 @@ pub(crate) struct ProducerConsumer {
     slots: KVVec<Slot>,
 }
 
-/// Waits until a slot is full (or empty); what is in it, or `None` if all must end.
+/// Waits until a slot is full (or empty). Returns its content, or `None` if all must end.
 #[inline]
 fn wait(slot: &Slot, full: bool, stop: &Atomic<bool>) -> Option<usize> {
     let mut spins = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `purge`: `lazy=` areas are allocated, freed, and purged at once. What is asked is less how long
-//! that takes than how long it keeps a CPU from everybody else: `held_max_ns`.
+//! `purge`: allocates `lazy=` areas, frees them, and purges them at once. More than its time, the
+//! interesting result is how long it keeps a CPU from all other tasks: `held_max_ns`.
 
 use super::{At, Scenario, Stuff};
 use crate::{

@@ -2,9 +2,9 @@
 
 //! The tests of lib/test_vmalloc.c, under their own names, written anew over any side.
 //!
-//! An operation is one round of a test's loop. What a test allocates before its loop is
-//! allocated before the clock starts. Left out: `pcpu_alloc_test` and the two `kvfree_rcu`
-//! tests, which reach the in-tree allocator only.
+//! An operation is one round of a test's loop. Areas that a test allocates before its loop exist before
+//! the clock starts. `pcpu_alloc_test` and the two `kvfree_rcu` tests are missing: they reach the
+//! in-tree allocator only.
 
 use super::{At, Hoard, Scenario, Stuff};
 use crate::{
@@ -39,7 +39,7 @@ const TWICE_THREAD_ALIGN: usize = 32 << 10;
 pub(crate) struct Test<const WHICH: u8>;
 
 impl<const WHICH: u8> Test<WHICH> {
-    /// What the test holds while its loop runs.
+    /// The areas that the test holds while its loop runs.
     fn hold<S: Side>(hoard: &mut Hoard<'_, S>, side: &S, stop: &Atomic<bool>) -> Result {
         match WHICH {
             LONG_BUSY_LIST => {
@@ -48,12 +48,12 @@ impl<const WHICH: u8> Test<WHICH> {
                 }
             }
             FULL_FIT => {
-                // Every second one goes, so that the address space is full of holes of a page.
+                // Free every second one, so that the address space is full of holes of one page.
                 let mut junk = Hoard::new(side, S::vfree);
                 let count =
                     (u32::BITS - ground::cpus().leading_zeros()) * ((32 << 20) / PAGE_SIZE as u32);
                 for _ in 0..count {
-                    // Half a second of allocating must not outlast a signal.
+                    // This takes half a second, and a signal must end it.
                     if stop.load(Relaxed) {
                         return Err(EINTR);
                     }
@@ -83,7 +83,7 @@ impl<const WHICH: u8> Test<WHICH> {
                 zeroed(random % 10 + 1, 1 << (random % 23))
             }
             ALIGN_SHIFT => Ask {
-                // The larger ones cannot be had, by intention, and need not be told each time.
+                // The larger ones fail by intention; no message for each.
                 gfp: GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN,
                 ..zeroed(1, 1 << (round % usize::BITS))
             },

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The calls that a driver makes, to the in-tree allocator or to vmapcache: in_tree.c and
- * vmapcache.c are both this file, the second with VMAPCACHE_DROPIN. So whatever a call costs
- * beside the allocator itself, it costs both alike.
+ * vmapcache.c are both this file, the second with VMAPCACHE_DROPIN. So both sides
+ * have the same costs beside the allocator itself.
  *
- * What a module may not link is a static call, which is patched into the same instruction.
+ * A function that no module may link is a static call, which becomes the same instruction.
  */
 #include <linux/instruction_pointer.h>
 #include <linux/mm.h>
@@ -16,8 +16,8 @@
 #include "symbols.h"
 
 /*
- * The names that vmapcache.h leaves alone. An area without pages is a struct vm_struct to the one,
- * and its address to the other.
+ * The names that vmapcache.h does not define. In-tree an area without pages is a struct
+ * vm_struct; to vmapcache it is its address.
  */
 #ifdef VMAPCACHE_DROPIN
 #define side(name)		vc_vmapcache_##name
@@ -49,7 +49,7 @@
  * @align: in pages
  * @addr: set to its start
  *
- * get_vm_area() takes no alignment; only then the function below it is called, which is what
+ * get_vm_area() takes no alignment. Only with one, this calls the function below it, which
  * aligned users of vmalloc reach.
  *
  * Context: Task context, may sleep.
@@ -101,7 +101,7 @@ void side(unmap_ram)(unsigned long addr, unsigned long nr)
 
 /**
  * vc_in_tree_vmalloc(), vc_vmapcache_vmalloc() - vmalloc(), __vmalloc() or __vmalloc_node(),
- * whichever is the least
+ * the simplest that will do
  * @nr: pages
  * @align: in bytes
  * @gfp: flags
@@ -129,7 +129,7 @@ void side(vfree)(unsigned long addr)
 	vfree((void *)addr);
 }
 
-/* All that waits to be purged is flushed, and can be handed out again, when this returns. */
+/* Purges all lazy areas before it returns. */
 void side(purge)(void)
 {
 	purge_all();

@@ -2,8 +2,8 @@
 
 //! The two allocators, by the calls that a driver makes.
 //!
-//! C side: [`rust/bench/side/allocator.c`](allocator.c), compiled once for each. This file too has
-//! one text for both, so that nothing but the allocator differs.
+//! C side: [`rust/bench/side/allocator.c`](allocator.c), compiled once for each. This file, too, is the
+//! same text for both, so that only the allocator differs.
 
 use super::{Ask, Counters, Held, Pages, Side};
 use crate::{bindings, line::Switches, report::Inside};
@@ -19,9 +19,8 @@ pub(crate) struct Vmapcache;
 macro_rules! allocator {
     ($name:ident, $prefix:ident, { $($rest:tt)* }) => {
         paste! {
-            // In all of this: the C functions take any size and alignment and fail on what cannot
-            // be had; an area that comes back is given to the freeing function once, by the trait's
-            // contract.
+            // For all of these: the C functions take any size and alignment, and fail if they cannot
+            // serve it. By the trait's contract the caller frees each area once.
             impl Side for $name {
                 #[inline(always)]
                 fn va_alloc(&self, pages: u32, align: u32) -> Option<Held> {
@@ -148,7 +147,7 @@ allocator!(Vmapcache, vc_vmapcache_, {
     }
 });
 
-/// One of vmapcache's counters, by its name in debugfs `stats`; 0 where there is none.
+/// One of vmapcache's counters, by its name in debugfs `stats`; 0 if there is none.
 pub(crate) fn counter(name: &CStr) -> u64 {
     let mut value = 0;
     // SAFETY: The name is a string, and the value may be written.

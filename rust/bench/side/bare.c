@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What no allocator can save: the kernel's own functions for page tables and pages, called as an
- * allocator would call them.
+ * What no allocator can avoid: the kernel's own functions for page tables and pages, called as
+ * an allocator would call them.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -12,7 +12,7 @@
 
 /**
  * vc_bench_bare_map() - set PTEs
- * @addr: start of a range that is the caller's, where nothing is mapped
+ * @addr: start of a range of the caller, where nothing is mapped
  * @nr: pages
  * @pages: the pages
  *
@@ -49,7 +49,7 @@ void vc_bench_bare_unmap(unsigned long addr, unsigned long nr)
  * @pages: room for as many
  *
  * Context: Task context, may sleep.
- * Return: whether all were had.
+ * Return: whether there was memory for all.
  */
 bool vc_bench_bare_pages(unsigned long nr, struct page **pages)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! No allocator: the page tables and pages that every allocator has to deal with. The distance
-//! from here to an allocator's figure is what its management costs.
+//! No allocator: the page tables and pages that every allocator needs. An allocator's figure minus
+//! this one is the cost of its management.
 //!
 //! C part: [`rust/bench/side/bare.c`](bare.c).
 
@@ -45,7 +45,7 @@ impl Drop for Bare {
 }
 
 impl Side for Bare {
-    /// A thread takes its window once; it goes back when the side is dropped.
+    /// A thread takes its window once. Dropping the side gives it back.
     fn va_alloc(&self, _pages: u32, _align: u32) -> Option<Held> {
         let n = self.next.fetch_add(1, Relaxed) as usize;
         self.windows
@@ -54,7 +54,7 @@ impl Side for Bare {
     }
 }
 
-/// Maps pages into a window. False where page tables could not be had.
+/// Maps pages into a window. False if there was no memory for page tables.
 #[inline]
 pub(crate) fn map(window: Held, pages: &Pages) -> bool {
     // SAFETY: The window is ours, has room for so many pages, and nothing is mapped there.
@@ -71,7 +71,7 @@ pub(crate) fn unmap(window: Held) {
 /// Allocates as many pages as `pages` has room for, and frees them.
 #[inline]
 pub(crate) fn pages(room: &mut [usize]) -> bool {
-    // SAFETY: The array may be written, and is as long as is told; a pointer has the size of a
+    // SAFETY: The array may be written, and its length is passed along; a pointer has the size of a
     // `usize`.
     unsafe { bindings::vc_bench_bare_pages(room.len(), room.as_mut_ptr().cast()) }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Allocators that allocate nothing: what the measuring itself is measured with.
+//! Allocators that allocate nothing: tests measure the measuring with them.
 
 use super::{Ask, Held, Pages, Side};
 use core::hint::black_box;
@@ -9,16 +9,16 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-/// Rounds of work in an operation of cost 1: some microseconds, so that the loop around it,
-/// which both costs share, is below a percent.
+/// Rounds of work in an operation of cost 1: some microseconds, so that the loop around it, which both
+/// fakes share, is less than a percent.
 const ROUNDS: u32 = 4_000;
 
-/// Areas that are handed out one after the other, round and round.
+/// Number of areas, handed out in turn.
 const SLOTS: usize = 64;
 
 pub(crate) struct Fake {
     cost: u32,
-    /// Every so many calls one fails; 0: none.
+    /// Every n-th call fails; 0: none does.
     fail_every: u64,
     calls: Atomic<u64>,
     memory: KVVec<u8>,

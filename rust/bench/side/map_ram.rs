@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! vm_map_ram() as a side of its own: the in-tree's faster way to map pages.
+//! vm_map_ram() as a side of its own: the in-tree allocator's faster way to map pages.
 
 use super::{allocator::InTree, Held, Pages, Side};
 
@@ -19,7 +19,7 @@ impl Side for MapRam {
         InTree.purge();
     }
 
-    /// Small mappings stand side by side in a block.
+    /// Small mappings are side by side in a block.
     fn guards(&self) -> bool {
         false
     }

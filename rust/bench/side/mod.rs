@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One trait for every allocator that is measured: the same scenario code drives them all.
+//! One trait for all allocators under measurement: the same scenario code drives them all.
 
 pub(super) mod allocator;
 pub(super) mod bare;
@@ -17,7 +17,7 @@ pub(crate) struct Held {
     pub(crate) addr: usize,
     /// Pages, the guard page not counted.
     pub(crate) pages: u32,
-    /// What the side wants back on freeing beside the address.
+    /// The side needs this, beside the address, to free the area.
     pub(crate) token: usize,
 }
 
@@ -34,14 +34,14 @@ impl Held {
 }
 
 impl Held {
-    /// Whether the byte is there that `touch` wrote.
+    /// Whether the byte that `touch` wrote is still there.
     #[inline]
     pub(crate) fn touched(self) -> bool {
         // SAFETY: As for `touch`.
         unsafe { (self.addr as *const u8).read_volatile() == 1 }
     }
 
-    /// Writes a byte, as lib/test_vmalloc.c does with what it got.
+    /// Writes a byte, as lib/test_vmalloc.c does.
     #[inline]
     pub(crate) fn touch(self) {
         // SAFETY: Only scenarios whose areas have memory call this, while they hold the area.
@@ -49,7 +49,7 @@ impl Held {
     }
 }
 
-/// What a vmalloc is asked for.
+/// A request to vmalloc().
 #[derive(Clone, Copy)]
 pub(crate) struct Ask {
     pub(crate) pages: u32,
@@ -70,7 +70,7 @@ impl Ask {
     }
 }
 
-/// Pages to be mapped, with the array of pointers that vmap() takes.
+/// Pages to map, with the array of pointers that vmap() takes.
 pub(crate) struct Pages {
     pages: KVVec<Page>,
     pointers: KVVec<*mut bindings::page>,
@@ -100,7 +100,7 @@ impl Pages {
         self.pages.len() as u32
     }
 
-    /// The first eight bytes of a page, read by the kernel's own mapping of all memory.
+    /// The first eight bytes of a page, read through the kernel's own mapping of all memory.
     pub(crate) fn first_word(&self, page: usize) -> Option<u64> {
         let mut word = [0u8; 8];
         // SAFETY: Room for eight bytes; nobody writes to the page meanwhile.
@@ -118,7 +118,7 @@ impl Pages {
     }
 }
 
-/// Counters of a side since whenever; only their differences are used.
+/// Counters of a side since any moment: only use their differences.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counters {
     /// TLB flushes that the side itself counted.
@@ -126,10 +126,10 @@ pub(crate) struct Counters {
     pub(crate) inside: Inside,
 }
 
-/// An allocator. The catalog says which side is asked for what: a method that a side does not
-/// have answers as an allocator that is out of space.
+/// An allocator. The catalog says which sides run which scenario. A method that a side does not
+/// implement answers like an allocator that is out of space.
 ///
-/// All may sleep, and are called in task context.
+/// All methods may sleep. Call them in task context.
 pub(crate) trait Side: Send + Sync {
     /// An area without pages. `align` in pages.
     fn va_alloc(&self, pages: u32, align: u32) -> Option<Held> {
@@ -164,7 +164,7 @@ pub(crate) trait Side: Send + Sync {
         None
     }
 
-    /// A vmalloc'ed area of another size, with what was in it; the old one stays on failure.
+    /// A vmalloc'ed area of another size, with the old content. On failure the old area stays.
     fn vrealloc(&self, area: Held, bytes: usize) -> Option<Held> {
         let _ = (area, bytes);
         None
@@ -174,10 +174,10 @@ pub(crate) trait Side: Send + Sync {
         let _ = area;
     }
 
-    /// Purges and flushes all that was freed; done when it returns.
+    /// Purges all lazy areas before it returns.
     fn purge(&self) {}
 
-    /// Leaves nothing of earlier work: all is purged, and no stock is kept.
+    /// Removes the traces of earlier work: purges everything, and dissolves all stock.
     fn fresh(&self) {
         self.purge();
     }
@@ -202,8 +202,7 @@ pub(crate) trait Side: Send + Sync {
         Counters::default()
     }
 
-    /// Sets switches for the time of a run; those that were there are returned. `None` from a side
-    /// without any.
+    /// Sets switches for the time of a run, and returns the old ones. `None` from a side without any.
     fn set_switches(&self, switches: &Switches) -> Option<Switches> {
         let _ = switches;
         None
