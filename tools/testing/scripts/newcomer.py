@@ -562,3 +562,10 @@ class Record(Newcomer):
         self.assertTrue(shown.startswith("$ sh -c"), shown)
         self.assertTrue(shown.endswith("\r\n25 90\r\nä\x1b[1m"), shown)
         self.assertEqual(self.run_script("record", "--play", file).stdout, shown.replace("\r\n", "\n"))
+
+    def test_the_one_in_the_documentation_is_whole(self):
+        lines = (ROOT / "Documentation/pictures/demo.cast").read_text("utf-8").splitlines()
+        self.assertEqual(json.loads(lines[0])["title"], "make demo")
+        shown = "".join(json.loads(line)[2] for line in lines[1:])
+        for words in "left\x1b[K", "booting the VM", "measuring, ", "in-tree ns", "lookup_miss":
+            self.assertIn(words, shown)
