@@ -57,7 +57,7 @@ impl kernel::Module for Vmapcache {
         let mib = *Borrow::<u64>::borrow(&module_parameters::arena_mb.value());
         let arena = Arena::reserve(mib)?;
         let mib = arena.mib();
-        let allocator = Arc::new(Allocator::new(arena)?, GFP_KERNEL)?;
+        let allocator = Allocator::new(arena)?;
         let events = Events::start(Published::new(allocator.clone()))?;
         let debugfs = Debugfs::new(allocator.clone())?;
         let procfs = Procfs::new(allocator.clone())?;

@@ -23,6 +23,7 @@ use crate::{
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
+    sync::Arc,
 };
 
 /// The allocator compares requests of more pages than this with the machine's memory.
@@ -74,7 +75,9 @@ impl Allocator {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(arena: Arena) -> Result<Self> {
+    // Not inlined: what it needs of the stack must not stay while its caller goes on.
+    #[inline(never)]
+    pub(crate) fn new(arena: Arena) -> Result<Arc<Self>> {
         let pages = arena.pages();
         // SAFETY: No precondition.
         let (cpus, online) = unsafe { (bindings::vc_cpu_count(), bindings::vc_cpus_online()) };
@@ -85,11 +88,12 @@ impl Allocator {
             lazy_max_pages: lazy_max_default(online),
             flush_ceiling: FLUSH_CEILING,
         };
-        Ok(Self {
+        let made = try_init!(Self {
             align_max: pages.checked_next_power_of_two().unwrap_or(1 << 31),
             manager: Manager::new(config, Surroundings { bounds: *arena })?,
             mapping: Mapping::new(arena),
-        })
+        });
+        Arc::init(made, GFP_KERNEL)
     }
 
     /// The area manager.

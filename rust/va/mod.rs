@@ -31,6 +31,7 @@ pub mod error;
 pub mod faults;
 pub mod flush;
 pub mod info;
+pub mod sort;
 pub mod space;
 pub mod stats;
 pub mod stock;
@@ -54,7 +55,7 @@ pub use stats::Pages;
 pub use switches::Switch;
 
 use crate::sys::{
-    mem::Table,
+    mem::{boxed, Box, Table},
     sync::{AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
     LockClass, Mode, NoMemory, Padded,
 };
@@ -99,10 +100,23 @@ struct Readers {
     info_misses: AtomicU64,
 }
 
+impl Readers {
+    /// Nobody has read yet. May sleep.
+    fn new() -> Result<Box<Padded<Self>>, NoMemory> {
+        let readers = Self {
+            cache: info::cache::Cache::new()?,
+            info_hits: AtomicU64::new(0),
+            info_misses: AtomicU64::new(0),
+        };
+        boxed(Padded(readers), Mode::Sleep)
+    }
+}
+
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
 const LOCAL_LAZY_MIN: u32 = 2048;
 
-/// The area manager of one arena.
+/// The area manager of one arena. Most of what has cache lines of its own lies on the heap by itself:
+/// a manager is made on the stack, which has no room for lines that are empty but for a word.
 pub struct Manager<E: Env> {
     env: E,
     pages: u32,
@@ -123,9 +137,9 @@ pub struct Manager<E: Env> {
     depot: Depot,
 
     /// Magazines that wait for a flush.
-    lazy: Padded<Lock<Chain<Sealed>>>,
+    lazy: Box<Padded<Lock<Chain<Sealed>>>>,
     /// Pages that what is in them and in the loose lists keeps from others, as far as handed in.
-    lazy_span: Padded<AtomicU64>,
+    lazy_span: Box<Padded<AtomicU64>>,
     purge_kicked: AtomicBool,
     /// A drain is under way: no CPU takes from the depot what it has not reached yet.
     draining: AtomicBool,
@@ -137,7 +151,7 @@ pub struct Manager<E: Env> {
     callers: Callers,
     counters: Counters,
     shared: Padded<SharedCounters>,
-    readers: Padded<Readers>,
+    readers: Box<Padded<Readers>>,
 }
 
 impl<E: Env> Manager<E> {
@@ -146,6 +160,8 @@ impl<E: Env> Manager<E> {
     /// # Errors
     ///
     /// [`NoMemory`].
+    // Not inlined: what it needs of the stack must not stay while its caller goes on.
+    #[inline(never)]
     pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
         let pages = config.pages;
         let cpus = config.cpus.max(1);
@@ -169,8 +185,11 @@ impl<E: Env> Manager<E> {
             })?,
             numbers: Numbers::new(cpus)?,
             depot: Depot::new(cpus, magazine_span)?,
-            lazy: Padded(Lock::new(Chain::new(), LockClass::Lazy)?),
-            lazy_span: Padded(AtomicU64::new(0)),
+            lazy: boxed(
+                Padded(Lock::new(Chain::new(), LockClass::Lazy)?),
+                Mode::Sleep,
+            )?,
+            lazy_span: boxed(Padded(AtomicU64::new(0)), Mode::Sleep)?,
             purge_kicked: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             loose: Table::new(cpus as usize, Mode::Sleep, |_| {
@@ -185,11 +204,7 @@ impl<E: Env> Manager<E> {
             callers: Callers::new()?,
             counters,
             shared: Padded(SharedCounters::default()),
-            readers: Padded(Readers {
-                cache: info::cache::Cache::new()?,
-                info_hits: AtomicU64::new(0),
-                info_misses: AtomicU64::new(0),
-            }),
+            readers: Readers::new()?,
         };
         manager.set_lazy_max(config.lazy_max_pages);
         Ok(manager)

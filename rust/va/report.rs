@@ -18,36 +18,35 @@ use crate::{
     },
 };
 
+/// What has come and gone, of all callers together. Gross pages include guard pages.
+pub(super) struct Flows {
+    pub(super) totals: counters::Totals,
+    pub(super) lazy_gross: u64,
+    pub(super) stock_gross: u64,
+}
+
 impl<E: Env> Manager<E> {
-    /// What the arena looks like, and whether that came from the cache. Any context; no lock that an
-    /// allocation or a free waits for is taken. Exact at rest; while others allocate, each part is
-    /// what a sum over CPUs saw.
-    pub fn info(&self) -> (Info, bool) {
-        // The generations first: see the invariants of info.rs.
+    /// Makes `info` what the arena looks like. Returns whether that came from the cache. Any
+    /// context; this takes no lock that an allocation or a free waits for. Exact at rest; while
+    /// others allocate, each part is what a sum over CPUs saw.
+    pub fn info(&self, info: &mut Info) -> bool {
+        // The generations first: see the invariants of info/cache.rs.
         let generations = self.generations();
-        let cached = if self.switch(Switch::InfoCache) {
-            self.readers.cache.load()
-        } else {
-            None
-        };
-        if let Some(info) = cached.filter(|info| info.generations == generations) {
+        let kept = self.switch(Switch::InfoCache) && self.readers.cache.load(info);
+        if kept && info.generations == generations {
             self.readers.info_hits.fetch_add(1, Relaxed);
-            return (info, true);
+            return true;
         }
         self.readers.info_misses.fetch_add(1, Relaxed);
-        let info = Info {
-            generations,
-            areas: match &cached {
-                Some(info) if info.generations.areas == generations.areas => info.areas,
-                _ => self.areas(),
-            },
-            space: match &cached {
-                Some(info) if info.generations.space == generations.space => info.space,
-                _ => self.shards.space(),
-            },
-        };
-        self.readers.cache.store(&info);
-        (info, false)
+        if !kept || info.generations.areas != generations.areas {
+            self.add_up(&mut info.areas);
+        }
+        if !kept || info.generations.space != generations.space {
+            info.space = self.shards.space();
+        }
+        info.generations = generations;
+        self.readers.cache.store(info);
+        false
     }
 
     fn generations(&self) -> Generations {
@@ -80,23 +79,35 @@ impl<E: Env> Manager<E> {
             })
     }
 
-    pub(super) fn areas(&self) -> cache::Areas {
+    /// Brings `areas` up to date.
+    fn add_up(&self, areas: &mut cache::Areas) {
+        areas.top.fill(cache::Top::default());
+        let flows = self.flows(|caller| cache::rank(&mut areas.top, caller));
+        areas.totals = flows.totals;
+        areas.lazy_gross = flows.lazy_gross;
+        areas.stock_gross = flows.stock_gross;
+        areas.sizes = self.counters.sizes();
+    }
+
+    /// Adds up all callers, and shows each to `look`.
+    pub(super) fn flows(&self, mut look: impl FnMut(cache::Top)) -> Flows {
         // In this order no sum takes away what another has not yet seen come.
         let cleaned = self.shared.flushed_bytes.0.load(Acquire);
         let mut totals = counters::Totals::default();
-        let top = cache::top(self.callers().inspect(|caller| totals.add(&caller.totals)));
+        for caller in self.callers() {
+            totals.add(&caller.totals);
+            look(caller);
+        }
         let dissolved = self.shared.dissolved_gross.load(Acquire);
         let lazy_gross = totals.free_gross.saturating_sub(cleaned);
         let cleaned = self.shared.flushed_bytes.0.load(Acquire);
         let made = self.shared.made_gross.load(Acquire);
-        cache::Areas {
+        Flows {
             totals,
             lazy_gross,
             stock_gross: made
                 .wrapping_add(cleaned)
                 .saturating_sub(totals.alloc_gross.wrapping_add(dissolved)),
-            sizes: self.counters.sizes(),
-            top,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         AtomicU64,
         Ordering::{self, Relaxed},
     },
-    va::{info::cache::Areas, space::shards::FreeSpace, Env, Manager},
+    va::{report::Flows, space::shards::FreeSpace, Env, Manager},
 };
 
 /// The unit of a counter that debugfs shows as it is.
@@ -71,7 +71,7 @@ impl Shown for Pages {
 /// What the values are found from that nobody counts as such.
 struct Seen<'m, E: Env> {
     manager: &'m Manager<E>,
-    areas: Areas,
+    areas: Flows,
     space: FreeSpace,
     descriptors: (u32, usize),
 }
@@ -120,7 +120,7 @@ macro_rules! counters {
             pub fn stats(&self) -> Stats {
                 let $seen = Seen {
                     manager: self,
-                    areas: self.areas(),
+                    areas: self.flows(|_| {}),
                     space: self.shards.space().free,
                     descriptors: self.descriptors.footprint(),
                 };

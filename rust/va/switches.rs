@@ -43,6 +43,7 @@ macro_rules! switches {
             pub const ALL: &'static [Self] = &[$(Self::$switch,)*];
 
             /// Its name, as in debugfs `switches/`.
+            #[allow(dead_code, reason = "only tests on the host call it")]
             pub fn key(self) -> &'static str {
                 match self {
                     $(Self::$switch => stringify!($key),)*
@@ -62,6 +63,7 @@ switch_table!(switches);
 
 impl Switch {
     /// The switch of that name.
+    #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn named(key: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|switch| switch.key() == key)
     }

@@ -18,9 +18,11 @@ use crate::{
             cache::Info,
             record::{Record, Words},
         },
+        sort::sort_by_key,
     },
 };
 use core::{
+    cmp::Reverse,
     fmt::Write,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -131,7 +133,9 @@ fn info(readers: &Readers, out: &mut Out<'_>) -> Result {
     if out.fill(|room| readers.copy(room)) {
         return Ok(());
     }
-    let (info, cached) = readers.allocator.manager().info();
+    // Too large for a stack that more is to come on.
+    let mut info = KBox::new(Info::default(), GFP_KERNEL)?;
+    let cached = readers.allocator.manager().info(&mut info);
     let mut text = Text(KVec::new());
     describe(&readers.allocator, &info, &mut text).map_err(|_| ENOMEM)?;
     out.put(&text.0);
@@ -293,7 +297,7 @@ fn callers(readers: &Readers, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
         }
     }
-    functions.sort_unstable_by_key(|known| core::cmp::Reverse(known.totals.pages()));
+    sort_by_key(&mut functions, |known| Reverse(known.totals.pages()));
     f.write_str("# bytes areas allocations frees function\n")?;
     for Function { caller, totals, .. } in functions.iter() {
         let (function, module) = function(name.of(*caller));

@@ -116,6 +116,8 @@ impl<T> PerCpu<T> {
     /// # Errors
     ///
     /// [`NoMemory`], of the slots or of `init`.
+    // Not inlined: a caller that makes more than this keeps its stack for that.
+    #[inline(never)]
     pub fn new(
         cpus: u32,
         mut init: impl FnMut(u32) -> Result<T, NoMemory>,

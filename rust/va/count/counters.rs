@@ -151,7 +151,7 @@ impl Totals {
 /// The counters of all CPUs, and those that CPUs share off the fast path.
 pub struct Counters {
     cpus: Table<Shared<Padded<Cpu>>>,
-    shared: Padded<Cpu>,
+    shared: Shared<Padded<Cpu>>,
 }
 
 #[inline(always)]
@@ -174,7 +174,7 @@ impl Counters {
     pub fn new(cpus: u32) -> Result<Self, NoMemory> {
         Ok(Self {
             cpus: Table::try_new(cpus as usize, Mode::Sleep, |_| shared(Padded(Cpu::new()?)))?,
-            shared: Padded(Cpu::new()?),
+            shared: shared(Padded(Cpu::new()?))?,
         })
     }
 

@@ -9,6 +9,7 @@
 
 use crate::va::{
     flush::epochs::{Epochs, Flushed, PlanNumber, Stamp},
+    sort::sort_by_key,
     space::range::{Range, GUARD},
 };
 
@@ -116,7 +117,7 @@ impl Planner {
         let Some(ranges) = self.ranges.get_mut(..self.len) else {
             return Plan::Full;
         };
-        ranges.sort_unstable_by_key(|r| r.start);
+        sort_by_key(ranges, |r| r.start);
         let mut runs = [Range::default(); RUNS_MAX];
         let mut count = 0usize;
         let mut pages = 0u32;

@@ -22,10 +22,7 @@ use crate::{
     va::{
         count::{callers::CallerId, counters::Totals},
         info::record::{Generations, Record},
-        space::{
-            range::SIZES,
-            shards::{FreeSpace, Space},
-        },
+        space::{range::SIZES, shards::Space},
     },
 };
 
@@ -130,34 +127,28 @@ impl Info {
         totals_words(&areas.totals)
             .into_iter()
             .chain([areas.lazy_gross, areas.stock_gross])
-            .chain(areas.sizes)
+            .chain(areas.sizes.iter().copied())
             .chain(top)
             .chain([free.pages, free.extents, u64::from(free.largest)])
-            .chain(self.space.sizes)
+            .chain(self.space.sizes.iter().copied())
     }
 
-    fn from_words(generations: Generations, mut next: impl FnMut() -> u64) -> Self {
-        Self {
-            generations,
-            areas: Areas {
-                totals: totals_from(&mut next),
-                lazy_gross: next(),
-                stock_gross: next(),
-                sizes: core::array::from_fn(|_| next()),
-                top: core::array::from_fn(|_| Top {
-                    caller: next() as CallerId,
-                    totals: totals_from(&mut next),
-                }),
-            },
-            space: Space {
-                free: FreeSpace {
-                    pages: next(),
-                    extents: next(),
-                    largest: next() as u32,
-                },
-                sizes: core::array::from_fn(|_| next()),
-            },
+    /// The reverse of [`Self::words`], in place: more than a KiB is too much for a stack.
+    fn fill(&mut self, generations: Generations, mut next: impl FnMut() -> u64) {
+        self.generations = generations;
+        let areas = &mut self.areas;
+        areas.totals = totals_from(&mut next);
+        areas.lazy_gross = next();
+        areas.stock_gross = next();
+        areas.sizes.fill_with(&mut next);
+        for top in &mut areas.top {
+            top.caller = next() as CallerId;
+            top.totals = totals_from(&mut next);
         }
+        self.space.free.pages = next();
+        self.space.free.extents = next();
+        self.space.free.largest = next() as u32;
+        self.space.sizes.fill_with(&mut next);
     }
 }
 
@@ -174,11 +165,13 @@ impl Cache {
         Record::new(WORDS).map(Self)
     }
 
-    /// The record, unless there is none or somebody is storing one right now. Any context; no lock
-    /// is taken and nothing is written.
-    pub fn load(&self) -> Option<Info> {
+    /// Fills `info` with the record, and returns whether all of it is of one moment. If not, there
+    /// is no record, or somebody is storing one right now. Any context; this takes no lock and
+    /// writes nothing that others look at.
+    pub fn load(&self, info: &mut Info) -> bool {
         self.0
-            .load(|generations, words| Info::from_words(generations, || words.take()))
+            .load(|generations, words| info.fill(generations, || words.take()))
+            .is_some()
     }
 
     /// Keeps `info` if it is fresher than the record. Returns whether it was.
@@ -187,15 +180,11 @@ impl Cache {
     }
 }
 
-/// The callers that hold most pages, largest first, of all `callers`.
-pub fn top(callers: impl Iterator<Item = Top>) -> [Top; TOP] {
-    let mut best = [Top::default(); TOP];
-    for mut new in callers {
-        for place in best.iter_mut() {
-            if new.totals.pages() > place.totals.pages() {
-                core::mem::swap(&mut new, place);
-            }
+/// Puts `new` into `best`, the callers that hold most pages, largest first, if it is one of them.
+pub fn rank(best: &mut [Top; TOP], mut new: Top) {
+    for place in best.iter_mut() {
+        if new.totals.pages() > place.totals.pages() {
+            core::mem::swap(&mut new, place);
         }
     }
-    best
 }

@@ -13,7 +13,7 @@
 
 use crate::{
     sys::{
-        mem::{Mode, NoMemory, Table},
+        mem::{boxed, Box, Mode, NoMemory, Table},
         sync::{AtomicBool, AtomicU64, Lock, LockClass, Ordering::Relaxed, Padded},
     },
     va::{
@@ -64,7 +64,7 @@ struct Home {
 pub struct Depot {
     bins: Table<Padded<Lock<Bin>>>,
     homes: Table<Padded<Home>>,
-    spares: Padded<Lock<Chain<Empty>>>,
+    spares: Box<Padded<Lock<Chain<Empty>>>>,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
     span: AtomicU64,
@@ -93,7 +93,10 @@ impl Depot {
                     any: AtomicBool::new(false),
                 }))
             })?,
-            spares: Padded(Lock::new(Chain::new(), LockClass::Depot)?),
+            spares: boxed(
+                Padded(Lock::new(Chain::new(), LockClass::Depot)?),
+                Mode::Sleep,
+            )?,
             magazine_span,
             span: AtomicU64::new(0),
             next: AtomicU64::new(0),

@@ -13,7 +13,7 @@
 
 use crate::{
     sys::{
-        mem::{large_array, LargeBox, NoMemory, Shared},
+        mem::{boxed_array, large_array, Box, LargeBox, Mode, NoMemory, Shared},
         sync::Padded,
     },
     va::{
@@ -57,11 +57,13 @@ const HOT: u8 = 8;
 /// With fewer areas in it when it is handed on, a class loses that again.
 const SPARSE: u16 = 4;
 
-/// A set of classes.
-struct Set([u64; CLASSES / 64]);
+/// A set of classes. It lies on the heap: a stock has three, for which a stack has no room.
+struct Set(Box<[u64; CLASSES / 64]>);
 
 impl Set {
-    const EMPTY: Self = Self([0; CLASSES / 64]);
+    fn new() -> Result<Self, NoMemory> {
+        boxed_array(Mode::Sleep, |_| 0).map(Self)
+    }
 
     fn mark(&mut self, class: Class) {
         let index = class.index();
@@ -137,9 +139,9 @@ impl Local {
                 heat: 0,
             })?,
             mixed: None,
-            lazy_set: Set::EMPTY,
-            clean_set: Set::EMPTY,
-            single_set: Set::EMPTY,
+            lazy_set: Set::new()?,
+            clean_set: Set::new()?,
+            single_set: Set::new()?,
             single_span: 0,
             lazy_span: 0,
             clean_span: 0,

@@ -29,3 +29,10 @@ pub mod pair;
 #[cfg(not(loom))]
 pub mod rows;
 pub mod sorted;
+
+/// What the arena looks like, and whether that came from the cache.
+pub fn look<E: va::Env>(manager: &va::Manager<E>) -> (va::info::cache::Info, bool) {
+    let mut info = va::info::cache::Info::default();
+    let cached = manager.info(&mut info);
+    (info, cached)
+}

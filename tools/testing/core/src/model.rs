@@ -6,6 +6,7 @@
 use crate::{
     choice::Choice,
     env::{set_atomic, TestEnv},
+    look,
     sys::{
         mem::{fail_nth, fail_nth_left},
         sync::run_on_cpu,
@@ -646,8 +647,8 @@ impl<'m> Model<'m> {
         };
         assert_eq!(counted, self.counted);
 
-        let (info, _) = self.manager.info();
-        let (again, cached) = self.manager.info();
+        let (info, _) = look(self.manager);
+        let (again, cached) = look(self.manager);
         assert_eq!(info, again);
         assert_eq!(cached, self.manager.switch(Switch::InfoCache));
         assert_eq!(info.areas.totals.areas(), areas);

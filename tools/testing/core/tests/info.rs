@@ -6,6 +6,7 @@
 
 use core_tests::{
     env::IdleEnv,
+    look,
     model::free_space,
     sys::{sync::run_on_cpu, Mode},
     va::{
@@ -62,9 +63,9 @@ impl Drop for StopOnDrop<'_> {
 #[test]
 fn first_read_is_no_hit() {
     let manager = manager();
-    let (fresh, cached) = manager.info();
+    let (fresh, cached) = look(&manager);
     assert!(!cached);
-    let (again, cached) = manager.info();
+    let (again, cached) = look(&manager);
     assert!(cached);
     assert_eq!(fresh, again);
     assert!(manager.is_current(fresh.generations));
@@ -77,7 +78,7 @@ fn any_change_makes_the_record_stale() {
     let manager = manager();
     let mut held = Vec::new();
     let record = || {
-        let (info, _) = manager.info();
+        let (info, _) = look(&manager);
         assert!(manager.is_current(info.generations));
         info.generations
     };
@@ -98,18 +99,18 @@ fn any_change_makes_the_record_stale() {
     assert!(manager.is_current(seen), "a lookup changes nothing");
     manager.set_switch(Switch::InfoCache, false);
     assert!(!manager.is_current(seen), "switched off");
-    assert!(!manager.info().1);
+    assert!(!look(&manager).1);
 }
 
 /// A record that is made anew takes from the one before what has not changed, and nothing else.
 #[test]
 fn free_space_is_that_of_now() {
     let manager = manager();
-    let mut last = manager.info().0.space.free;
+    let mut last = look(&manager).0.space.free;
     // No magazine is for as many pages as these.
     for pages in [600, 1000, 2000] {
         alloc(&manager, pages, 0x1000).unwrap();
-        let (info, cached) = manager.info();
+        let (info, cached) = look(&manager);
         assert!(!cached);
         assert_eq!(info.space.free, free_space(&manager.stats()));
         assert_ne!(info.space.free, last);
@@ -117,9 +118,9 @@ fn free_space_is_that_of_now() {
     }
     // From the stock, which leaves the extents alone.
     free(&manager, alloc(&manager, 1, 0x1000).unwrap());
-    manager.info();
+    look(&manager);
     free(&manager, alloc(&manager, 1, 0x1000).unwrap());
-    assert_eq!(manager.info().0.space.free, free_space(&manager.stats()));
+    assert_eq!(look(&manager).0.space.free, free_space(&manager.stats()));
 }
 
 fn at(areas: u64, space: u64) -> Info {
@@ -145,12 +146,14 @@ fn generations_wrap() {
 fn a_late_reader_stores_nothing() {
     for base in [0, u64::MAX - 2] {
         let cache = Cache::new().unwrap();
-        assert!(cache.load().is_none());
+        let mut kept = Info::default();
+        assert!(!cache.load(&mut kept));
         let [first, second] = [1, 4].map(|n| at(base.wrapping_add(n), 7));
         assert!(cache.store(&second));
         assert!(!cache.store(&first), "an older record came later");
         assert!(!cache.store(&second), "the same record again");
-        assert_eq!(cache.load(), Some(second));
+        assert!(cache.load(&mut kept));
+        assert_eq!(kept, second);
     }
 }
 
@@ -165,14 +168,14 @@ fn own_changes_show() {
         scope.spawn(|| {
             run_on_cpu(1);
             while !stop.load(SeqCst) {
-                manager.info();
+                look(&manager);
             }
         });
         for done in 1..=100_000 {
             free(&manager, alloc(&manager, 1, 0x1000).unwrap());
             // The second read finds what was left by whoever was first, perhaps not us.
             for _ in 0..2 {
-                let totals = manager.info().0.areas.totals;
+                let totals = look(&manager).0.areas.totals;
                 assert_eq!((totals.allocs, totals.frees), (done, done));
             }
         }
@@ -234,7 +237,7 @@ fn sums_under_churn() {
         let _stop = StopOnDrop(&stop);
         for _ in 0..10_000 {
             let before = manager.stats().allocations;
-            let (info, _) = manager.info();
+            let (info, _) = look(&manager);
             let totals = info.areas.totals;
             // What came while the sums were made may have gone again unseen.
             let came = manager.stats().allocations - before;
@@ -261,5 +264,5 @@ fn sums_under_churn() {
         }
     }
     kept.iter().for_each(|&start| free(&manager, start));
-    assert_eq!(manager.info().0.areas.totals.areas(), 0);
+    assert_eq!(look(&manager).0.areas.totals.areas(), 0);
 }

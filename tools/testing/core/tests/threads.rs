@@ -9,6 +9,7 @@
 use core_tests::{
     choice::{Choice, Rng},
     env::{set_atomic, TestEnv},
+    look,
     sys::{sync::run_on_cpu, Mode},
     va::{
         area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request,
@@ -216,7 +217,7 @@ impl World {
     fn read_info_often(&self) {
         let mut last = 0;
         self.until_stopped(|| {
-            let (info, _) = self.manager.info();
+            let (info, _) = look(&self.manager);
             assert!(
                 info.areas.totals.allocs >= last,
                 "the past, after the present"

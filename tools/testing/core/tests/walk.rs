@@ -6,6 +6,7 @@
 
 use core_tests::{
     env::IdleEnv,
+    look,
     sys::Mode,
     va::{
         area::{
@@ -74,7 +75,7 @@ fn agree(manager: &Manager<IdleEnv>) {
     assert_eq!(stock, stats.bytes_stock.0);
     let all = live + lazy + stats.bytes_free.0;
     assert_eq!(all, u64::from(manager.pages()));
-    let (info, _) = manager.info();
+    let (info, _) = look(manager);
     assert_eq!(info.areas.lazy_gross, lazy);
     assert_eq!(info.areas.stock_gross, stock);
 }
