@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// Purges of all stocks after which a request that still finds no space fails. Each has seen space come
-/// back; the bound is for a load that takes it away from us every time.
+/// A request that finds no space after this many drains fails. Each drain brought space back; the bound
+/// is for a load that takes it away every time.
 const DRAINS_MAX: u32 = 63;
 
-/// What is asked for.
+/// A request for an area.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     /// Pages, without the guard page.
@@ -38,11 +38,11 @@ pub struct Request {
     pub align: u32,
     /// Whether it may sleep: for memory, for a purge.
     pub mode: Mode,
-    /// Who asks: a code address.
+    /// The code address that asks.
     pub caller: usize,
 }
 
-/// An allocated area that nobody else knows of yet. To be published or aborted.
+/// An allocated area that nobody else knows of yet. Its holder must publish or abort it.
 #[must_use = "an area that is neither published nor aborted is lost"]
 #[derive(Debug)]
 pub struct Area<'m> {
@@ -69,7 +69,7 @@ impl<E: Env> Manager<E> {
     ///
     /// # Errors
     ///
-    /// [`AllocError`]; then nothing has changed, except that a purge may have taken place.
+    /// [`AllocError`]; then nothing has changed, except that a purge may have run.
     #[inline(always)]
     pub fn alloc(&self, request: Request) -> Result<Area<'_>, AllocError> {
         let class = Class::from(request.pages, request.align);
@@ -107,7 +107,7 @@ impl<E: Env> Manager<E> {
         Some(Area { descriptor, id })
     }
 
-    /// The way of a request that this CPU's stock does not serve.
+    /// Serves a request that this CPU's stock could not.
     #[cold]
     #[inline(never)]
     fn alloc_slow(&self, request: Request, class: Option<Class>) -> Result<Area<'_>, AllocError> {
@@ -154,14 +154,14 @@ impl<E: Env> Manager<E> {
         Ok(area)
     }
 
-    /// Looks once more: the stock may have been out of reach rather than empty.
+    /// Looks once more: the stock may have been out of reach, not empty.
     fn ask_stock(&self, request: &Request, class: Class) -> Option<Area<'_>> {
         let mut local = self.local.enter()?;
         self.pop(&mut local, class, request.caller)
     }
 
-    /// Takes the areas of mixed magazines that came home to this CPU into its stock, until one of them
-    /// serves the request.
+    /// Puts areas of mixed magazines that came home to this CPU into its stock, until one of them serves
+    /// the request.
     fn ask_home(&self, request: &Request, class: Class) -> Option<Area<'_>> {
         while !self.draining.load(Relaxed) {
             let mut local = self.local.enter()?;
@@ -211,8 +211,8 @@ impl<E: Env> Manager<E> {
         self.pop(&mut local, class, request.caller)
     }
 
-    /// Purges a part, rather than have more made, where far more is lazy than should be because the
-    /// purge that was asked for has yet to get a CPU. False if the request must not wait, or nothing is
+    /// Purges a step before the ladder makes new areas, if far more is lazy than allowed: then the purge
+    /// that was asked for still waits for a CPU. False if the request must not wait, or no purge is
     /// overdue.
     fn help_to_purge(&self, request: &Request) -> bool {
         let overdue = self.lazy_span.load(Relaxed) > self.high();
@@ -246,13 +246,13 @@ impl<E: Env> Manager<E> {
         Ok(area)
     }
 
-    /// All that describing the first `pages` pages of `space` may need memory for.
+    /// Gets all memory that [`Self::describe`] needs for the first `pages` pages of `space`.
     fn descriptor_for(&self, space: &Untouched, pages: u32, mode: Mode) -> Result<Id, NoMemory> {
         self.index.prepare(space.range().start, pages, mode)?;
         self.descriptors.take(mode)
     }
 
-    /// Gives a range its descriptor, and names it in the index.
+    /// Gives a range its descriptor, and puts it into the index.
     fn describe(&self, space: Untouched, id: Id, pages: u32, class: Option<Class>) -> CleanId {
         let start = space.range().start;
         if let Some(descriptor) = self.descriptors.get(id) {
@@ -263,7 +263,7 @@ impl<E: Env> Manager<E> {
         CleanId::made(id, space)
     }
 
-    /// Gives an area that was just made to the caller of the request.
+    /// Gives a new area to the caller of the request.
     fn claim(
         &self,
         made: CleanId,
@@ -278,15 +278,15 @@ impl<E: Env> Manager<E> {
         Ok(Area { descriptor, id })
     }
 
-    /// Makes space: purges all that is lazy and dissolves all stocks. False if that cannot help, or has
-    /// not: no more was dissolved than what was `seen`.
+    /// Makes space: purges everything lazy and dissolves all stocks. False if that cannot help, or did
+    /// not: nobody has dissolved an area since the caller read `seen`.
     fn drain(&self, request: &Request, seen: u64) -> bool {
         if request.pages.saturating_add(GUARD) > self.pages {
             return false;
         }
         match request.mode {
             Mode::Sleep => self.purge(Purge::Drain),
-            // What is clean is there without a flush.
+            // Clean areas need no flush.
             Mode::NoWait => self.dissolve_depot(),
         }
         let helped = self.shared.dissolved_gross.load(Acquire) != seen;
@@ -327,7 +327,7 @@ impl<E: Env> Manager<E> {
     ///
     /// # Errors
     ///
-    /// The area, when there is no room, or somebody else has the stock.
+    /// The area, if there is no room, or somebody else has the stock.
     pub(super) fn stock(&self, class: Class, area: CleanId) -> Result<(), CleanId> {
         match self.local.enter() {
             Some(mut local) => local.stock(class, area),
@@ -335,7 +335,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Gets this CPU an empty magazine out of the depot, if it has none.
+    /// Fetches an empty magazine from the depot, if this CPU has none.
     pub(super) fn fetch_spare(&self, local: &mut Local) {
         if !local.has_spare() {
             if let Some(spare) = self.depot.take_spare() {
@@ -344,15 +344,15 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Keeps an empty magazine: this CPU, or else the depot.
+    /// Keeps an empty magazine with this CPU, or else in the depot.
     pub(super) fn put_spare(&self, local: &mut Local, empty: Empty) {
         if let Some(empty) = local.keep_spare(empty) {
-            // A magazine too many is freed, outside of any spinlock.
+            // Frees a magazine too many, outside of any spinlock.
             drop(self.depot.put_spare(empty));
         }
     }
 
-    /// Puts a clean magazine that this CPU no longer needs away, which is empty as a rule.
+    /// Puts away a clean magazine that this CPU no longer needs. Usually it is empty.
     fn put_away(&self, local: &mut Local, magazine: Clean) {
         match magazine.into_empty() {
             Ok(empty) => self.put_spare(local, empty),
@@ -366,7 +366,7 @@ impl<E: Env> Manager<E> {
         area.descriptor.publish(payload, kind);
     }
 
-    /// Gives an area back that was never published; PTEs that were set in it are clear again. Not
+    /// Gives back an area that was never published. If PTEs were set in it, they are clear again. Not
     /// from interrupts.
     pub fn abort(&self, area: Area<'_>) {
         self.retire(area.descriptor, area.id);

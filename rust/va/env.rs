@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is around the area manager, as far as it must know.
+//! The surroundings of the area manager, as far as it needs them.
 
 /// What the manager needs from its surroundings.
 pub trait Env: Send + Sync {
-    /// Flushes the TLB entries of arena pages `start..end` on all CPUs, and returns when that is
-    /// done. Called where sleeping is allowed and no lock is held but the purge mutex.
+    /// Flushes the TLB entries of arena pages `start..end` on all CPUs before it returns. The manager
+    /// calls it where it may sleep, and holds no lock except the purge mutex.
     fn flush(&self, start: u32, end: u32);
 
     /// Asks for [`Manager::purge_due`](super::Manager::purge_due) soon. Any context.
@@ -15,7 +15,7 @@ pub trait Env: Send + Sync {
     /// soon. Any context.
     fn kick_deferred(&self);
 
-    /// Lets others run, where no lock is held but the purge mutex.
+    /// Lets other tasks run. The manager holds no lock except the purge mutex.
     fn resched(&self);
 
     /// Whether the caller may sleep and send interrupts to other CPUs right now.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why something was not done: one type for allocations, one for frees, one for pins. What is said of
-//! each, and which number a caller gets, is the face's ([`rust/face/failure.rs`](../face/failure.rs)).
+//! Why something failed: one type for allocations, one for frees, one for pins. The face decides on the
+//! messages and on the numbers for callers ([`rust/face/failure.rs`](../face/failure.rs)).
 
 use crate::sys::NoMemory;
 
 /// Why there is no area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllocError {
-    /// No pages asked for, or an alignment that is no power of two.
+    /// A request for no pages, or an alignment that is no power of two.
     Invalid,
     /// The arena has no free extent for it, not even after a purge.
     NoSpace,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Steps that are left out on purpose, to see a test fail without them.
+//! Steps that a test can leave out on purpose, to see other tests fail without them.
 //!
-//! Only builds with `FAULTS=y` have this file, and the places that ask it; no other build compiles
-//! either. A new fault is a name here, a `#[cfg(faults)]` where the step is, a file in
-//! rust/face/files/debugfs.rs, and its test in tools/testing/selftests/vmapcache/faults.sh.
+//! Only builds with `FAULTS=y` have this file, and the places that ask it. A new fault is a name here,
+//! a `#[cfg(faults)]` where the step is, a file in rust/face/files/debugfs.rs, and its test in
+//! tools/testing/selftests/vmapcache/faults.sh.
 
 use crate::sys::sync::{AtomicU32, Ordering::Relaxed};
 
@@ -13,7 +13,7 @@ use crate::sys::sync::{AtomicU32, Ordering::Relaxed};
 pub enum Fault {
     /// Any flush of the TLB.
     NoFlush,
-    /// To wait for another's purge.
+    /// Waiting for another task's purge.
     NoWait,
     /// Purges before space has run out.
     NoPurge,
@@ -32,7 +32,7 @@ impl Fault {
         ON.load(Relaxed) & self.bit() != 0
     }
 
-    /// Leaves the step out, or no more. Any context.
+    /// Leaves the step out, or does it again. Any context.
     pub fn set(self, on: bool) {
         if on {
             ON.fetch_or(self.bit(), Relaxed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way back: the end of an area's life, and the lazy magazine or list that it waits in.
+//! The way out: the end of an area's life, and the lazy magazine or list in which it waits.
 
 use crate::{
     sys::{
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// An area whose life has ended; its PTEs are to be cleared, then it is to be finished.
+/// An area whose life has ended. Its holder must clear the PTEs, then finish the free.
 #[must_use = "a dying area that is not finished is lost"]
 #[derive(Debug)]
 pub struct Dying<'m> {
@@ -46,13 +46,13 @@ impl Dying<'_> {
         self.descriptor.pages()
     }
 
-    /// What the owner put there.
+    /// The payload that it was published with.
     #[inline(always)]
     pub fn payload(&self) -> usize {
         self.descriptor.payload()
     }
 
-    /// What it was used for.
+    /// Its use.
     #[inline(always)]
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn kind(&self) -> Kind {
@@ -64,9 +64,9 @@ impl Dying<'_> {
 #[must_use]
 #[derive(Debug)]
 pub enum Freed<'m> {
-    /// The caller finishes the free.
+    /// The caller must finish the free.
     Now(Dying<'m>),
-    /// The last unpin will; [`Manager::is_gone`] tells when.
+    /// The last unpin will finish it; [`Manager::is_gone`] tells when.
     Deferred(Ticket),
 }
 
@@ -80,9 +80,9 @@ enum Retired {
     Not,
 }
 
-/// Tasks purge themselves when so many times the limit is lazy. A flush costs as much for a few
-/// large areas as for thousands of small ones; so the limit only has the work item called, and what
-/// is freed until that has a CPU shares its flush.
+/// When more than `HIGH` times the limit is lazy, tasks help to purge. A flush costs as much for a few
+/// large areas as for thousands of small ones. So the limit itself only starts the work item, and all
+/// areas freed until that gets a CPU share its flush.
 const HIGH: u64 = 4;
 
 impl<E: Env> Manager<E> {
@@ -133,14 +133,14 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Leaves an area whose PTEs are clear to the lazy magazine of this CPU. Task context, where
-    /// sleeping need not be allowed; elsewhere use [`Self::defer_free`].
+    /// Puts an area whose PTEs are clear into the lazy magazine of this CPU. Task context, even if it
+    /// must not sleep; elsewhere use [`Self::defer_free`].
     #[inline(always)]
     pub fn finish_free(&self, dying: Dying<'_>) {
         self.retire(dying.descriptor, dying.id);
     }
 
-    /// Leaves an area to be finished by [`Self::take_deferred`]. Any context.
+    /// Leaves an area to the work item, which gets it from [`Self::take_deferred`]. Any context.
     pub fn defer_free(&self, dying: Dying<'_>) {
         self.shared.frees_deferred.fetch_add(1, Relaxed);
         if self.deferred.push(&self.descriptors, dying.id) {
@@ -148,7 +148,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// The areas that wait to be finished. Their PTEs are not clear yet.
+    /// The deferred areas. Their PTEs are not clear yet.
     pub fn take_deferred(&self) -> impl Iterator<Item = Dying<'_>> + '_ {
         let mut list = self.deferred.take();
         core::iter::from_fn(move || {
@@ -162,7 +162,7 @@ impl<E: Env> Manager<E> {
     #[inline(always)]
     pub(super) fn retire(&self, descriptor: &Descriptor, id: Id) {
         let class = descriptor.class();
-        // Where areas are not to be kept, no class has a lazy magazine: see `push_lazy_slow`.
+        // If CPUs do not keep areas, no class has a lazy magazine: see `push_lazy_slow`.
         if let Some(class) = class {
             if let Some(mut local) = self.local.enter() {
                 match self.push_lazy(&mut local, descriptor, class, id) {
@@ -236,7 +236,7 @@ impl<E: Env> Manager<E> {
         Retired::HandedOn
     }
 
-    /// Hands all lazy magazines of this CPU on.
+    /// Hands on all lazy magazines of this CPU.
     #[cold]
     pub(super) fn hand_on(&self, local: &mut Local) {
         let mut chain = Chain::new();
@@ -246,7 +246,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Hands one magazine on to whoever purges next.
+    /// Hands on one magazine to the next purge.
     pub(super) fn queue(&self, magazine: Sealed) {
         let span = u64::from(magazine.span());
         self.shared.lazy_locks.fetch_add(1, Relaxed);
@@ -257,7 +257,7 @@ impl<E: Env> Manager<E> {
     fn add_lazy(&self, span: u64) {
         let total = self.lazy_span.fetch_add(span, Relaxed).wrapping_add(span);
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
-        // Pairs with the acquire in `purge_due`, which then sees what was added.
+        // Pairs with the acquire in `purge_due`, which then sees this sum.
         if total > u64::from(max) && !self.purge_kicked.swap(true, Release) {
             self.env.kick_purge();
         }
@@ -267,7 +267,7 @@ impl<E: Env> Manager<E> {
     #[inline(never)]
     fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>) {
         if let Some(class) = class.filter(|_| self.keeps_lazy()) {
-            // The stock has run out of empty magazines, or somebody else has it.
+            // The CPU has no empty magazine left, or somebody else has its stock.
             let spare = Empty::new(Mode::NoWait);
             if let (Ok(spare), Some(mut local)) = (spare, self.local.enter()) {
                 self.put_spare(&mut local, spare);
@@ -288,9 +288,8 @@ impl<E: Env> Manager<E> {
         self.push_back();
     }
 
-    /// Leaves a lazy area of `gross` pages to the next purge, outside of all magazines. What this CPU
-    /// has left there counts against the limit once it is enough, or at once if the purge is wanted
-    /// `now`.
+    /// Leaves a loose area of `gross` pages to the next purge. The CPU's loose areas count against the
+    /// limit once they are enough, or at once if the caller wants the purge `now`.
     pub(super) fn leave_loose(&self, id: Id, gross: u32, now: bool) {
         let cpu = cpu_hint() as usize;
         let Some(loose) = self.loose.get(cpu).or_else(|| self.loose.first()) else {
@@ -321,7 +320,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Puts an area that was flushed by itself into this CPU's stock, or back to the extents.
+    /// Puts an area that was flushed alone into this CPU's stock, or back to the extents.
     fn take_back(&self, area: CleanId, class: Option<Class>) {
         if let Some(descriptor) = self.descriptors.get(area.id()) {
             self.cleaned(1, u64::from(descriptor.pages().saturating_add(GUARD)));
@@ -336,12 +335,12 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Lazy pages from which on tasks purge themselves.
+    /// Tasks help to purge when more pages than this are lazy.
     pub(super) fn high(&self) -> u64 {
         u64::from(self.lazy_max.load(Relaxed)) * HIGH
     }
 
-    /// Backpressure: where frees outrun the purger, the freeing task does a bounded part itself.
+    /// Backpressure: if frees outrun the purge, the freeing task purges a step itself.
     #[cold]
     #[inline(never)]
     fn push_back(&self) {

@@ -19,7 +19,7 @@ pub struct Ticket {
     pub(super) version: u32,
 }
 
-/// Keeps an area mapped. To be given back with [`Manager::unpin`].
+/// Keeps an area mapped. Its holder must give it back with [`Manager::unpin`].
 #[must_use = "a pin that is not given back keeps the area mapped"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pin(pub(super) Ticket);
@@ -30,8 +30,7 @@ impl Pin {
         u64::from(self.0.version) << 32 | (u64::from(self.0.id.word()) + 1)
     }
 
-    /// The pin that [`Self::into_raw`] made into `raw`. Nonsense is found out by
-    /// [`Manager::unpin`].
+    /// The pin that [`Self::into_raw`] made into `raw`. [`Manager::unpin`] detects nonsense.
     pub fn from_raw(raw: u64) -> Self {
         Self(Ticket {
             id: Id::from_word((raw as u32).wrapping_sub(1)),
@@ -47,18 +46,18 @@ pub struct Walked {
     pub start: u32,
     /// Pages, without the guard page.
     pub pages: u32,
-    /// What is known of it while it lives; `None` when it was freed and not yet dissolved.
+    /// What its descriptor says, if it is live; `None` if it was freed and not yet dissolved.
     pub live: Option<Snapshot>,
-    /// It was freed, and waits for a flush; else, if it does not live, it is clean and in stock.
+    /// It is lazy. An area that is neither live nor lazy is clean and in stock.
     pub lazy: bool,
 }
 
-/// Pages of the arena that are walked before others may run.
+/// Pages of the arena to walk before other tasks may run.
 const PART: u32 = 1 << 16;
 
 impl<E: Env> Manager<E> {
-    /// Asks the area found last in the window of `page`, then the one that the index names, for what
-    /// `ask` wants of the area that holds `page`; it tells where that lies, too.
+    /// Tries the area last found in the window of `page`, then the one that the index names. Returns
+    /// where the area is, and the answer of `ask`, which is `None` for an area without `page`.
     #[inline(always)]
     fn find<R>(
         &self,
@@ -70,7 +69,7 @@ impl<E: Env> Manager<E> {
         if cached {
             let last = window.last(page);
             if let Some((id, last)) = last.and_then(|id| Some((id, self.descriptors.get(id)?))) {
-                // A guess: but a Live area that holds the page is the one.
+                // It was a guess; but if a Live area holds the page, it is the right one.
                 let answer = ask(id, last);
                 if answer.is_some() {
                     return answer;
@@ -85,14 +84,14 @@ impl<E: Env> Manager<E> {
         Some((found, answer))
     }
 
-    /// The Live area that holds `page`; none for a guard page. Any context, no lock.
+    /// The Live area that holds `page`; `None` for a guard page. Any context, no lock.
     #[inline(always)]
     pub fn lookup(&self, page: u32) -> Option<Found> {
         let (found, ()) = self.find(page, |_, descriptor| Some((descriptor.find(page)?, ())))?;
         Some(found)
     }
 
-    /// As [`Self::lookup`], with all that is known of the area.
+    /// As [`Self::lookup`], with everything that the descriptor says.
     pub fn inspect(&self, page: u32) -> Option<Snapshot> {
         let (_, seen) = self.find(page, |_, descriptor| {
             let seen = descriptor.snapshot().filter(|seen| seen.covers(page))?;
@@ -102,8 +101,8 @@ impl<E: Env> Manager<E> {
         Some(seen)
     }
 
-    /// Pins the Live area that holds `page`: it stays mapped until the pin is given back. Any
-    /// context, no lock.
+    /// Pins the Live area that holds `page`: it stays mapped until [`Self::unpin`]. Any context, no
+    /// lock.
     #[inline(always)]
     pub fn pin(&self, page: u32) -> Option<(Pin, Found)> {
         let (found, pin) = self.find(page, |id, descriptor| {
@@ -113,8 +112,8 @@ impl<E: Env> Manager<E> {
         Some((pin, found))
     }
 
-    /// Gives a pin back. Returns the area if it was freed meanwhile and this was the last pin: the
-    /// caller finishes the free.
+    /// Gives a pin back. If the area was freed meanwhile and this was the last pin, returns the area: the
+    /// caller must finish the free.
     ///
     /// # Errors
     ///
@@ -136,22 +135,22 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Whether a deferred free has been finished by the last unpin.
+    /// Whether the last unpin has ended the life of a ticket.
     pub fn is_gone(&self, ticket: Ticket) -> bool {
         self.descriptors
             .get(ticket.id)
             .is_none_or(|d| d.version() != ticket.version)
     }
 
-    /// Visits areas in ascending order from `page` on, without a lock, until `visit` says false.
-    /// Areas that are allocated or freed meanwhile may or may not be seen; none is seen twice, out of
-    /// order, or overlapping another.
+    /// Visits areas in ascending order from `page` on, without a lock, until `visit` returns false. It
+    /// may or may not see areas that are allocated or freed meanwhile. It sees no area twice, none out
+    /// of order, and none that overlaps another.
     pub fn walk(&self, page: u32, visit: &mut dyn FnMut(&Walked) -> bool) {
         self.walk_part(page, self.pages, visit);
     }
 
-    /// As [`Self::walk`], of the areas that begin before page `to`. Returns whether `visit` wanted
-    /// more. The time that it takes is bounded by the pages in between.
+    /// As [`Self::walk`], for the areas that begin before page `to`. Returns whether `visit` wanted
+    /// more. The pages in between bound its time.
     pub fn walk_part(&self, page: u32, to: u32, visit: &mut dyn FnMut(&Walked) -> bool) -> bool {
         let mut at = page;
         let mut floor = page;
@@ -189,8 +188,8 @@ impl<E: Env> Manager<E> {
         true
     }
 
-    /// The first area that begins at or after `page` and is live or waits for a flush: for those who
-    /// show areas one by one and come back for the next. Sleeps.
+    /// The first area that begins at or after `page` and is live or lazy: for readers that show areas
+    /// one by one and come back for the next. Sleeps.
     pub fn next_shown(&self, page: u32) -> Option<Walked> {
         let mut from = page;
         while from < self.pages {
@@ -199,7 +198,7 @@ impl<E: Env> Manager<E> {
             let mut next = to;
             self.walk_part(from, to, &mut |walked| {
                 if walked.live.is_none() && !walked.lazy {
-                    // Clean stock, or on its way: nobody's.
+                    // Clean stock, or on its way there: it belongs to nobody.
                     next = next.max(walked.start.saturating_add(walked.pages));
                     return true;
                 }
@@ -215,7 +214,7 @@ impl<E: Env> Manager<E> {
         None
     }
 
-    /// The code address of a caller; 0 where it is not known.
+    /// The code address of a caller; 0 if it is not known.
     pub fn caller(&self, id: CallerId) -> usize {
         self.callers.address(id)
     }

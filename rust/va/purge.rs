@@ -29,18 +29,18 @@ use crate::{
 /// How much to purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purge {
-    /// The magazines that were handed on. Those that CPUs are still filling stay.
+    /// The magazines that CPUs have handed on. Filling magazines stay.
     Background,
-    /// A bounded part of that. Nothing, if somebody else purges, unless that is late: then it waits.
+    /// A bounded part of that. If another purge runs, nothing; but if that is late, it waits for it.
     Step,
     /// Everything lazy.
     Full,
-    /// Everything lazy, and all stocks: their space goes back to the extents.
+    /// Everything lazy; and it dissolves all stocks.
     Drain,
 }
 
-/// Magazines that a step purges at most. Few would cost a flush each time: what one flush cleans is to
-/// be used up before the next.
+/// Most magazines that a step purges. One flush must clean enough for many allocations, because each
+/// step costs a flush.
 const STEP_MAX: usize = 256;
 
 /// The lazy areas of one purge.
@@ -60,7 +60,7 @@ struct Surplus {
 }
 
 impl<E: Env> Manager<E> {
-    /// Flushes what is lazy and hands it back. Sleeps.
+    /// Makes lazy areas clean, and hands them back. Sleeps.
     pub fn purge(&self, how: Purge) {
         #[cfg(faults)]
         if faults::Fault::NoPurge.on() && matches!(how, Purge::Step | Purge::Background) {
@@ -68,8 +68,8 @@ impl<E: Env> Manager<E> {
         }
         let guard = match self.purging.try_lock() {
             Some(guard) => guard,
-            // Whoever has the purge may not have a CPU: then all wait with it, rather than go on
-            // from one fresh address to the next.
+            // The purging task may have no CPU. Then all wait with it, instead of going on from one
+            // fresh address to the next.
             None if how == Purge::Step && self.lazy_span.load(Relaxed) <= 2 * self.high() => return,
             #[cfg(faults)]
             None if faults::Fault::NoWait.on() => return,
@@ -82,11 +82,10 @@ impl<E: Env> Manager<E> {
         drop(guard);
     }
 
-    /// Purges what was handed on, if that is still more than should be. Tasks that could not wait may
-    /// have done it before this one got a CPU, and a flush for the little that came since would be
-    /// one too many. Sleeps.
+    /// Purges what CPUs have handed on, if that is still above the limit. Other tasks may have purged
+    /// before this one got a CPU; then this would flush for the few areas freed since. Sleeps.
     pub fn purge_due(&self) {
-        // First: who passes the limit from now on asks again.
+        // First: a task that passes the limit from now on asks again.
         self.purge_kicked.swap(false, Acquire);
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
         if self.lazy_span.load(Relaxed) > u64::from(max) {
@@ -94,8 +93,8 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// As [`Self::purge`], unless somebody else purges. For callers that must not wait, such as a
-    /// shrinker; still sleeps for the flush.
+    /// As [`Self::purge`], unless another purge runs. For callers that must not wait for it, such as a
+    /// shrinker. Sleeps for the flush.
     pub fn try_purge(&self, how: Purge) -> bool {
         match self.purging.try_lock() {
             Some(_guard) => {
@@ -119,8 +118,8 @@ impl<E: Env> Manager<E> {
         self.dissolve(how, surplus);
     }
 
-    /// The first step: takes what is lazy and has `planner` cover it; a drain takes the clean stock of
-    /// all CPUs, too.
+    /// The first step: takes lazy areas, and has `planner` cover them. A drain also takes the clean
+    /// stock of all CPUs.
     fn gather(&self, how: Purge, planner: &mut Planner, surplus: &mut Surplus) -> Gathered {
         let mut magazines = Chain::new();
         let mut keep = |mut magazine: Sealed| {
@@ -155,7 +154,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Takes the magazines that were handed on; a step takes a part of them.
+    /// Takes the magazines that CPUs have handed on; a step takes a part of them.
     fn take_waiting(&self, how: Purge) -> Chain<Sealed> {
         let mut waiting = self.lazy.lock();
         match how {
@@ -164,7 +163,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Takes the lazy areas that no magazine holds.
+    /// Takes the loose areas.
     fn take_loose(&self, list: &mut List) {
         for own in self.loose.iter() {
             let mut taken = own.stack.take();
@@ -177,7 +176,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// The second step: the cheapest flush that covers what was planned. Sleeps.
+    /// The second step: carries out the cheapest flush that covers the plan. Sleeps.
     pub(super) fn flush(&self, planner: Planner) -> Flushed {
         let planned = planner.plan(self.flush_ceiling);
         let (counter, calls) = match planned.plan() {
@@ -189,13 +188,13 @@ impl<E: Env> Manager<E> {
         self.epochs.flush(planned, &self.env, self.pages)
     }
 
-    /// The third step: what is clean now goes where CPUs find it, and loose areas to the extents.
-    /// `surplus` gets the magazines that are not to be kept.
+    /// The third step: puts clean magazines where CPUs find them, and turns loose areas into free
+    /// extents. `surplus` gets the magazines that nobody keeps.
     fn hand_back(&self, how: Purge, gathered: Gathered, flushed: &Flushed, surplus: &mut Surplus) {
         let loose_gross = self.hand_back_loose(gathered.loose, flushed);
         self.sub_lazy(gathered.handed_on + loose_gross);
         let keep = how != Purge::Drain && self.switch(Switch::Magazines);
-        // The lane that all of the depot is of, once that was found.
+        // The lane of all magazines in the depot, once that is known.
         let mut alone = None;
         let mut lazy = gathered.magazines;
         while let Some(magazine) = lazy.pop() {
@@ -235,7 +234,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Leaves areas that a flush has not covered to the next purge.
+    /// Leaves areas that the flush has not covered to the next purge.
     pub(super) fn still_lazy(&self, mut list: List) {
         while let Some(id) = list.pop(&self.descriptors) {
             if let Some(descriptor) = self.descriptors.get(id) {
@@ -244,8 +243,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Sends a mixed magazine to the CPU that filled it, unless that has enough, and any other to the
-    /// depot.
+    /// Sends a mixed magazine home, unless enough wait there, and any other to the depot.
     fn send_back(&self, magazine: Clean) {
         match magazine.lane() {
             Lane::Own(_) => self.shelve(magazine),
@@ -283,7 +281,7 @@ impl<E: Env> Manager<E> {
             let Err(area) = self.depot.put_one(class, area, &mut spare) else {
                 continue;
             };
-            // It takes a magazine more.
+            // The depot needs another empty magazine for it.
             spare = self
                 .depot
                 .take_spare()
@@ -297,7 +295,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// The last step: what is left becomes free extents; of a drain, all stock does.
+    /// The last step: turns the surplus into free extents; a drain dissolves all stock.
     fn dissolve(&self, how: Purge, mut surplus: Surplus) {
         if how == Purge::Drain {
             for cpu in 0..self.depot.homes() {
@@ -318,8 +316,8 @@ impl<E: Env> Manager<E> {
         self.dissolve_chain(surplus.magazines, || self.env.resched());
     }
 
-    /// Where the depot is full, takes magazines of other lanes than `lane` out, into `surplus`: what
-    /// comes back was in use a moment ago, nobody knows that of them. False if there are none.
+    /// If the depot is full, moves magazines of other lanes than `lane` to `surplus`: the returning
+    /// areas were in use a moment ago, and these perhaps were not. False if there are none.
     fn make_room(&self, lane: Lane, surplus: &mut Surplus) -> bool {
         while self.depot.span() > self.depot_max {
             match self.depot.take_other(lane) {
@@ -331,7 +329,7 @@ impl<E: Env> Manager<E> {
     }
 
     fn sub_lazy(&self, span: u64) {
-        // Loose pages are handed in late, so the total may lag behind what is taken out.
+        // CPUs add loose pages late, so the total may be less than what a purge subtracts.
         let mut total = self.lazy_span.load(Relaxed);
         loop {
             let left = total.saturating_sub(span);
@@ -345,7 +343,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Flushes the TLB of all that is lazy, and leaves it where it is. Sleeps.
+    /// Flushes the TLB for all lazy areas, and leaves them where they are. Sleeps.
     pub fn flush_lazy(&self) {
         // Orders the PTEs cleared by the caller, as a stamp would.
         let _ = self.epochs.stamp();
@@ -365,8 +363,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Turns all magazines of the depot, and those that wait for their CPU, into free extents. Does
-    /// not sleep.
+    /// Dissolves all magazines of the depot, and those that wait at home. Does not sleep.
     pub(super) fn dissolve_depot(&self) {
         for cpu in 0..self.depot.homes() {
             self.dissolve_chain(self.depot.take_home(cpu), || {});
@@ -377,8 +374,8 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Turns areas into free extents, with a `pause` after each [`STEP`] of them. Returns how many
-    /// they were, and their pages.
+    /// Dissolves areas, with a `pause` after each [`STEP`] of them. Returns their number and their
+    /// pages.
     fn dissolve_all(
         &self,
         mut areas: impl Iterator<Item = CleanId>,
@@ -396,14 +393,14 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Turns clean areas, [`STEP`] at most, into free extents. Returns how many they were, and their
-    /// pages, guard pages included.
+    /// Dissolves at most [`STEP`] clean areas. Returns their number and their pages, guard pages
+    /// included.
     pub(super) fn dissolve_some(&self, areas: &mut impl Iterator<Item = CleanId>) -> (u64, u64) {
         let mut ranges = [const { CleanRange::NONE }; STEP];
         let mut ids = [NO_ID; STEP];
         let mut gross = 0u64;
         let mut len = 0;
-        // The places first: without one, no area is taken.
+        // The places come first in `zip`: without one it takes no area.
         for ((range, id), area) in ranges.iter_mut().zip(&mut ids).zip(areas) {
             (*range, *id) = area.vacate(&self.descriptors);
             let Range { start, pages } = range.range();
@@ -428,7 +425,7 @@ impl<E: Env> Manager<E> {
         self.dissolve_some(&mut core::iter::once(area));
     }
 
-    /// Moves the stock of `cpu`, which no longer runs, to where others find it. Sleeps.
+    /// Moves the stock of `cpu`, which no longer runs, to where other CPUs find it. Sleeps.
     pub fn drain_cpu(&self, cpu: u32) {
         let mut surplus = Surplus::default();
         self.local.with_each(|at, local| {
@@ -442,7 +439,7 @@ impl<E: Env> Manager<E> {
         while let Some(magazine) = surplus.magazines.pop().or_else(|| back.pop()) {
             self.shelve(magazine);
         }
-        // They are in no list any more, and clean as before.
+        // Their links named the next area of a list. Now they are in no list, and clean as before.
         let areas = surplus.singles.drain(&self.descriptors).inspect(|area| {
             if let Some(descriptor) = self.descriptors.get(area.id()) {
                 descriptor.set_link(Link::CLEAN);
@@ -451,8 +448,8 @@ impl<E: Env> Manager<E> {
         self.sort_out(areas);
     }
 
-    /// Pages that a [`Purge::Drain`] could turn into free extents or join to them, as far as CPUs have
-    /// handed them on: two loads, where the exact number is a sum over all callers on all CPUs. Any context.
+    /// Pages that a [`Purge::Drain`] could turn into free extents, as far as CPUs have handed them on.
+    /// That is two loads; the exact number would be a sum over all callers on all CPUs. Any context.
     pub fn reclaimable(&self) -> u64 {
         self.depot
             .span()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every switch, one entry each: its name, what it is at the start, what it turns.
+//! Every switch, one entry each: its name, its default, what it turns.
 //!
-//! A switch leaves an idea out, to measure what that is worth. The table below makes [`Switch`] and
-//! the files of debugfs `switches/`; `scripts/check-keys` holds the documents, the laboratory and the
-//! tool against it. Whether a switch is on is kept in `Switches` alone, and asked where the idea is.
+//! A switch leaves an idea out, to measure what that idea is worth. The table below makes [`Switch`] and
+//! the files of debugfs `switches/`; `scripts/check-keys` compares the documents, the laboratory and
+//! the tool with it. `Switches` alone knows whether a switch is on; the code of the idea asks there.
 
 use crate::{
     sys::sync::{AtomicU32, Ordering::Relaxed},
@@ -26,7 +26,7 @@ macro_rules! switch_table {
         }
     };
 }
-// For who makes a file of each; a test has none.
+// The face makes a file of each; host tests have none.
 #[allow(unused_imports)]
 pub(crate) use switch_table;
 
@@ -77,7 +77,7 @@ impl Switch {
 pub(super) struct Switches(AtomicU32);
 
 impl Switches {
-    /// All as they are at the start.
+    /// All switches at their defaults.
     pub(super) fn new() -> Self {
         let on = Switch::ALL.iter().filter(|switch| switch.default());
         Self(AtomicU32::new(
@@ -109,7 +109,7 @@ impl<E: Env> Manager<E> {
         self.switches.on(switch)
     }
 
-    /// Turns an idea on or off. What is clean in magazines stays until the next
+    /// Turns an idea on or off. Clean areas in magazines stay there until the next
     /// [`Purge::Drain`](super::Purge::Drain). May sleep.
     pub fn set_switch(&self, switch: Switch, on: bool) {
         let was = self.switches.turn(switch, on);

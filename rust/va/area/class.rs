@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A size and an alignment, and all that follows from them.
+//! A class: one size and one alignment, and everything that follows from them.
 //!
 //! # Invariants
 //!
@@ -29,12 +29,12 @@ pub const ROUNDS: usize = 120;
 pub struct Class(NonZeroU16);
 
 impl Class {
-    /// The class of areas of `pages` pages at a multiple of `align` pages (a power of two); `None`
-    /// where magazines do not keep them.
+    /// The class of areas of `pages` pages at a multiple of `align` pages (a power of two); `None` if
+    /// magazines do not keep them.
     #[inline(always)]
     pub fn from(pages: u32, align: u32) -> Option<Self> {
         let exponent = align.trailing_zeros();
-        // The last says that `align` is a power of two, without counting its bits.
+        // The last condition: `align` is a power of two, checked without counting its bits.
         let number = if pages.wrapping_sub(1) < ALIGNED_MAX
             && exponent < ALIGNMENTS
             && align >> exponent == 1
@@ -110,7 +110,7 @@ impl Class {
         span.checked_div(self.span()).unwrap_or(1).max(1)
     }
 
-    /// Areas that make a magazine full which may keep `span` pages from others.
+    /// Number of areas in a full magazine that may keep `span` pages from others.
     pub fn rounds(self, span: u32) -> u16 {
         self.fit(span).min(ROUNDS as u32) as u16
     }

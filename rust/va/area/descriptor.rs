@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Area descriptors: what is known of a range of the arena, and who may touch it.
+//! Area descriptors: what the manager knows of one range of the arena, and who may touch it.
 //!
-//! A descriptor's memory is a descriptor until the manager goes (type-stable), so a reader may look
-//! at any descriptor at any time. One word, the *state*, says whether what it sees is true: it
-//! carries version, pins and state together, so that lookup, pin and free agree by
-//! compare-and-swap on that word alone. The version grows with each free; a reader that finds it
+//! A descriptor's memory stays a descriptor until the manager goes (type-stable), so a reader may look
+//! at any descriptor at any time. One word, the *state*, tells a reader whether to trust what it reads:
+//! it has version, pins and state together, so that lookup, pin and free agree by compare-and-swap on
+//! that word alone. The version grows with each free; a reader that finds it
 //! unchanged has read one life of the area.
 //!
-//! After the idea of the reference-counted, versioned mapping cache of the speculative page fault
-//! patches (2009), where a lookup pins what it found and checks a version before it trusts it.
+//! The idea comes from the reference-counted, versioned mapping cache of the speculative page fault
+//! patches (2009): there a lookup pins the mapping that it found, and checks a version before it trusts
+//! it.
 //!
 //! # Invariants
 //!
@@ -31,7 +32,7 @@ use crate::{
     },
 };
 
-/// Names a descriptor. There is nothing to reckon with it.
+/// Names a descriptor. Nobody calculates with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(u32);
 
@@ -100,7 +101,7 @@ fn next_life(state: u64) -> u64 {
     (u64::from(version_of(state).wrapping_add(1))) << VERSION_SHIFT | FREE
 }
 
-/// What is known of one area. 40 bytes.
+/// What the manager knows of one area. 40 bytes.
 pub struct Descriptor {
     state: AtomicU64,
     payload: AtomicUsize,
@@ -153,20 +154,20 @@ impl Descriptor {
 
     /// Gives the descriptor a range. Only for the holder of an area that is not Live.
     pub fn shape(&self, start: u32, pages: u32, class: Option<Class>) {
-        // A life of its own, so that `range` finds out when it read parts of two.
+        // A new life, so that `range` notices if it read parts of two.
         let state = next_life(self.state.load(Relaxed));
         self.state.store(state | SHAPING, Relaxed);
-        // Pairs with the acquire fences of the readers: who reads the new range also reads the
+        // Pairs with the acquire fences of the readers: a reader of the new range also reads the
         // version that ended the old life.
         fence(Release);
         self.start.store(start, Relaxed);
         self.pages.store(pages, Relaxed);
         self.tag.store(u32::from(Class::bits(class)), Relaxed);
-        // Whoever reads this life also reads its range.
+        // A reader of this life also reads its range.
         self.state.store(state, Release);
     }
 
-    /// First page and pages, all of one life, in whatever state; `None` if that is changing.
+    /// First page and pages, both of one life, in any state; `None` if they are changing.
     pub fn range(&self) -> Option<(u32, u32)> {
         let state = self.state.load(Acquire);
         let range = (self.start(), self.pages());
@@ -176,7 +177,7 @@ impl Descriptor {
         (whole && state & SHAPING == 0).then_some(range)
     }
 
-    /// Says for whom and on which CPU an area of `class` was allocated. Only for its holder.
+    /// Notes the caller and the CPU of an allocation of `class`. Only for its holder.
     #[inline(always)]
     pub fn claim(&self, class: Option<Class>, caller: CallerId, cpu: u32) {
         // As in `shape`.
@@ -224,7 +225,7 @@ impl Descriptor {
         }
     }
 
-    /// The Live (or pinned and dying) area, if it holds `page`; what a lookup needs and no more.
+    /// The Live (or pinned and dying) area, if it holds `page`: only what a lookup needs.
     #[inline(always)]
     pub fn find(&self, page: u32) -> Option<Found> {
         loop {
@@ -244,7 +245,8 @@ impl Descriptor {
         }
     }
 
-    /// Takes a pin of the Live area, if it holds `page`; tells which life it keeps. Any context.
+    /// Pins the Live area, if it holds `page`. Returns the version of the life that it keeps. Any
+    /// context.
     #[inline(always)]
     pub fn pin(&self, page: u32) -> Option<(u32, Found)> {
         loop {
@@ -257,7 +259,7 @@ impl Descriptor {
             if page.wrapping_sub(start) >= pages {
                 return None;
             }
-            // What was read was of the life that is pinned here, or the exchange fails.
+            // The reads were of the life that is pinned here, or the exchange fails.
             fence(Acquire);
             if self
                 .state
@@ -269,9 +271,9 @@ impl Descriptor {
         }
     }
 
-    /// Gives a pin of life `version` back. True for the last pin of an area that was freed meanwhile:
-    /// the caller now holds the area and finishes the free. `None`, and nothing changes, if that life
-    /// has no pin. Any context.
+    /// Gives back a pin of life `version`. True for the last pin of an area that was freed meanwhile:
+    /// the caller now holds the area and must finish the free. `None`, and nothing changes, if that
+    /// life has no pin. Any context.
     #[inline(always)]
     pub fn unpin(&self, version: u32) -> Option<bool> {
         let mut state = self.state.load(Relaxed);
@@ -322,19 +324,19 @@ impl Descriptor {
         version_of(self.state.load(Acquire))
     }
 
-    /// What the owner put there when the area was published.
+    /// The payload that the area was published with.
     #[inline]
     pub fn payload(&self) -> usize {
         self.payload.load(Relaxed)
     }
 
-    /// Who asked for the area last.
+    /// The last caller that asked for the area.
     #[inline]
     pub fn caller(&self) -> CallerId {
         self.caller.load(Relaxed)
     }
 
-    /// What the area was last used for.
+    /// The last use of the area.
     #[inline]
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn kind(&self) -> Kind {
@@ -361,13 +363,13 @@ pub enum Kill {
     Dead,
     /// The last unpin will end the life with this version.
     Pinned(u32),
-    /// Live, but not there.
+    /// Live, but it starts at another page.
     Elsewhere,
     /// Freed already, or never allocated.
     NotLive,
 }
 
-/// Where an area lies.
+/// Where an area is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// First page.
@@ -386,11 +388,11 @@ pub struct Snapshot {
     pub pages: u32,
     /// What the owner put there.
     pub payload: usize,
-    /// Who asked for the area.
+    /// The caller that asked for the area.
     pub caller: CallerId,
-    /// What it is used for.
+    /// Its use.
     pub kind: Kind,
-    /// The CPU it was allocated on.
+    /// The CPU that allocated it.
     pub cpu: u32,
 }
 
@@ -410,7 +412,7 @@ impl Snapshot {
         version_of(self.state)
     }
 
-    /// Whether `page` lies in the area, guard page excluded.
+    /// Whether the area holds `page`, guard page excluded.
     pub fn covers(&self, page: u32) -> bool {
         page.wrapping_sub(self.start) < self.pages
     }

@@ -4,14 +4,14 @@
 //!
 //! Shaped like the page tables: the arena is cut into *windows* of 512 pages (2 MiB, what one page
 //! table maps). A window's table holds one word per page, the area's descriptor; it is made when
-//! first needed. A window that lies wholly inside one area needs no table: a single word says so,
-//! so that large areas cost no more than small ones. The area found last is cached in the window,
-//! next to what a lookup reads anyway.
+//! first needed. If one area covers a whole window, a single word says so, and the window needs no
+//! table: so large areas cost no more than small ones. The window caches the area found last, next to
+//! the words that a lookup reads anyway.
 //!
 //! # Invariants
 //!
 //! - A page's word names the area that holds it, in whatever state, or none. Guard pages have none.
-//! - Words of a range are written only by the holder of that range.
+//! - Only the holder of a range writes its words.
 
 use crate::{
     sys::{
@@ -31,8 +31,8 @@ type Words = [AtomicU32; WINDOW as usize];
 
 /// What the index knows of 512 pages.
 pub struct Window {
-    /// The area found here last, and the pages of the window that it held: a guess that the finder
-    /// checks. One word, so that a wrong guess is seen without a look at the area.
+    /// The area found here last, and the pages of the window that it held: a guess that the lookup
+    /// checks. It is one word, so that a wrong guess shows without a look at the area.
     last: AtomicU64,
     /// The area that takes the whole window.
     whole: AtomicU32,
@@ -56,7 +56,7 @@ impl Window {
         }
     }
 
-    /// The area found last, if it held `page` then: a guess, to be checked by the caller.
+    /// The area found last, if it held `page` then: a guess that the caller must check.
     #[inline(always)]
     pub fn last(&self, page: u32) -> Option<Id> {
         let last = self.last.load(Acquire);
@@ -64,8 +64,8 @@ impl Window {
         ((page % WINDOW).wrapping_sub(first) < len).then_some(Id::from_word((last >> 32) as u32))
     }
 
-    /// Remembers `id`, which was found at `page` and takes `pages` pages from `start` on, as the area
-    /// found last. Not if it is a single page, which is found as fast without.
+    /// Remembers `id`, found at `page`, with `pages` pages from `start` on, as the area found last. Does
+    /// not remember a single page: a lookup finds that as fast by its word.
     #[inline(always)]
     pub fn remember(&self, page: u32, id: Id, start: u32, pages: u32) {
         if pages > 1 {
@@ -83,7 +83,7 @@ pub struct Index {
     windows: Table<Window>,
 }
 
-/// The part of a range that lies in one window: `(window, first word, words)`.
+/// The parts of a range, one per window: `(window, first word, words)`.
 fn parts(start: u32, pages: u32) -> impl Iterator<Item = (usize, u32, u32)> {
     let end = start.saturating_add(pages);
     let mut at = start;
@@ -121,7 +121,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`NoMemory`]; tables made so far stay and do no harm.
+    /// [`NoMemory`]; tables made so far stay, and do no harm.
     pub fn prepare(&self, start: u32, pages: u32, mode: Mode) -> Result<(), NoMemory> {
         for (window, _, len) in parts(start, pages) {
             let window = self.windows.get(window).ok_or(NoMemory)?;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the one link word of a descriptor says, and which freed areas still wait for a flush: for
-//! those who walk and show them.
+//! The one link word of a descriptor, and which freed areas are still lazy: for readers that walk and
+//! show them.
 //!
-//! Between free and allocation nothing is done per area; a purge hands on whole magazines. So an area
-//! cannot know when it becomes clean. Instead each lazy magazine has a [`Number`] from its first area
-//! until it is clean, each area that is put in remembers the number in its [`Link`], and a table says
-//! which numbers are lazy. That costs a free one load and one store on cache lines that it writes
-//! anyway.
+//! Between free and allocation nobody works per area; a purge moves whole magazines. So an area cannot
+//! know when it becomes clean. Instead each lazy magazine has a [`Number`] from its first area until it
+//! is clean, each area in it keeps the number in its [`Link`], and a table says which numbers are lazy.
+//! That costs a free one load and one store, on cache lines that it writes anyway.
 //!
 //! # Invariants
 //!
-//! - A number stands in the table from before the first area has it until the magazine is clean.
+//! - The table has a number from before the first area has it until the magazine is clean.
 //! - No two lazy magazines have the same number. A number comes back after some 2^31 magazines.
 
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
     va::area::{Id, NO_ID},
 };
 
-/// Tells numbers from descriptors in a link word. In the table: in use.
+/// In a link word: a number, no descriptor. In the table: the number is in use.
 const MARK: u32 = 1 << 31;
 
 /// Places looked at for a new number.
@@ -39,7 +38,7 @@ pub struct Link(u32);
 impl Link {
     /// The last area of a list.
     pub const END: Self = Self(u32::MAX);
-    /// An area that came from the extents, or was flushed by itself: never lazy.
+    /// An area that came from the extents, or was flushed alone: it is not lazy.
     pub const CLEAN: Self = Self(MARK);
 
     /// Area `id` comes next in a list; [`NO_ID`] ends it.
@@ -114,8 +113,8 @@ impl Numbers {
         })
     }
 
-    /// A number for a magazine that is about to get its first area; `None` where too many are in
-    /// use. `cursor` is the caller's own and says where to look.
+    /// A number for a magazine that is about to get its first area; `None` if too many are in use.
+    /// `cursor` belongs to the caller and says where to look.
     pub fn begin(&self, cursor: &mut u32) -> Option<Number> {
         let places = self.places.len() as u32;
         for _ in 0..PROBES.min(places) {
@@ -145,13 +144,13 @@ impl Numbers {
             return;
         }
         if let Some(place) = self.place(number.0) {
-            // Only the magazine's holder ends a number: no other writes the place meanwhile.
+            // Only the magazine's holder ends a number: nobody else writes the place meanwhile.
             place.store(number.0 & !MARK, Release);
         }
     }
 
-    /// Whether an area that is not alive waits for a flush, given its link: in a list until it is
-    /// dissolved, in a magazine while that is lazy.
+    /// Whether an area that is not live is lazy, given its link: in a list until it is dissolved, in a
+    /// magazine while that is lazy.
     pub fn is_lazy(&self, link: Link) -> bool {
         if link.0 & MARK == 0 || link == Link::END {
             return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All descriptors. A descriptor is a descriptor until the manager goes, so that a late reader
-//! always reads one.
+//! All descriptors. A descriptor stays a descriptor until the manager goes, so that a late reader always
+//! reads one.
 
 use crate::{
     sys::{
@@ -82,7 +82,7 @@ impl Descriptors {
                 chunk
             };
             let chunk: Box<Chunk> = boxed_array(mode, |_| Descriptor::new())?;
-            // If another made the chunk meanwhile, that one serves as well.
+            // If another task made the chunk meanwhile, that one serves as well.
             drop(missing.set(chunk));
         }
     }
@@ -96,7 +96,7 @@ impl Descriptors {
         }
     }
 
-    /// Descriptors in existence, and the bytes they take. No lock is taken.
+    /// Descriptors in existence, and their bytes. Takes no lock.
     pub fn footprint(&self) -> (u32, usize) {
         let made = self.made.load(Relaxed) as usize;
         let bytes = made.next_multiple_of(CHUNK) * core::mem::size_of::<Descriptor>();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who asks for areas: a number for each calling code address, so that the fast path counts per
-//! caller with one index instead of a search, and a descriptor keeps four bytes instead of eight.
+//! The callers: a number for each calling code address, so that the fast path counts per caller with
+//! one index instead of a search, and a descriptor keeps four bytes instead of eight.
 //!
 //! A hash table that only ever grows, read and extended without a lock. When a neighbourhood is
 //! full, further callers share the number [`OTHERS`].
@@ -20,7 +20,7 @@ pub type CallerId = u32;
 /// All callers that found no place of their own.
 pub const OTHERS: CallerId = 0;
 
-/// Numbers that there are. A model does not need many, and each costs it time.
+/// How many numbers exist. Under loom, few: each costs a model time.
 pub const CALLERS: usize = if cfg!(loom) { 4 } else { 1024 };
 
 const PROBES: usize = 32;
@@ -47,7 +47,7 @@ impl Callers {
         // Fibonacci hashing; code addresses differ in their low bits most.
         let hash = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         for probe in 0..PROBES {
-            // The first place stays that of OTHERS.
+            // The first place belongs to OTHERS.
             let place = (hash as usize).wrapping_add(probe) % (CALLERS - 1) + 1;
             let Some(slot) = self.addresses.get(place) else {
                 break;

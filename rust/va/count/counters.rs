@@ -3,9 +3,8 @@
 //! Counting without a shared cache line: each CPU counts for itself, the reader adds up.
 //!
 //! The fast path counts once per operation, under its caller and its size; every total is a sum over
-//! callers or sizes, made when somebody reads. The number of operations of a CPU serves as its
-//! generation: counters only grow, so if the sum over all CPUs is what it was, nothing has happened
-//! on any of them.
+//! callers or sizes, made by a reader. The number of operations of a CPU serves as its generation: it
+//! only grows, so if the sum over all CPUs is the same as before, no CPU has done anything.
 
 use crate::{
     sys::{
@@ -23,7 +22,7 @@ use crate::{
     },
 };
 
-/// How often a reader looks again because something has happened meanwhile.
+/// How often a reader reads again because a CPU has counted meanwhile.
 const TRIES: usize = 4;
 
 #[derive(Default)]
@@ -35,8 +34,8 @@ struct PerCaller {
 }
 
 impl PerCaller {
-    /// Who writes adds pages before areas when it allocates, areas before pages when it frees. Read
-    /// the other way round, an operation half counted does not make the differences too small.
+    /// An allocation adds pages before areas, a free adds areas before pages. This reads the other way
+    /// round, so that a half-counted operation never makes a difference too small.
     fn read(&self) -> Totals {
         let free_gross = self.free_gross.load(Acquire);
         let frees = self.frees.load(Acquire);
@@ -95,7 +94,7 @@ impl Cpu {
         self.count();
     }
 
-    /// Counts an operation of this CPU, after everything else that it counts.
+    /// Counts an operation of this CPU, after its other counters.
     #[inline(always)]
     fn count(&self) {
         let operations = self.operations.load(Relaxed);
@@ -103,7 +102,7 @@ impl Cpu {
     }
 }
 
-/// What was counted.
+/// Sums of counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Areas allocated.
@@ -116,8 +115,8 @@ pub struct Totals {
     pub free_gross: u64,
 }
 
-/// What came and has not gone. An area that came on one CPU and went on another while the counters
-/// were added up may seem to have gone only: then 0.
+/// What came and has not gone. If an area came on one CPU and went on another while a reader added the
+/// counters up, the reader may have seen only that it went: then 0.
 fn difference(came: u64, went: u64) -> u64 {
     u64::try_from(came.wrapping_sub(went) as i64).unwrap_or(0)
 }
@@ -139,7 +138,7 @@ impl Totals {
             .saturating_sub(self.areas().saturating_mul(u64::from(GUARD)))
     }
 
-    /// Adds what another caller holds and has done.
+    /// Adds the totals of another caller.
     pub fn add(&mut self, other: &Self) {
         self.allocs = self.allocs.wrapping_add(other.allocs);
         self.alloc_gross = self.alloc_gross.wrapping_add(other.alloc_gross);
@@ -183,7 +182,7 @@ impl Counters {
         self.cpus.len() as u32
     }
 
-    /// The counters of `cpu`, for the one who runs there.
+    /// The counters of `cpu`, for the code that runs there.
     pub fn of(&self, cpu: u32) -> Option<Shared<Padded<Cpu>>> {
         self.cpus.get(cpu as usize).cloned()
     }
@@ -227,8 +226,8 @@ impl Counters {
             .fold(0, |sum, cpu| sum.wrapping_add(cpu.operations.load(Acquire)))
     }
 
-    /// What one caller holds and has done: of one moment if nothing happens meanwhile, else of one
-    /// that is as short as a few tries can make it.
+    /// The totals of one caller: of one moment if no CPU counts meanwhile, else of the shortest span
+    /// that a few tries allow.
     pub fn caller(&self, caller: CallerId) -> Totals {
         let mut totals = Totals::default();
         for _ in 0..TRIES {

@@ -10,10 +10,10 @@
 //!
 //! - Flush number n begins when `began` becomes n, and has completed when `done` is at
 //!   least n. A stamp is the value of `began` after a full barrier after the last PTE was cleared; so
-//!   a flush whose number is greater than the stamp began later, and once it is done, what has the
-//!   stamp is clean.
-//! - A flush of ranges has no number: it cleans only what its plan covers. The planner replaces the
-//!   stamp of that by the plan's own number, which no other plan has.
+//!   a flush whose number is greater than the stamp began later, and once it is done, areas with that
+//!   stamp are clean.
+//! - A flush of ranges has no number: it cleans only the areas that its plan covers. The planner
+//!   replaces their stamp by the plan's own number, which no other plan has.
 
 use crate::{
     sys::sync::{
@@ -29,7 +29,7 @@ use crate::{
 /// Tells the number of a plan from that of a flush.
 const PLAN: u64 = 1 << 63;
 
-/// Since when areas wait for a flush, or which plan covers them.
+/// Since when areas have waited for a flush, or which plan covers them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stamp(u64);
 
@@ -66,7 +66,7 @@ impl Flushed {
     }
 }
 
-/// Counts flushes, so that one flush serves everybody who was waiting when it began.
+/// Counts flushes, so that one flush serves all areas that were waiting when it began.
 pub struct Epochs {
     began: AtomicU64,
     done: AtomicU64,
@@ -85,7 +85,7 @@ impl Epochs {
 
     /// The stamp of areas whose PTEs are clear. Any context.
     pub fn stamp(&self) -> Stamp {
-        // The cleared PTEs must be visible before `began` is read: else a flush could begin, and
+        // The cleared PTEs must be visible before this reads `began`. Otherwise a flush could begin, and
         // another CPU fill its TLB from the old PTE, and the areas would still count as flushed.
         fence(SeqCst);
         Stamp(self.began.load(Relaxed))
@@ -97,7 +97,7 @@ impl Epochs {
         PlanNumber(PLAN | self.plans.fetch_add(1, Relaxed).wrapping_add(1))
     }
 
-    /// What the flushes that have completed so far prove. Any context.
+    /// The proof of the flushes that have completed so far. Any context.
     pub fn flushed(&self) -> Flushed {
         Flushed {
             through: self.done.load(Acquire),
@@ -116,7 +116,7 @@ impl Epochs {
         }
     }
 
-    /// Flushes what a plan says. Sleeps.
+    /// Carries out a plan. Sleeps.
     pub fn flush(&self, planned: Planned, env: &impl Env, pages: u32) -> Flushed {
         let (plan, PlanNumber(number)) = planned.into_parts();
         let flushed = match plan {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of areas, linked by their descriptors: one to which everybody pushes without a lock, and
-//! one that has a single owner.
+//! Lists of areas, linked by their descriptors: one to which every CPU pushes without a lock, and one
+//! that has a single owner.
 
 use crate::{
     sys::sync::{
@@ -11,8 +11,8 @@ use crate::{
     va::area::{Descriptors, Id, Link, NO_ID},
 };
 
-/// A list of areas, linked by their descriptors, to which anybody may push at any time and which is
-/// taken as a whole. There is no pop, hence no ABA.
+/// A list of areas, linked by their descriptors. Anybody may push at any time, and a taker takes the
+/// whole list. There is no pop, hence no ABA.
 pub struct Stack {
     head: AtomicU32,
 }
@@ -45,7 +45,7 @@ impl Stack {
 
     /// Takes the whole list. Any context.
     pub fn take(&self) -> List {
-        // Spares the exchange where there is nothing, which is the rule.
+        // Saves the exchange if the list is empty, as it usually is.
         if self.head.load(Relaxed) == NO_ID.word() {
             return List(NO_ID);
         }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What to flush: a few ranges, or everything. A pure function of the ranges that were freed.
+//! What to flush: a few ranges, or everything. A pure function of the freed ranges.
 //!
 //! # Invariants
 //!
 //! - [`Planner::cover`] puts the number of its plan on a stamp only after it has added all ranges of the
-//!   areas that have the stamp. Whoever flushes the plan may take them for clean.
+//!   areas that have the stamp. So a flush of the plan makes them clean.
 
 use crate::va::{
     flush::epochs::{Epochs, Flushed, PlanNumber, Stamp},
@@ -13,9 +13,9 @@ use crate::va::{
     space::range::{Range, GUARD},
 };
 
-/// Ranges that one plan holds at most. More are never cheaper than one full flush.
+/// Most ranges of one plan. More are never cheaper than one full flush.
 pub const RUNS_MAX: usize = 4;
-/// Areas looked at before a full flush is chosen unseen.
+/// Most areas that a planner looks at. With more it chooses a full flush.
 pub const AREAS_MAX: usize = 64;
 
 /// What to flush.
@@ -48,13 +48,13 @@ impl Planned {
     }
 }
 
-/// Gathers what a purge has to flush.
+/// Gathers the ranges that a purge must flush.
 pub struct Planner {
     ranges: [Range; AREAS_MAX],
     len: usize,
     full: bool,
     number: PlanNumber,
-    /// What was flushed before.
+    /// The proof of earlier flushes.
     before: Flushed,
 }
 

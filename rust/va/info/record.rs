@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Words that one reader leaves for the next: the freshest ones stay, and who reads takes no lock.
+//! Words that one reader keeps for the next: the freshest ones stay, and a reader takes no lock.
 //!
 //! # Invariants
 //!
 //! - The words and their label change together, behind a sequence counter.
-//! - They are replaced only by fresher ones, by signed difference, so that wrapping is harmless and a
-//!   reader that lost the race stores nothing.
-//! - The first read finds nothing: there are no words until some are stored.
+//! - Only fresher words replace them, by signed difference, so that wrapping is harmless. A slower
+//!   reader never overwrites a fresher record.
+//! - Until the first store there is no record, so the first read is a miss.
 
 use crate::sys::{
     mem::{Mode, NoMemory, Table},
@@ -15,7 +15,7 @@ use crate::sys::{
     sync::{AtomicU64, Lock, LockClass, Ordering::Relaxed},
 };
 
-/// The generations of both parts of what readers see.
+/// The generations of both parts of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Generations {
     /// Of [`super::cache::Areas`].
@@ -50,15 +50,14 @@ impl Words<'_> {
     }
 }
 
-/// Words, and the generations that they are of. All that a reader looks at before it knows whether the
-/// words are fresh shares a cache line.
+/// Words, and their generations. What a reader needs to judge freshness is in one cache line.
 #[repr(C, align(128))]
 pub struct Record {
     changes: SeqCount,
     areas: AtomicU64,
     space: AtomicU64,
     words: Table<AtomicU64>,
-    /// Whoever stores; holds the label.
+    /// Held to store; keeps the label.
     storing: Lock<Option<Generations>>,
 }
 
@@ -78,9 +77,9 @@ impl Record {
         })
     }
 
-    /// What `look` makes of the words and their label; `None` if there are none, or if somebody has
-    /// stored others meanwhile. Until it returns, `look` may see a mixture. Any context; no lock is
-    /// taken and nothing is written.
+    /// What `look` makes of the words and their label. `None` if there are none, or if another reader
+    /// has stored meanwhile: until then `look` may see a mixture. Any context; takes no lock and writes
+    /// nothing.
     #[inline]
     pub fn load<R>(&self, look: impl FnOnce(Generations, &mut Words<'_>) -> R) -> Option<R> {
         if self.changes.count() == 0 {
@@ -95,10 +94,10 @@ impl Record {
         })
     }
 
-    /// Stores `words` if they are fresher than those that are there. Returns whether they were. The
-    /// label was read before the words were gathered.
+    /// Stores `words` if they are fresher than the kept ones. Returns whether they were. The caller read
+    /// the label before it gathered the words.
     pub fn store(&self, label: Generations, words: impl Iterator<Item = u64>) -> bool {
-        // Who is storing right now is about as fresh; nobody waits for that.
+        // A reader that is storing right now is about as fresh: do not wait for it.
         let Some(mut stored) = self.storing.try_lock() else {
             return false;
         };

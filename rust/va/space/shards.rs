@@ -2,10 +2,9 @@
 
 //! The free space of the arena, cut into shards so that CPUs need not share one lock.
 //!
-//! A request is placed in the caller's own shard first, then in the others; where no single shard
-//! has room, adjacent shards serve it together. No two shard locks are ever held at once: what spans
-//! shards is looked up shard by shard, then taken piece by piece, and given back if another was
-//! faster.
+//! A request tries the caller's own shard first, then the others. If no single shard has room, adjacent
+//! shards serve it together. Nobody holds two shard locks at once: such a request looks shard by shard,
+//! then takes piece by piece, and gives the pieces back if another task was faster.
 //!
 //! # Invariants
 //!
@@ -30,10 +29,10 @@ use crate::{
     },
 };
 
-/// Shards at most: the spanning search keeps a word for each on the stack.
+/// Most shards: the spanning search keeps two words for each on the stack.
 pub const SHARDS_MAX: u32 = 64;
 
-/// Areas given back under one lock hold at most.
+/// Most areas that one lock hold gives back.
 pub const STEP: usize = 32;
 
 struct Held {
@@ -87,7 +86,7 @@ impl Shard {
         });
     }
 
-    /// What was shown last. Takes no lock; repeats while somebody changes it.
+    /// What was shown last. Takes no lock; repeats while a task changes it.
     fn look(&self) -> Seen {
         loop {
             let seen = self.changes.read(|| {
@@ -254,7 +253,7 @@ impl Shards {
 
     /// As [`Self::take`], for a range that begins in one shard and ends in another.
     fn take_spanning(&self, gross: u32, align: u32, mode: Mode) -> Result<Untouched, AllocError> {
-        // Somebody else may take a piece between look and take; then look again.
+        // Another task may take a piece between look and take; then look again.
         for _ in 0..16 {
             let mut ends = [Ends::default(); SHARDS_MAX as usize];
             for (shard, ends) in self.shards.iter().zip(&mut ends) {

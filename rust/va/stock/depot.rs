@@ -26,21 +26,21 @@ use crate::{
 pub enum Taken {
     /// A magazine of the class.
     Magazine(Clean),
-    /// One area, and the magazine that it left empty.
+    /// One area, and its magazine if that is empty now.
     One(CleanId, Option<Clean>),
 }
 
 /// A magazine in the depot with fewer areas is not worth moving.
 const FEW: u16 = 8;
 
-/// Magazines of the depot that are looked at for one whose areas this CPU used last: descriptors
-/// that are in its cache are worth it.
+/// Magazines of a class among which a CPU looks for one that it filled itself: the descriptors of those
+/// areas are in its cache.
 const NEAR: usize = 8;
 
 const BINS: usize = 64;
 const SPARES_MAX: u32 = 256;
 
-/// Magazines that wait for one CPU at most. A CPU that only frees never asks for them.
+/// Most magazines that wait for one CPU. A CPU that only frees never collects them.
 const HOME_MAX: u32 = 4;
 
 struct Bin {
@@ -109,8 +109,8 @@ impl Depot {
         Some(&self.bins.get(class.index() % BINS)?.0)
     }
 
-    /// Takes a clean magazine of `class`, if possible one that `cpu` filled; where the first holds but
-    /// a few areas, one of them.
+    /// Takes a clean magazine of `class`, if possible one that `cpu` filled. If the first one holds only
+    /// a few areas, takes one of them.
     pub fn take(&self, class: Class, cpu: u32) -> Option<Taken> {
         let mut bin = self.bin(class)?.lock();
         let chain = bin.chain(class)?;
@@ -130,11 +130,11 @@ impl Depot {
         Some(taken)
     }
 
-    /// Puts one clean area of `class` in; where that takes another magazine, the `spare` one.
+    /// Puts one clean area of `class` in. If that needs another magazine, uses `spare`.
     ///
     /// # Errors
     ///
-    /// The area, where there is no spare one.
+    /// The area, if there is no spare one.
     pub fn put_one(
         &self,
         class: Class,
@@ -198,9 +198,9 @@ impl Depot {
         None
     }
 
-    /// Puts a clean magazine of `class` in. The areas of the magazine on top, where that is not full,
-    /// move over to it as far as they fit, so that the depot does not fill with halves. Returns a
-    /// magazine that became empty.
+    /// Puts a clean magazine of `class` in. If the magazine on top is not full, its areas move over as
+    /// far as they fit, so that the depot does not fill with half-full ones. Returns a magazine that
+    /// became empty.
     pub fn put(&self, class: Class, mut magazine: Clean) -> Option<Clean> {
         let rounds = class.rounds(self.magazine_span);
         let span = u64::from(magazine.span());
@@ -259,7 +259,7 @@ impl Depot {
         back
     }
 
-    /// Takes out all that waits for CPU `cpu` to come for it.
+    /// Takes out all magazines that wait for CPU `cpu`.
     pub fn take_home(&self, cpu: u32) -> Chain<Clean> {
         let Some(home) = self.homes.get(cpu as usize) else {
             return Chain::new();
@@ -274,13 +274,13 @@ impl Depot {
         self.homes.len() as u32
     }
 
-    /// An empty magazine that waits for a use.
+    /// Takes a spare, if there is one.
     pub fn take_spare(&self) -> Option<Empty> {
         self.locks.fetch_add(1, Relaxed);
         self.spares.lock().pop()
     }
 
-    /// Keeps an empty magazine; gives it back when there are enough.
+    /// Keeps an empty magazine; gives it back if there are enough.
     pub fn put_spare(&self, empty: Empty) -> Option<Empty> {
         self.locks.fetch_add(1, Relaxed);
         let mut spares = self.spares.lock();
@@ -296,7 +296,7 @@ impl Depot {
         self.spares.lock().take()
     }
 
-    /// Pages that what is in the bins keeps from others.
+    /// Pages that the areas in the bins keep from others.
     pub fn span(&self) -> u64 {
         self.span.load(Relaxed)
     }

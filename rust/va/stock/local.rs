@@ -3,13 +3,13 @@
 //! The stock of one CPU: the magazines that it allocates from and frees into.
 //!
 //! A CPU has two magazines for each class: it allocates from the clean one and frees into the lazy
-//! one. A class that is rarely used would fill no lazy magazine of its own, and hand it on with an area
-//! or two in it each time. Such areas share the CPU's *mixed* magazine. After the flush that comes back
-//! to the CPU, which keeps one area of each class by itself.
+//! one. A rare class would never fill a lazy magazine of its own, and hand it on almost empty each time.
+//! Such areas share the CPU's *mixed* magazine. After the flush that comes home to the CPU, which keeps
+//! one area of each class as a single.
 //!
 //! # Invariants
 //!
-//! - What a CPU allocates from is [`Clean`], or a [`CleanId`].
+//! - A CPU allocates from [`Clean`] magazines, or a [`CleanId`], and from nothing else.
 
 use crate::{
     sys::{
@@ -34,11 +34,11 @@ use crate::{
 struct Slot {
     clean: Option<Clean>,
     lazy: Option<Filling>,
-    /// One clean area more, or [`CleanId::NONE`].
+    /// The class's single, or [`CleanId::NONE`].
     single: CleanId,
     /// Areas to make the next time that the depot has none.
     grow: u8,
-    /// [`Class::span`]: each free needs it.
+    /// [`Class::span`], which each free needs.
     span: u16,
     /// Areas that were freed into the mixed magazine, up to [`HOT`].
     heat: u8,
@@ -52,9 +52,9 @@ impl Slot {
     }
 }
 
-/// After this many areas freed a class gets a lazy magazine of its own.
+/// Frees after which a class gets a lazy magazine of its own.
 const HOT: u8 = 8;
-/// With fewer areas in it when it is handed on, a class loses that again.
+/// If a class hands on a lazy magazine with fewer areas, it loses its own magazine again.
 const SPARSE: u16 = 4;
 
 /// A set of classes. It lies on the heap: a stock has three, for which a stack has no room.
@@ -85,7 +85,7 @@ impl Set {
     }
 }
 
-/// The stock of one CPU. Whoever holds it runs on that CPU alone, or has stopped it from being used.
+/// The stock of one CPU. Its holder runs on that CPU alone, or keeps the CPU from using it.
 pub struct Local {
     slots: LargeBox<[Slot; CLASSES]>,
     /// The lazy magazine of classes that have none of their own.
@@ -96,11 +96,11 @@ pub struct Local {
     clean_set: Set,
     /// Classes that may have a single area.
     single_set: Set,
-    /// Pages that single areas keep from others; so for the next two.
+    /// Pages that singles keep from others.
     single_span: u32,
-    /// In lazy magazines.
+    /// Pages that areas in lazy magazines keep from others.
     lazy_span: u32,
-    /// In clean magazines when they were put in; only grows until the stock is spilled.
+    /// The same of clean magazines when they were put in; only grows until the stock is spilled.
     clean_span: u32,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
@@ -113,7 +113,7 @@ pub struct Local {
     counters: Shared<Padded<Cpu>>,
 }
 
-/// Most areas made at once for the stock, and the pages that they may keep from others.
+/// Most areas in a batch, and most pages that it may keep from others.
 const GROW_MAX: u32 = 16;
 const GROW_SPAN: u32 = 128;
 
@@ -148,7 +148,7 @@ impl Local {
             magazine_span,
             spare: None,
             cpu: cpu as u16,
-            // Apart from those of other CPUs.
+            // Far from those of other CPUs.
             cursor: cpu.wrapping_shl(12),
             last_caller: (0, OTHERS),
             counters,
@@ -160,7 +160,7 @@ impl Local {
         self.slots.get_mut(class.index())
     }
 
-    /// Where operations of this CPU are counted.
+    /// The counters of this CPU.
     #[inline(always)]
     pub fn counters(&self) -> &Cpu {
         &self.counters
@@ -193,7 +193,7 @@ impl Local {
         Some(single)
     }
 
-    /// Puts a clean magazine of `class` in place of the empty one, which is given back.
+    /// Puts a clean magazine of `class` in place of the empty one. Returns the empty one.
     pub fn load(&mut self, class: Class, magazine: Clean) -> Option<Clean> {
         let span = magazine.span();
         let Some(slot) = self.slot(class) else {
@@ -205,7 +205,7 @@ impl Local {
         old
     }
 
-    /// How many areas of `class` to make now that there is none in stock: more each time.
+    /// The size of the next batch of `class`: twice the last one, up to a limit.
     pub fn next_batch(&mut self, class: Class) -> u32 {
         let rounds = class.rounds(self.magazine_span);
         let most = class.fit(GROW_SPAN).min(GROW_MAX) as u8;
@@ -223,7 +223,7 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// The area, where there is no room.
+    /// The area, if there is no room.
     pub fn stock(&mut self, class: Class, area: CleanId) -> Result<(), CleanId> {
         let rounds = class.rounds(self.magazine_span);
         let Some(slot) = self.slots.get_mut(class.index()) else {
@@ -243,11 +243,12 @@ impl Local {
         }
     }
 
-    /// Keeps a clean area of `class` by itself.
+    /// Keeps a clean area of `class` as a single.
     ///
     /// # Errors
     ///
-    /// The area, if there is one already, or if with it they would take more than `most` pages.
+    /// The area, if the class has a single already, or if all singles together would keep more than
+    /// `most` pages from others.
     pub fn keep_single(&mut self, class: Class, area: CleanId, most: u32) -> Result<(), CleanId> {
         let Some(slot) = self.slots.get_mut(class.index()) else {
             return Err(area);
@@ -262,8 +263,8 @@ impl Local {
         Ok(())
     }
 
-    /// Puts one freed area into the lazy magazine of its class, and notes in its descriptor where it
-    /// is.
+    /// Puts one freed area into the lazy magazine of its class, and the magazine's number into its
+    /// link.
     #[inline(always)]
     pub fn push_own(&mut self, class: Class, descriptor: &Descriptor, id: Id) -> Pushed {
         let Some(slot) = self.slots.get_mut(class.index()) else {
@@ -313,7 +314,7 @@ impl Local {
         }
     }
 
-    /// Begins a lazy magazine in `lane`: the spare one. False if there is none, or no number.
+    /// Begins a lazy magazine in `lane`, with the spare one. False if there is no spare, or no number.
     pub fn begin(&mut self, lane: Lane, numbers: &Numbers) -> bool {
         let Some(empty) = self.spare.take() else {
             return false;
@@ -350,7 +351,7 @@ impl Local {
         Some(magazine)
     }
 
-    /// Pages that what is in lazy magazines keeps from others.
+    /// Pages that areas in lazy magazines keep from others.
     pub fn lazy_span(&self) -> u32 {
         self.lazy_span
     }
@@ -391,7 +392,7 @@ impl Local {
         self.clean_span = 0;
     }
 
-    /// Hands all single areas to `each`.
+    /// Hands all singles to `each`.
     pub fn spill_singles(&mut self, mut each: impl FnMut(CleanId)) {
         while let Some(class) = self.single_set.pick() {
             if let Some(area) = self.slot(class).and_then(Slot::take_single) {
@@ -406,7 +407,7 @@ impl Local {
         self.spare.is_some()
     }
 
-    /// Keeps an empty magazine for later; gives it back if there is one already.
+    /// Keeps an empty magazine as the spare; gives it back if there is one already.
     pub fn keep_spare(&mut self, empty: Empty) -> Option<Empty> {
         if self.spare.is_some() {
             return Some(empty);

@@ -11,11 +11,10 @@
 //!                 into it)        a flush)         from it)
 //! ```
 //!
-//! [`Filling::seal`] alone puts a stamp on a magazine; nothing goes into it afterwards. [`Sealed::clean`]
-//! takes a [`Flushed`], and gives the magazine back as it was unless that flush began after the stamp or
-//! covered its areas. One area of a clean magazine is a [`CleanId`]. A CPU's clean stock, the depot and
-//! the extents take nothing else. Areas that no magazine holds go the same way: [`LooseList`], then
-//! [`CleanList`].
+//! Only [`Filling::seal`] puts a stamp on a magazine; nothing goes into it afterwards. [`Sealed::clean`]
+//! takes a [`Flushed`]. Unless that flush began after the stamp or covered the areas, it returns the
+//! magazine as it was. One area of a clean magazine is a [`CleanId`]. A CPU's clean stock, the depot and
+//! the extents take nothing else. Loose areas go the same way: [`LooseList`], then [`CleanList`].
 //!
 //! # Invariants
 //!
@@ -45,14 +44,14 @@ use crate::{
 use core::marker::PhantomData;
 use state::State;
 
-/// A stack of areas. The state types below own it, and decide what may be done with it.
+/// A stack of areas. The state types below own it, and decide what callers may do with it.
 pub struct Magazine {
     next: Option<Box<Magazine>>,
     stamp: Stamp,
     /// Its number while it is lazy.
     number: Number,
-    /// Pages that its areas take, guard pages included, and those that they keep from others, if it
-    /// is mixed.
+    /// If it is mixed: the pages that its areas take, guard pages included, and the pages that they keep
+    /// from others.
     mixed_gross: u16,
     mixed_span: u16,
     lane: Lane,
@@ -149,8 +148,8 @@ impl Empty {
 pub struct Filling(Box<Magazine>);
 
 impl Filling {
-    /// Puts an area in, which is of its class. Returns what the descriptor has to say of that, and
-    /// whether the magazine is full now.
+    /// Puts an area of its class in. Returns the link for the descriptor, and whether the magazine is
+    /// full now.
     #[inline(always)]
     pub fn push(&mut self, id: Id) -> (Link, bool) {
         let Self(magazine) = self;
@@ -158,8 +157,8 @@ impl Filling {
         (magazine.number.link(), magazine.len >= magazine.full)
     }
 
-    /// As [`Self::push`], of any class, into a mixed magazine. That is full, too, when its areas
-    /// keep `most` pages from others.
+    /// As [`Self::push`], for any class, into a mixed magazine. That is full, too, if its areas keep
+    /// `most` pages from others.
     pub fn push_mixed(&mut self, id: Id, class: Class, most: u32) -> (Link, bool) {
         let Self(magazine) = self;
         // No more than one area above what fills it, so that both sums fit.
@@ -179,7 +178,7 @@ impl Filling {
         self.0.span()
     }
 
-    /// Ends the filling. All PTEs of its areas are clear. Any context.
+    /// Ends the filling. The PTEs of all its areas must be clear. Any context.
     pub fn seal(self, epochs: &Epochs) -> Sealed {
         let Self(mut magazine) = self;
         magazine.stamp = epochs.stamp();
@@ -206,11 +205,11 @@ impl Sealed {
         planner.cover(stamp, ranges(ids.iter().copied(), descriptors));
     }
 
-    /// The same magazine, clean, if `flushed` proves that. Its areas no longer count as lazy.
+    /// The same magazine, clean, if `flushed` proves it. Then its areas no longer count as lazy.
     ///
     /// # Errors
     ///
-    /// The magazine as it was, which needs another flush.
+    /// The magazine as it was; it needs another flush.
     pub fn clean(self, flushed: &Flushed, numbers: &Numbers) -> Result<Clean, Self> {
         let Self(mut magazine) = self;
         if !flushed.cleans(&magazine.stamp) {
@@ -220,7 +219,7 @@ impl Sealed {
         Ok(Clean(magazine))
     }
 
-    /// Ends the wait that a flush has not ended, and begins another.
+    /// Stamps it again, to wait for another flush.
     pub fn wait_again(self, epochs: &Epochs) -> Self {
         Filling(self.0).seal(epochs)
     }
@@ -237,7 +236,7 @@ impl Clean {
         self.0.pop().map(CleanId)
     }
 
-    /// Puts an area of its class in; there is room.
+    /// Puts an area of its class in. There must be room.
     pub fn push(&mut self, area: CleanId) {
         self.0.push(area.0);
     }
@@ -249,8 +248,8 @@ impl Clean {
         ids.iter().take(usize::from(len)).map(|&id| CleanId(id))
     }
 
-    /// Offers each area to `take`; those that it gives back stay. Only for a mixed magazine, of which
-    /// the pages are counted no more: the depot counts what it gets of them.
+    /// Offers each area to `take`, and keeps those that it gives back. For mixed magazines only. Nobody
+    /// counts their pages any more: the depot counts the areas that it gets.
     pub fn offer(&mut self, mut take: impl FnMut(CleanId) -> Result<(), CleanId>) {
         let Self(magazine) = self;
         let all = core::mem::take(&mut magazine.len);
@@ -266,7 +265,7 @@ impl Clean {
         }
     }
 
-    /// Of which class its areas are.
+    /// The lane of its areas.
     pub fn lane(&self) -> Lane {
         self.0.lane
     }
@@ -310,7 +309,7 @@ impl Clean {
     }
 }
 
-/// One clean area that is nobody's. There is one of it at a time.
+/// One clean area that belongs to nobody. An area has only one of these at a time.
 #[must_use = "an area that is dropped is lost"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct CleanId(Id);
@@ -319,24 +318,24 @@ impl CleanId {
     /// No area.
     pub const NONE: Self = Self(NO_ID);
 
-    /// An area just made of `space`, under descriptor `id`. It needs no flush: the space was clean when
-    /// it became free, and nobody has mapped anything there since.
+    /// A new area of `space`, under descriptor `id`. It needs no flush: the space was clean when it
+    /// became free, and nobody has mapped anything there since.
     pub fn made(id: Id, _space: Untouched) -> Self {
         Self(id)
     }
 
-    /// Gives the area to somebody who may map it.
+    /// Gives the area to a caller that may map it.
     #[inline(always)]
     pub fn into_id(self) -> Id {
         self.0
     }
 
-    /// The area, to look at.
+    /// The area's descriptor, to look at.
     pub fn id(&self) -> Id {
         self.0
     }
 
-    /// The pages of the area with its guard page, to become free; and the descriptor that named it.
+    /// The pages of the area, guard page included, which become free; and its descriptor.
     pub fn vacate(self, descriptors: &Descriptors) -> (CleanRange, Id) {
         let range = descriptors.get(self.0).map(|descriptor| Range {
             start: descriptor.start(),
@@ -346,7 +345,7 @@ impl CleanId {
     }
 }
 
-/// The pages of an area that was clean when it went.
+/// The pages of a clean area that was dissolved.
 #[derive(Debug)]
 pub struct CleanRange(Range);
 
@@ -372,7 +371,7 @@ fn ranges<'a>(
         })
 }
 
-/// Lazy areas that no magazine holds, gathered for one flush.
+/// Loose areas, gathered for one flush.
 #[must_use = "the areas of a list that is dropped are lost"]
 pub struct LooseList {
     list: List,
@@ -380,7 +379,7 @@ pub struct LooseList {
 }
 
 impl LooseList {
-    /// Ends the gathering. All PTEs of the areas in `list` are clear.
+    /// Ends the gathering. The PTEs of all areas in `list` must be clear.
     pub fn seal(list: List, epochs: &Epochs) -> Self {
         let stamp = epochs.stamp();
         Self { list, stamp }
@@ -394,11 +393,11 @@ impl LooseList {
         );
     }
 
-    /// The same areas, clean, if `flushed` proves that.
+    /// The same areas, clean, if `flushed` proves it.
     ///
     /// # Errors
     ///
-    /// The areas, which need another flush.
+    /// The areas; they need another flush.
     pub fn clean(self, flushed: &Flushed) -> Result<CleanList, List> {
         if flushed.cleans(&self.stamp) {
             Ok(CleanList(self.list))
@@ -408,7 +407,7 @@ impl LooseList {
     }
 }
 
-/// Clean areas that no magazine holds.
+/// Clean areas outside of magazines.
 #[must_use = "the areas of a list that is dropped are lost"]
 #[derive(Default)]
 pub struct CleanList(List);
@@ -428,7 +427,7 @@ impl CleanList {
     }
 }
 
-/// Not to be named outside of this file, so that no other can change a magazine's state.
+/// Private to this file, so that no other file can change a magazine's state.
 mod state {
     use super::{Box, Clean, Empty, Magazine, Sealed};
 
@@ -516,7 +515,7 @@ impl<S: State> Chain<S> {
         first
     }
 
-    /// Takes out the magazine behind `before` others.
+    /// Removes the magazine at position `before`.
     fn pop_behind(&mut self, before: usize) -> Option<S> {
         let mut link = &mut self.head;
         for _ in 0..before {
@@ -566,7 +565,7 @@ impl Chain<Clean> {
     ///
     /// # Errors
     ///
-    /// The area, if there is no magazine, or that has `rounds` areas.
+    /// The area, if there is no magazine, or the first one has `rounds` areas.
     pub fn push_one(&mut self, area: CleanId, class: Class, rounds: u16) -> Result<(), CleanId> {
         match &mut self.head {
             Some(first) if first.len < rounds => {
