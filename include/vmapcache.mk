@@ -5,8 +5,8 @@
 #	vmapcache-rust := my_module.o
 #	include .../include/vmapcache.mk
 #
-# and the crate root of my_module.o has include/vmapcache.rs as a module. What that calls
-# is made by bindgen from vmapcache.h.
+# and the crate root of my_module.o has include/vmapcache.rs as a module. bindgen makes the
+# functions that it calls from vmapcache.h.
 
 vmapcache-include := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 

@@ -14,10 +14,10 @@
 //! // Freed here.
 //! ```
 //!
-//! C header: [`include/vmapcache.h`](vmapcache.h). All calls go through what bindgen made of it, so
-//! that an argument of another type does not compile.
+//! C header: [`include/vmapcache.h`](vmapcache.h). All calls go through bindgen's version of it, so that
+//! an argument of another type does not compile.
 
-// A consumer calls what it needs.
+// No consumer needs all of it.
 #![allow(dead_code, unreachable_pub)]
 
 use core::{
@@ -47,7 +47,7 @@ mod raw {
     include!(env!("VMAPCACHE_H_BINDINGS"));
 }
 
-/// How memory is asked for, beside its size.
+/// A request for memory, beside its size.
 ///
 /// ```ignore
 /// let how = How { align: 1 << 21, flags: GFP_KERNEL | __GFP_NOWARN, ..How::default() };
@@ -79,7 +79,7 @@ impl Default for How {
 ///
 /// # Errors
 ///
-/// [`EINVAL`] where they are not made of those that it has a name for.
+/// [`EINVAL`] for flags that the kernel crate has no name for.
 fn gfp(asked: Flags) -> Result<u32> {
     use kernel::bindings as b;
 
@@ -106,7 +106,7 @@ fn gfp(asked: Flags) -> Result<u32> {
     }
 }
 
-/// Memory of vmapcache with nothing in it yet. It is freed when it is dropped.
+/// Memory of vmapcache without content. Dropping it frees it.
 ///
 /// ```ignore
 /// let mut memory = Uninit::new(data.len(), How::default())?;
@@ -115,15 +115,15 @@ fn gfp(asked: Flags) -> Result<u32> {
 ///
 /// # Invariants
 ///
-/// `addr` was returned for `len` bytes by an allocating function of vmapcache, and has not been freed.
+/// A function of vmapcache returned `addr` for `len` bytes, and nobody has freed it.
 pub struct Uninit {
     addr: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: The memory belongs to the value, and may be used and freed in any task.
+// SAFETY: The memory belongs to the value, and any task may use and free it.
 unsafe impl Send for Uninit {}
-// SAFETY: A shared reference gives no access but to read.
+// SAFETY: A shared reference only reads.
 unsafe impl Sync for Uninit {}
 
 impl Uninit {
@@ -131,7 +131,7 @@ impl Uninit {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`], also for what can never be had; [`EINVAL`] for flags and nodes that do not exist.
+    /// [`ENOMEM`], also for impossible sizes; [`EINVAL`] for flags and nodes that do not exist.
     pub fn new(len: usize, how: How) -> Result<Self> {
         let node = match how.node {
             None => kernel::bindings::NUMA_NO_NODE,
@@ -139,10 +139,10 @@ impl Uninit {
         };
         let gfp = gfp(how.flags)?;
         let caller = core::ptr::null();
-        // SAFETY: Any size, alignment and node may be asked for. `gfp` is what the caller's context
-        // allows, as for each allocation of the kernel crate.
+        // SAFETY: The function takes any size, alignment and node. `gfp` suits the caller's context, as
+        // for each allocation of the kernel crate.
         let addr = unsafe { raw::vmapcache_vmalloc_aligned(len, how.align, gfp, node, caller) };
-        // INVARIANT: It was just allocated.
+        // INVARIANT: The call has just allocated it.
         Ok(Self {
             addr: NonNull::new(addr.cast()).ok_or(ENOMEM)?,
             len,
@@ -153,7 +153,7 @@ impl Uninit {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if `data` is not as long as the memory, which is freed then.
+    /// [`EINVAL`] if `data` is not as long as the memory; then this frees the memory.
     pub fn fill(mut self, data: &[u8]) -> Result<Area> {
         if data.len() != self.len {
             return Err(EINVAL);
@@ -161,7 +161,7 @@ impl Uninit {
         for (to, from) in self.iter_mut().zip(data) {
             to.write(*from);
         }
-        // SAFETY: Each byte was just written.
+        // SAFETY: The loop has written each byte.
         Ok(unsafe { self.assume_init() })
     }
 
@@ -169,16 +169,16 @@ impl Uninit {
     ///
     /// # Safety
     ///
-    /// Each byte was written.
+    /// The caller has written each byte.
     pub unsafe fn assume_init(self) -> Area {
         Area(self)
     }
 
-    /// Frees the memory where the caller must not sleep: in any context but NMI.
+    /// Frees the memory without sleeping. Any context but NMI.
     pub fn free_atomic(self) {
         let addr = self.addr;
         core::mem::forget(self);
-        // SAFETY: By the invariant; it is not used again, `drop` was forgotten.
+        // SAFETY: By the invariant; nobody uses it again, because `drop` does not run.
         unsafe { raw::vmapcache_vfree_atomic(addr.as_ptr().cast()) };
     }
 }
@@ -187,28 +187,29 @@ impl Deref for Uninit {
     type Target = [MaybeUninit<u8>];
 
     fn deref(&self) -> &Self::Target {
-        // SAFETY: By the invariant the bytes are there; they need not have a value.
+        // SAFETY: By the invariant the bytes exist; they need not have a value.
         unsafe { core::slice::from_raw_parts(self.addr.as_ptr().cast(), self.len) }
     }
 }
 
 impl DerefMut for Uninit {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        // SAFETY: As in `deref`; and `self` is borrowed for it alone.
+        // SAFETY: As in `deref`; `self` is borrowed exclusively.
         unsafe { core::slice::from_raw_parts_mut(self.addr.as_ptr().cast(), self.len) }
     }
 }
 
 impl Drop for Uninit {
-    /// Sleeps, except in interrupts and with interrupts off; elsewhere [`Self::free_atomic`] serves.
+    /// Sleeps, except in interrupts and with interrupts off. In other atomic contexts use
+    /// [`Self::free_atomic`].
     fn drop(&mut self) {
-        // SAFETY: By the invariant; it is not used again.
+        // SAFETY: By the invariant; nobody uses it again.
         unsafe { raw::vmapcache_vfree(self.addr.as_ptr().cast()) };
     }
 }
 
-/// Memory of vmapcache: bytes that look contiguous, behind them a page that is never mapped. It is freed
-/// when it is dropped, as [`Uninit`] is.
+/// Memory of vmapcache: bytes that look contiguous, and behind them a page that is never mapped.
+/// Dropping it frees it, as [`Uninit`].
 ///
 /// # Invariants
 ///
@@ -220,12 +221,12 @@ impl Area {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`], also for what can never be had.
+    /// [`ENOMEM`], also for impossible sizes.
     pub fn zeroed(len: usize) -> Result<Self> {
         Self::zeroed_with(len, How::default())
     }
 
-    /// As [`Self::zeroed`], in the way that `how` says.
+    /// As [`Self::zeroed`], with alignment, flags and node of `how`.
     ///
     /// # Errors
     ///
@@ -233,11 +234,11 @@ impl Area {
     pub fn zeroed_with(len: usize, how: How) -> Result<Self> {
         let flags = how.flags | flags::__GFP_ZERO;
         let memory = Uninit::new(len, How { flags, ..how })?;
-        // SAFETY: `__GFP_ZERO` has it written with zeroes.
+        // SAFETY: `__GFP_ZERO` fills it with zeroes.
         Ok(unsafe { memory.assume_init() })
     }
 
-    /// Pins the area: it stays mapped until the pin is dropped, also when it is freed before.
+    /// Pins the area: it stays mapped until the pin is dropped, even if it is freed earlier.
     ///
     /// # Errors
     ///
@@ -265,18 +266,18 @@ impl Deref for Area {
 impl DerefMut for Area {
     fn deref_mut(&mut self) -> &mut [u8] {
         let bytes: &mut [MaybeUninit<u8>] = &mut self.0;
-        // SAFETY: By the invariant, and nobody can take a byte's value away through this.
+        // SAFETY: By the invariant; a `u8` always keeps a value.
         unsafe { &mut *(core::ptr::from_mut(bytes) as *mut [u8]) }
     }
 }
 
 /// Keeps an area mapped, whoever owns it, until it is dropped.
 ///
-/// It says nothing of what is in the memory: its owner goes on writing there until it frees it.
+/// It says nothing about the content: the owner may write to the memory until it frees it.
 ///
 /// ```ignore
 /// let pin = Pin::new(addr).ok_or(ENOENT)?;
-/// // Whatever the owner does now, reading at `addr` does not fault.
+/// // Whatever the owner does now, a read at `addr` does not fault.
 /// ```
 #[must_use = "what is dropped at once pins nothing"]
 pub struct Pin(NonZeroU64);
@@ -284,23 +285,23 @@ pub struct Pin(NonZeroU64);
 impl Pin {
     /// Pins the area that holds `addr`; `None` if there is none. Any context.
     pub fn new<T>(addr: *const T) -> Option<Self> {
-        // SAFETY: Any address may be asked for.
+        // SAFETY: The function takes any address.
         NonZeroU64::new(unsafe { raw::vmapcache_pin(addr.cast()) }).map(Self)
     }
 }
 
 impl Drop for Pin {
-    /// Any context but NMI. The last pin of an area that was freed meanwhile frees it.
+    /// Any context but NMI. If the area was freed meanwhile, its last pin finishes the free.
     fn drop(&mut self) {
-        // SAFETY: It comes from `vmapcache_pin`, and is given back once.
+        // SAFETY: It comes from `vmapcache_pin`, and only this gives it back.
         unsafe { raw::vmapcache_unpin(self.0.get()) };
     }
 }
 
-/// Pages side by side, as long as this lives, wherever they are. The same page may be in it twice.
+/// Shows pages side by side while this lives, wherever they are. It may show a page twice.
 ///
-/// Others may see and change the pages meanwhile, so there are no references to what is in them: it is
-/// copied.
+/// Others may see and change the pages meanwhile. So this gives no references to their content: it
+/// copies.
 ///
 /// ```ignore
 /// let view = Mapping::new(&[&first, &second])?;
@@ -309,16 +310,16 @@ impl Drop for Pin {
 ///
 /// # Invariants
 ///
-/// `addr` was returned by vmapcache for `count` pages, which live for `'a`, and was not unmapped.
+/// vmapcache returned `addr` for `count` pages, which live for `'a`, and nobody has unmapped it.
 pub struct Mapping<'a> {
     addr: NonNull<u8>,
     count: u32,
     _pages: core::marker::PhantomData<&'a Page>,
 }
 
-// SAFETY: The mapping belongs to the value; it may be used and unmapped in any task.
+// SAFETY: The mapping belongs to the value; any task may use and unmap it.
 unsafe impl Send for Mapping<'_> {}
-// SAFETY: What is read and written is, byte for byte, memory that others share anyway.
+// SAFETY: Reads and writes are single bytes, of memory that others share anyway.
 unsafe impl Sync for Mapping<'_> {}
 
 impl<'a> Mapping<'a> {
@@ -340,7 +341,7 @@ impl<'a> Mapping<'a> {
         let addr = unsafe {
             raw::vmapcache_vm_map_ram(array.as_mut_ptr(), count, kernel::bindings::NUMA_NO_NODE)
         };
-        // INVARIANT: It was just mapped.
+        // INVARIANT: The call has just mapped them.
         Ok(Self {
             addr: NonNull::new(addr.cast()).ok_or(ENOMEM)?,
             count,
@@ -348,7 +349,7 @@ impl<'a> Mapping<'a> {
         })
     }
 
-    /// Bytes that are mapped.
+    /// Bytes of the mapping.
     pub fn size(&self) -> usize {
         self.count as usize * PAGE_SIZE
     }
@@ -363,16 +364,16 @@ impl<'a> Mapping<'a> {
         let fits = offset
             .checked_add(len)
             .is_some_and(|end| end <= self.size());
-        // SAFETY: Within the mapping, as was just seen.
+        // SAFETY: Within the mapping, by the check above.
         fits.then(|| unsafe { self.as_ptr().add(offset) })
             .ok_or(EINVAL)
     }
 
-    /// Copies what is at `offset`.
+    /// Copies the bytes at `offset`.
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] where that is not all in the mapping.
+    /// [`EINVAL`] if not all of them are in the mapping.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result {
         let at = self.at(offset, to.len())?;
         for (i, byte) in to.iter_mut().enumerate() {
@@ -386,7 +387,7 @@ impl<'a> Mapping<'a> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] where there is not so much room.
+    /// [`EINVAL`] if the mapping has no room for it.
     pub fn write(&self, offset: usize, from: &[u8]) -> Result {
         let at = self.at(offset, from.len())?;
         for (i, byte) in from.iter().enumerate() {
@@ -400,7 +401,7 @@ impl<'a> Mapping<'a> {
 impl Drop for Mapping<'_> {
     /// Sleeps.
     fn drop(&mut self) {
-        // SAFETY: By the invariant; not used again.
+        // SAFETY: By the invariant; nobody uses it again.
         unsafe { raw::vmapcache_vm_unmap_ram(self.addr.as_ptr().cast(), self.count) };
     }
 }
@@ -418,9 +419,9 @@ pub struct Seen {
     pub pins: u32,
 }
 
-/// Shows `visit` everybody's areas in ascending order, from the address `from` on, until it returns
-/// false. None is shown twice, and nobody is kept from allocating or freeing. Any context that
-/// suits `visit`.
+/// Shows the areas of all callers to `visit`, in ascending order from address `from` on, until it
+/// returns false. `visit` sees no area twice, and the walk blocks no allocation and no free. Any
+/// context that suits `visit`.
 ///
 /// ```ignore
 /// let mut total = 0;
@@ -448,7 +449,7 @@ pub fn walk<F: FnMut(Seen) -> bool>(from: *const u8, mut visit: F) {
     }
 
     let visitor = core::ptr::from_mut(&mut visit).cast();
-    // SAFETY: `show` takes `visitor` for what it is, and neither keeps it.
+    // SAFETY: `show` takes `visitor` as an `F`, and nobody keeps it.
     unsafe { raw::vmapcache_walk(from.cast(), Some(show::<F>), visitor) };
 }
 
@@ -456,7 +457,7 @@ pub fn walk<F: FnMut(Seen) -> bool>(from: *const u8, mut visit: F) {
 /// the caller owns or has pinned it. Any context.
 pub fn find<T>(addr: *const T) -> Option<(*const u8, usize)> {
     let mut size = 0;
-    // SAFETY: Any address may be asked for, and `size` may be written.
+    // SAFETY: The function takes any address; `size` is a local variable.
     let start = unsafe { raw::vmapcache_find_vm_area(addr.cast(), &mut size) };
     (!start.is_null()).then_some((start.cast_const().cast(), size))
 }

@@ -22,7 +22,7 @@ module! {
     license: "GPL",
 }
 
-/// An error where something is not as it should be.
+/// Turns a failed check into an error.
 fn expect(so: bool) -> Result {
     if so {
         Ok(())
@@ -40,7 +40,7 @@ fn use_memory() -> Result {
     expect(memory[2 * PAGE_SIZE] == 1 && memory[PAGE_SIZE] == b'b')
 }
 
-/// Large alignment; copied into; and requests that cannot be served.
+/// A large alignment, a copy into new memory, and impossible requests.
 fn ask_for_more() -> Result {
     let how = How {
         align: 1 << 21,
@@ -58,7 +58,7 @@ fn ask_for_more() -> Result {
     expect(Uninit::new(PAGE_SIZE, how)?.fill(b"short").is_err())
 }
 
-/// While a pin is held the area stays mapped, even when its owner has freed it.
+/// A pin keeps the area mapped, even if its owner frees it.
 fn pin_area() -> Result {
     let mut memory = Area::zeroed(PAGE_SIZE)?;
     memory[100] = 3;
@@ -82,7 +82,7 @@ fn two_views() -> Result {
     expect(views.read(2 * PAGE_SIZE - 3, &mut seen).is_err() && Mapping::new(&[]).is_err())
 }
 
-/// Everybody's areas, without keeping anybody from making and freeing them.
+/// The areas of all callers; the walk blocks no allocation and no free.
 fn walk_areas() -> Result {
     let memory = Area::zeroed(3 * PAGE_SIZE)?;
     let (mut total, mut found) = (0, false);

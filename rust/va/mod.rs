@@ -37,7 +37,7 @@ pub mod stats;
 pub mod stock;
 pub mod switches;
 
-// What a manager does, each on its own page.
+// The manager's verbs, one file each.
 mod alloc;
 mod free;
 mod lookup;
@@ -86,14 +86,14 @@ pub struct Config {
     pub flush_ceiling: u32,
 }
 
-/// Areas that magazines do not keep, freed on one CPU.
+/// The loose areas that one CPU freed.
 struct Loose {
     stack: Stack,
     /// Pages pushed since they were last added to the shared total.
     pending: AtomicU32,
 }
 
-/// What readers write, on cache lines that nobody else looks at.
+/// Words that readers write, on cache lines of their own.
 struct Readers {
     cache: info::cache::Cache,
     info_hits: AtomicU64,
@@ -115,8 +115,8 @@ impl Readers {
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
 const LOCAL_LAZY_MIN: u32 = 2048;
 
-/// The area manager of one arena. Most of what has cache lines of its own lies on the heap by itself:
-/// a manager is made on the stack, which has no room for lines that are empty but for a word.
+/// The area manager of one arena. Most fields with cache lines of their own are boxed: [`Self::new`]
+/// makes a manager on the stack, which has no room for cache lines that hold only a word.
 pub struct Manager<E: Env> {
     env: E,
     pages: u32,
@@ -138,10 +138,10 @@ pub struct Manager<E: Env> {
 
     /// Magazines that wait for a flush.
     lazy: Box<Padded<Lock<Chain<Sealed>>>>,
-    /// Pages that what is in them and in the loose lists keeps from others, as far as handed in.
+    /// Span of these and of the loose areas, as far as CPUs have added theirs.
     lazy_span: Box<Padded<AtomicU64>>,
     purge_kicked: AtomicBool,
-    /// A drain is under way: no CPU takes from the depot what it has not reached yet.
+    /// A drain is under way: no CPU takes from the depot what the drain has not reached yet.
     draining: AtomicBool,
     loose: Table<Padded<Loose>>,
     deferred: Stack,
@@ -160,7 +160,7 @@ impl<E: Env> Manager<E> {
     /// # Errors
     ///
     /// [`NoMemory`].
-    // Not inlined: what it needs of the stack must not stay while its caller goes on.
+    // Not inlined: its caller must not keep this stack frame while it goes on.
     #[inline(never)]
     pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
         let pages = config.pages;
@@ -210,7 +210,7 @@ impl<E: Env> Manager<E> {
         Ok(manager)
     }
 
-    /// The surroundings: for tests, whose surroundings note what the manager asks of them.
+    /// The surroundings: for tests, whose surroundings note the manager's calls.
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn env(&self) -> &E {
         &self.env
@@ -226,12 +226,12 @@ impl<E: Env> Manager<E> {
         self.lazy_max.load(Relaxed)
     }
 
-    /// Sets how many lazy pages start a purge; 0 flushes on every free. At most a quarter of the
-    /// arena is ever used, whatever is set. May sleep.
+    /// Sets how many lazy pages start a purge; with 0 every free flushes. The manager never uses more
+    /// than a quarter of the arena as this limit. May sleep.
     pub fn set_lazy_max(&self, pages: u32) {
         let max = pages.min(self.pages / 4);
-        // A share of each CPU, but on machines with many not so little that magazines of large areas
-        // are handed on before they are worth it.
+        // A share for each CPU. On machines with many CPUs it has a minimum, so that no CPU hands on
+        // magazines of large areas too early.
         let share = max / self.counters.cpus().max(1);
         self.local_lazy_max
             .store(share.max((max / 4).min(LOCAL_LAZY_MIN)), Relaxed);
@@ -240,12 +240,13 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Whether freed areas are kept in lazy magazines.
+    /// Whether CPUs keep freed areas in lazy magazines.
     fn keeps_lazy(&self) -> bool {
         self.lazy_max.load(Relaxed) != 0 && self.switch(Switch::Magazines)
     }
 
-    /// Hands all lazy magazines on. If [`Self::keeps_lazy`] says no by now, none is begun any more.
+    /// Hands on the lazy magazines of all CPUs. If [`Self::keeps_lazy`] is false by now, no CPU begins
+    /// another one.
     fn end_lazy(&self) {
         self.local.with_each(|_, local| self.hand_on(local));
     }

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What has come and gone, of all callers together. Gross pages include guard pages.
+/// The totals of all callers, and what follows from them.
 pub(super) struct Flows {
     pub(super) totals: counters::Totals,
     pub(super) lazy_gross: u64,
@@ -59,8 +59,8 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Whether what a reader keeps, as of `generations`, still holds. Counts like [`Self::info`]:
-    /// as a read that found its record if so, not at all if not.
+    /// Whether a reader's own record of `generations` is still fresh. If so, counts a hit, like
+    /// [`Self::info`]; otherwise counts nothing.
     pub fn is_current(&self, generations: Generations) -> bool {
         let current = self.switch(Switch::InfoCache) && self.generations() == generations;
         if current {
@@ -69,7 +69,7 @@ impl<E: Env> Manager<E> {
         current
     }
 
-    /// All callers that there are, with what each holds and has done.
+    /// All callers, with the areas that each holds, has allocated and has freed.
     pub fn callers(&self) -> impl Iterator<Item = cache::Top> + '_ {
         (0..callers::CALLERS as CallerId)
             .filter(|&id| id == callers::OTHERS || self.callers.address(id) != 0)
@@ -91,7 +91,7 @@ impl<E: Env> Manager<E> {
 
     /// Adds up all callers, and shows each to `look`.
     pub(super) fn flows(&self, mut look: impl FnMut(cache::Top)) -> Flows {
-        // In this order no sum takes away what another has not yet seen come.
+        // Reads what leaves a state before what enters it, so that no difference goes below zero.
         let cleaned = self.shared.flushed_bytes.0.load(Acquire);
         let mut totals = counters::Totals::default();
         for caller in self.callers() {

@@ -10,7 +10,7 @@ pub fn sort_by_key<T, K: Ord>(values: &mut [T], key: impl Fn(&T) -> K) {
     for top in (0..values.len() / 2).rev() {
         sift(values, top, &key);
     }
-    // The largest goes to the end, again and again.
+    // Moves the largest to the end, again and again.
     for end in (1..values.len()).rev() {
         swap(values, 0, end);
         sift(values.get_mut(..end).unwrap_or_default(), 0, &key);

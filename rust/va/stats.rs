@@ -3,12 +3,12 @@
 //! Every counter, one entry each: its name, its unit, what it means.
 //!
 //! The table below makes the atomics (`SharedCounters`), their values at one moment ([`Stats`]) and
-//! the lines of debugfs `stats` ([`Stats::lines`]). `scripts/check-keys` holds
-//! Documentation/ABI/testing/debugfs-vmapcache against it, and writes that file's part with `--write`.
+//! the lines of debugfs `stats` ([`Stats::lines`]). `scripts/check-keys` compares
+//! Documentation/ABI/testing/debugfs-vmapcache with it, and writes that part of the file with `--write`.
 //! So a new counter is one entry here, and the place that counts.
 //!
-//! A counter is called as its key in debugfs. The core knows no bytes: what debugfs shows in bytes is
-//! [`Pages`] here, and only [`Stats::lines`] multiplies.
+//! A counter has the name of its key in debugfs. rust/va knows no bytes: values that debugfs shows in
+//! bytes are [`Pages`] here, and only [`Stats::lines`] multiplies.
 
 use crate::{
     sys::sync::{
@@ -68,7 +68,7 @@ impl Shown for Pages {
     }
 }
 
-/// What the values are found from that nobody counts as such.
+/// The sources of values that nobody counts directly.
 struct Seen<'m, E: Env> {
     manager: &'m Manager<E>,
     areas: Flows,
@@ -78,13 +78,13 @@ struct Seen<'m, E: Env> {
 
 macro_rules! counters {
     (
-        // What is now, found when somebody asks.
+        // Values of now, computed for a reader.
         now($seen:ident) { $($(#[$now_doc:meta])* $now:ident: $now_unit:ident = $now_how:expr,)* }
-        // What all CPUs count in one place, off the fast path.
+        // Counters that all CPUs share, off the fast path.
         counted { $($(#[$doc:meta])* $key:ident: $unit:ident,)* }
-        // The same, but not shown by itself.
+        // The same, but no reader sees them directly.
         inner { $($(#[$inner_doc:meta])* $inner:ident: $inner_unit:ident,)* }
-        // What others count, or follows from what is counted.
+        // Counters of other rooms, and values that follow from counters.
         sums { $($(#[$sum_doc:meta])* $sum:ident: $sum_unit:ident = $sum_how:expr,)* }
     ) => {
         /// Counters that all CPUs write, off the fast path.
@@ -149,7 +149,7 @@ counters! {
         bytes_lazy: Pages = Pages(seen.areas.lazy_gross),
         /// What can be allocated without a flush: free extents, and bytes_stock.
         bytes_free: Pages = Pages(seen.space.pages.wrapping_add(seen.areas.stock_gross)),
-        /// Clean areas in magazines, cut to size already, with guard pages.
+        /// Clean areas in magazines, already cut to size, with guard pages.
         bytes_stock: Pages = Pages(seen.areas.stock_gross),
         /// Size of the arena.
         bytes_arena: Pages = seen.manager.pages().into(),
@@ -167,19 +167,19 @@ counters! {
         lazy_max_pages: Number = seen.manager.lazy_max().into(),
     }
     counted {
-        /// Frees left to a work item, since the context did not allow more.
+        /// Frees left to a work item, because the context did not allow more.
         frees_deferred: Number,
         /// Frees of pinned areas, which the last unpin finishes.
         frees_pinned: Number,
-        /// Allocations that failed for want of space, or of memory for bookkeeping.
+        /// Allocations that failed for lack of space, or of memory for bookkeeping.
         failures: Number,
         /// Purges of any size.
         purges: Number,
         /// Tasks that waited for another's purge.
         purge_waits: Number,
-        /// Searches for space repeated after a purge had given some back.
+        /// Searches for space that were repeated after a purge brought some back.
         purge_retries: Number,
-        /// Bounded purges by tasks that freed faster than was purged.
+        /// Bounded purges by tasks, while frees outran the purge.
         backpressure_steps: Number,
         /// Flushes of the whole arena.
         flushes_full: Number,

@@ -3,19 +3,19 @@
 //! What the whole arena looks like, cached behind generations.
 //!
 //! After Molnar's cached vmalloc info (2015), which was dropped again because a reader still walked
-//! the list under the lock whenever anything had changed. Two things are different here. Nothing has
-//! to be walked: areas are counted per CPU as they come and go, and each shard publishes what its
-//! extents look like whenever they change, so that even a reader who finds the record out of date
-//! takes no lock that an allocation waits for. And there are two generations, one of the areas and
-//! one of the extents, so that only the part that changed is added up again.
+//! the list under the lock whenever anything had changed. Two things are different here. A reader
+//! walks nothing: each CPU counts areas as they come and go, and each shard publishes what its extents
+//! look like whenever they change. So even a reader with a stale record takes no lock that an
+//! allocation waits for. And there are two generations, one of the areas and one of the extents, so
+//! that a reader adds up only the part that changed.
 //!
 //! # Invariants
 //!
-//! - A generation only grows, by every change that shows in its part, and after that change. So a
-//!   record labelled with a generation read *before* its contents were gathered never counts as fresh
-//!   once anything changed meanwhile: the label is then out of date already.
-//! - What a reader keeps for others, it keeps as a [`Record`]: never in place of a fresher one, and the
-//!   first read is never a hit.
+//! - A generation only grows, with every change of its part, and after that change. A reader labels its
+//!   record with generations that it read *before* it gathered the contents. If anything changes in
+//!   between, the label is already stale.
+//! - A reader keeps its result as a [`Record`]: it never overwrites a fresher one, and the first read is
+//!   a miss.
 
 use crate::{
     sys::mem::NoMemory,
@@ -29,12 +29,12 @@ use crate::{
 /// Callers shown.
 pub const TOP: usize = 16;
 
-/// What one caller holds and has done.
+/// The totals of one caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Top {
-    /// Who.
+    /// The caller.
     pub caller: CallerId,
-    /// What.
+    /// Its totals.
     pub totals: Totals,
 }
 
@@ -77,7 +77,7 @@ pub struct Info {
 }
 
 impl Info {
-    /// Pages that can be had without a flush, guard pages included: extents and stock.
+    /// Pages that need no flush, guard pages included: extents and stock.
     pub fn free_gross(&self) -> u64 {
         self.space.free.pages.wrapping_add(self.areas.stock_gross)
     }
@@ -152,7 +152,7 @@ impl Info {
     }
 }
 
-/// The freshest of what readers have gathered.
+/// The freshest record that readers have gathered.
 pub struct Cache(Record);
 
 impl Cache {
@@ -166,8 +166,8 @@ impl Cache {
     }
 
     /// Fills `info` with the record, and returns whether all of it is of one moment. If not, there
-    /// is no record, or somebody is storing one right now. Any context; this takes no lock and
-    /// writes nothing that others look at.
+    /// is no record, or another reader is storing one right now. Any context; this takes no lock and
+    /// writes nothing that others read.
     pub fn load(&self, info: &mut Info) -> bool {
         self.0
             .load(|generations, words| info.fill(generations, || words.take()))
