@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# To be sourced by the scripts beside it: keeps what takes long to make.
+# The scripts beside it source this file. It keeps things that take long to make.
 #
 # A kept thing is a folder in the cache, named after what it is and a hash of
-# the recipe that made it. It is made under another name and put in place by
-# rename, so whatever stands under its final name is whole. One lock per name:
-# two runs that need the same thing make it once, the second one waits.
+# the recipe that made it. It is made under another name and gets its final
+# name by rename, so a folder with a final name is whole. One lock per name: if two
+# runs need the same thing, one makes it and the other waits.
 
 : "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
 cache=${VMAPCACHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmapcache}
@@ -14,7 +14,7 @@ cache=${VMAPCACHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmapcache}
 . "$(dirname "$0")/progress.sh"
 steps_logs=$cache/log
 
-# What tools of this machine say is to be understood, and to be read by scripts.
+# Scripts read the output of tools, so it must be in one language.
 [ -n "${VMAPCACHE_SANDBOX:-}" ] || export LC_ALL=C
 
 # recipe: a short hash of the recipe on standard input
@@ -22,15 +22,15 @@ recipe() {
 	sha256sum | cut -c1-12
 }
 
-# discard FOLDER: removes it, also where it belongs to the ids of a user
-# namespace, and never what is mounted below it
+# discard FOLDER: removes it, even if it belongs to the ids of a user namespace,
+# but nothing that is mounted below it
 discard() {
 	rm -rf --one-file-system "$1" 2>/dev/null && return
 	own_namespace rm -rf --one-file-system "$1"
 }
 
 # own_namespace COMMAND...: runs it as root in a mount namespace of its own.
-# Who is not root becomes so in a user namespace, where the host allows that.
+# A user who is not root becomes root in a user namespace, if the host allows that.
 own_namespace() {
 	if [ "$(id -u)" = 0 ]; then
 		unshare --mount --propagation private -- "$@"
@@ -39,8 +39,8 @@ own_namespace() {
 	fi
 }
 
-# in_sandbox ARGUMENT...: unless this script runs in the sandbox already, has it run there with
-# these, and ends with the path that it prints, as it is here
+# in_sandbox ARGUMENT...: unless this script runs in the sandbox already, runs it there with these,
+# prints the path that it printed, as this machine knows it, and ends
 in_sandbox() {
 	[ -z "${VMAPCACHE_SANDBOX:-}" ] || return 0
 	script=$(cd "$(dirname "$0")" && pwd -P)/$(basename "$0")
@@ -53,14 +53,14 @@ in_sandbox() {
 	exit
 }
 
-# room MEGABYTES: stops early where the cache's disk cannot take that much
+# room MEGABYTES: stops early if the cache's disk has less room
 room() {
 	free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge "$1" ] ||
 		die "not enough room: $1 MB needed in $cache, $free MB free (VMAPCACHE_CACHE= names another place)"
 }
 
-# tries COMMAND...: for what needs the network. Three times, a little apart. Within a step.
+# tries COMMAND...: runs a command that needs the network, up to three times. Within a step.
 tries() {
 	for pause in 3 10 0; do
 		"$@" && return
@@ -70,8 +70,8 @@ tries() {
 	return 1
 }
 
-# keep NAME MEGABYTES COMMAND...: unless $cache/NAME is there, runs COMMAND
-# with one more argument, the path of an empty folder that is to become it
+# keep NAME MEGABYTES COMMAND...: unless $cache/NAME exists, runs COMMAND with one
+# more argument, the path of an empty folder that will become it
 keep() {
 	[ ! -d "$cache/$1" ] || return 0
 	kept=$1 megabytes=$2
@@ -94,7 +94,7 @@ keep() {
 			discard "$unfinished"
 			die "could not make $kept; nothing of it was kept, the next run starts it anew"
 		fi
-		# First on the disk: else the name could outlive a power failure, and the rest not.
+		# sync first: otherwise a power failure could leave the name without its content.
 		sync -f "$cache"
 		mv -T "$unfinished" "$cache/$kept"
 		undo=

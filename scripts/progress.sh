@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# To be sourced by keep.sh: what a person sees of a step that takes long.
+# keep.sh sources this file. It shows a user how far a long step is.
 #
-# What a step's command prints goes to a log, and its end is shown if the command fails. On a
-# terminal the step is one line that is rewritten each second; elsewhere it is a line at its
-# start and one every 30 seconds. The command runs in the foreground, so Ctrl-C and Ctrl-Z
-# reach it as they should; a process in the background looks at how far it is.
+# The output of a step's command goes to a log; if the command fails, the user sees the end of it.
+# On a terminal the step is one line, rewritten each second; elsewhere it is a line at its
+# start and one every 30 seconds. The command runs in the foreground, so that Ctrl-C and Ctrl-Z
+# reach it; a process in the background watches how far it is.
 #
-# How long is left is read off the last run that was like this one: $cache/log/last/NAME has the
-# seconds after which its log had so many lines.
+# The time left comes from the last run like this one: $cache/log/last/NAME has pairs of seconds and
+# lines, which say when its log had how many lines.
 
 me=${0##*/}
 steps_logs= # where logs go, set by who sources this
@@ -19,7 +19,7 @@ hint=       # what to do if the step fails
 undo=       # what to run when a signal ends this
 watcher=
 
-# A closed standard stream would become whatever is opened next.
+# The next file opened would take the place of a closed standard stream.
 true 3>&2 || exec 2>/dev/null
 { true 3<&0; } 2>/dev/null || exec </dev/null
 { true 3>&1; } 2>/dev/null || exec >/dev/null
@@ -31,7 +31,7 @@ if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then
 	terminal=yes
 fi
 
-# say TEXT...: a line for whoever runs this
+# say TEXT...: prints a line for the user
 say() {
 	if [ -n "$terminal" ]; then
 		printf '\r\033[K%s: %s\n' "$me" "$*" >&7
@@ -45,13 +45,13 @@ die() {
 	exit 1
 }
 
-# outside: file names as this machine's user knows them, where the sandbox has others
+# outside: turns the sandbox's file names into those that the user knows
 outside() {
 	sed "s|/run/vmapcache/tree|$(echo "${VMAPCACHE_TREE:-/run/vmapcache/tree}" | sed 's/[&|\\]/\\&/g')|g"
 }
 
-# describe NAME SECONDS LINES: "43 %, 0:25, about 0:35 left", for a step that has been running
-# for so long, and whose log is so long
+# describe NAME SECONDS LINES: prints "43 %, 0:25, about 0:35 left" for a step that has run for
+# these SECONDS, and whose log has these LINES
 describe() {
 	last=/dev/null
 	# shellcheck disable=SC2154 # cache is set by keep.sh
@@ -101,14 +101,14 @@ describe() {
 		}' "$last"
 }
 
-# width: columns of the terminal, as it is now. One that does not know has 80.
+# width: prints the terminal's columns of now, or 80 if it does not know
 width() {
 	columns=$(stty size <&7 2>/dev/null) || columns=
 	columns=${columns#* }
 	[ "${columns:-0}" -gt 0 ] || columns=80
 }
 
-# own_line: whether the terminal's line is ours. Of two that run beside each other, one has it.
+# own_line: whether this step has the terminal's line. Of two steps at the same time, one has it.
 own_line() {
 	[ -z "$owned" ] || return 0
 	if [ "$line_lock" = none ] || flock -n 8; then
@@ -117,7 +117,7 @@ own_line() {
 	[ -n "$owned" ]
 }
 
-# watch NAME LABEL LOG: in the background, while the step runs
+# watch NAME LABEL LOG: shows the line, in the background, while the step runs
 watch() {
 	exec 9>&-
 	nap=
@@ -133,7 +133,7 @@ watch() {
 	: >"$3.times"
 	while kill -0 $$ 2>/dev/null; do
 		time=$(date +%s)
-		# It was stopped (Ctrl-Z): that does not count.
+		# Ctrl-Z had stopped it: that time does not count.
 		[ $((time - before)) -lt 10 ] || began=$((began + time - before))
 		before=$time
 		elapsed=$((time - began))
@@ -169,10 +169,10 @@ watch() {
 	done
 }
 
-# still: no more of the line
+# still: ends the line
 still() {
 	if [ -n "$watcher" ]; then
-		# Not TERM, which we trap: one that comes before the child has its own would be lost.
+		# Not TERM, which we trap: the child would lose one that comes before its own trap.
 		kill -s USR1 "$watcher" 2>/dev/null || :
 		wait "$watcher" 2>/dev/null || :
 		watcher=
@@ -180,7 +180,7 @@ still() {
 	fi
 }
 
-# cut_off SIGNAL: ends as the signal would have ended it, after tidying up
+# cut_off SIGNAL: tidies up, then ends by the signal
 cut_off() {
 	trap '' INT TERM HUP
 	still
@@ -189,7 +189,7 @@ cut_off() {
 	kill -s "$1" $$
 }
 
-# guard: has a signal tidy up first
+# guard: lets signals tidy up first
 guard() {
 	trap 'cut_off INT' INT
 	trap 'cut_off TERM' TERM
@@ -197,8 +197,8 @@ guard() {
 }
 
 # step NAME LABEL "SECONDS LINES..." COMMAND...: runs COMMAND, whose output goes to a log, and shows
-# LABEL and how long it still takes. Without a last run, that is taken from the numbers: pairs of
-# seconds after which the log has so many lines, the last pair being the end.
+# LABEL and the time left. Without a last run the numbers give that time: pairs of seconds and lines,
+# which say when the log has how many lines. The last pair is the end.
 step() {
 	step=$1 label=$2 usual=$3
 	shift 3
@@ -214,7 +214,7 @@ step() {
 	if [ "$status" != 0 ]; then
 		tail -n 20 "$log" | outside >&7
 		say "$label: failed. All of what was said is in $(echo "$log" | outside)"
-		# The log ends before the reason, where that is a full disk.
+		# If the reason is a full disk, the log ends before it.
 		head -c 100000 /dev/zero 2>/dev/null >"$log.times" || hint="no space left on the disk of $steps_logs"
 		[ -z "$hint" ] || say "$hint"
 	else
@@ -223,7 +223,7 @@ step() {
 		took=${took:-0}
 		[ -z "$terminal" ] || [ "$took" -lt 2 ] || [ "$took" -lt "$patience" ] ||
 			say "$label: $((took / 60)):$(printf %02d $((took % 60)))"
-		# What was partly there already says nothing of how long the whole takes.
+		# A step that was partly done already does not tell how long the whole takes.
 		kept_times=$cache/log/last/$step
 		before=$(tail -n 1 "$kept_times" 2>/dev/null) || before=$usual
 		if [ "$(wc -l <"$log")" -ge $((${before##* } / 2)) ]; then
