@@ -24,7 +24,7 @@ mod world;
 
 pub mod seqcount;
 
-pub use world::{mem, sync};
+pub use world::{broken, found_broken, mem, sync};
 
 /// Pads a value to cache lines of its own, so that two CPUs do not share one by accident.
 #[repr(align(128))]

@@ -100,7 +100,7 @@ impl<E: Env> Manager<E> {
         caller: usize,
     ) -> Option<Area<'_>> {
         let id = area.into_id();
-        let descriptor = self.descriptors.get(id)?;
+        let descriptor = self.descriptors.held(id)?;
         let caller = local.caller(&self.callers, caller);
         local.counters().alloc(caller, descriptor.pages());
         descriptor.claim(Some(class), caller, local.cpu());
@@ -167,7 +167,7 @@ impl<E: Env> Manager<E> {
             let mut local = self.local.enter()?;
             let mut back = self.depot.come_home(local.cpu())?;
             back.offer(|area| {
-                let class = self.descriptors.get(area.id()).and_then(Descriptor::class);
+                let class = self.descriptors.held(area.id()).and_then(Descriptor::class);
                 match class {
                     Some(class) => local.keep_single(class, area, self.local_clean_max),
                     None => Err(area),
@@ -237,7 +237,7 @@ impl<E: Env> Manager<E> {
         let area = match self.descriptor_for(&space, pages, mode) {
             Ok(id) => self.describe(space, id, pages, class),
             Err(e) => {
-                self.shards.give_back(&[space], || self.env.now());
+                self.shards.give_back(&[space]);
                 return Err(e.into());
             }
         };
@@ -255,7 +255,7 @@ impl<E: Env> Manager<E> {
     /// Gives a range its descriptor, and puts it into the index.
     fn describe(&self, space: Untouched, id: Id, pages: u32, class: Option<Class>) -> CleanId {
         let start = space.range().start;
-        if let Some(descriptor) = self.descriptors.get(id) {
+        if let Some(descriptor) = self.descriptors.held(id) {
             descriptor.shape(start, pages, class);
             descriptor.set_link(Link::CLEAN);
         }
@@ -271,7 +271,7 @@ impl<E: Env> Manager<E> {
         class: Option<Class>,
     ) -> Result<Area<'_>, AllocError> {
         let id = made.into_id();
-        let descriptor = self.descriptors.get(id).ok_or(AllocError::NoMemory)?;
+        let descriptor = self.descriptors.held(id).ok_or(AllocError::NoMemory)?;
         let caller = self.callers.number(request.caller);
         descriptor.claim(class, caller, cpu_hint());
         self.counters.alloc_shared(caller, request.pages);

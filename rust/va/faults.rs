@@ -17,6 +17,8 @@ pub enum Fault {
     NoWait,
     /// Purges before space has run out.
     NoPurge,
+    /// No step is left out: what goes back to the extents goes back twice.
+    GiveTwice,
 }
 
 /// A bit for each.

@@ -4,6 +4,7 @@
 
 use crate::{
     sys::{
+        broken,
         mem::Mode,
         sync::{
             cpu_hint,
@@ -13,7 +14,7 @@ use crate::{
     va::{
         area::{
             class::{Class, Lane},
-            Descriptor, Id, Kill, Kind, Link,
+            Descriptor, Id, Kill, Kind, Link, NO_ID,
         },
         flush::{list::List, plan::Planner},
         stock::{
@@ -95,6 +96,9 @@ impl<E: Env> Manager<E> {
     pub fn begin_free(&self, page: u32) -> Result<Freed<'_>, FreeError> {
         let id = self.index.get(page);
         let Some(descriptor) = self.descriptors.get(id) else {
+            if id != NO_ID {
+                broken(c"the index names an area that has no descriptor");
+            }
             return Err(self.refuse(page, None));
         };
         match descriptor.kill(page) {
@@ -153,7 +157,7 @@ impl<E: Env> Manager<E> {
         let mut list = self.deferred.take();
         core::iter::from_fn(move || {
             let id = list.pop(&self.descriptors)?;
-            let descriptor = self.descriptors.get(id)?;
+            let descriptor = self.descriptors.held(id)?;
             Some(Dying { descriptor, id })
         })
     }
@@ -293,7 +297,7 @@ impl<E: Env> Manager<E> {
     pub(super) fn leave_loose(&self, id: Id, gross: u32, now: bool) {
         let cpu = cpu_hint() as usize;
         let Some(loose) = self.loose.get(cpu).or_else(|| self.loose.first()) else {
-            return;
+            return broken(c"there is no CPU");
         };
         loose.stack.push(&self.descriptors, id);
         let pending = loose.pending.fetch_add(gross, Relaxed).wrapping_add(gross);
@@ -322,7 +326,7 @@ impl<E: Env> Manager<E> {
 
     /// Puts an area that was flushed alone into this CPU's stock, or back to the extents.
     fn take_back(&self, area: CleanId, class: Option<Class>) {
-        if let Some(descriptor) = self.descriptors.get(area.id()) {
+        if let Some(descriptor) = self.descriptors.held(area.id()) {
             self.cleaned(1, u64::from(descriptor.pages().saturating_add(GUARD)));
             descriptor.set_link(Link::CLEAN);
         }

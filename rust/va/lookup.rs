@@ -156,7 +156,7 @@ impl<E: Env> Manager<E> {
         let mut floor = page;
         while let Some((page, id)) = self.index.next_from(at, to.min(self.pages)) {
             at = page.saturating_add(1);
-            let Some(descriptor) = self.descriptors.get(id) else {
+            let Some(descriptor) = self.descriptors.held(id) else {
                 continue;
             };
             let live = descriptor.snapshot().filter(|seen| seen.covers(page));

@@ -6,6 +6,7 @@
 use crate::va::faults;
 use crate::{
     sys::{
+        broken,
         mem::Mode,
         sync::Ordering::{Acquire, Relaxed, Release},
     },
@@ -237,7 +238,7 @@ impl<E: Env> Manager<E> {
     /// Leaves areas that the flush has not covered to the next purge.
     pub(super) fn still_lazy(&self, mut list: List) {
         while let Some(id) = list.pop(&self.descriptors) {
-            if let Some(descriptor) = self.descriptors.get(id) {
+            if let Some(descriptor) = self.descriptors.held(id) {
                 self.leave_loose(id, descriptor.pages().saturating_add(GUARD), false);
             }
         }
@@ -274,8 +275,9 @@ impl<E: Env> Manager<E> {
     pub(super) fn sort_out(&self, areas: impl Iterator<Item = CleanId>) {
         let mut spare = None;
         for area in areas {
-            let class = self.descriptors.get(area.id()).and_then(Descriptor::class);
+            let class = self.descriptors.held(area.id()).and_then(Descriptor::class);
             let Some(class) = class else {
+                broken(c"an area that magazines do not keep was in one");
                 continue;
             };
             let Err(area) = self.depot.put_one(class, area, &mut spare) else {
@@ -410,7 +412,16 @@ impl<E: Env> Manager<E> {
         }
         if len > 0 {
             let ranges = ranges.get(..len).unwrap_or_default();
-            self.shards.give_back(ranges, || self.env.now());
+            let mut returning = self.shards.returning(ranges);
+            while let Some(mut hold) = returning.hold() {
+                let since = self.env.now();
+                hold.give_back(&mut returning);
+                let held = self.env.now().saturating_sub(since);
+                drop(hold);
+                if held > self.shared.hold_max_ns.load(Relaxed) {
+                    self.shared.hold_max_ns.fetch_max(held, Relaxed);
+                }
+            }
             for &id in ids.iter().take(len) {
                 self.descriptors.give_back(id);
             }
@@ -441,7 +452,7 @@ impl<E: Env> Manager<E> {
         }
         // Their links named the next area of a list. Now they are in no list, and clean as before.
         let areas = surplus.singles.drain(&self.descriptors).inspect(|area| {
-            if let Some(descriptor) = self.descriptors.get(area.id()) {
+            if let Some(descriptor) = self.descriptors.held(area.id()) {
                 descriptor.set_link(Link::CLEAN);
             }
         });

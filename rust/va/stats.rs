@@ -11,9 +11,12 @@
 //! bytes are [`Pages`] here, and only [`Stats::lines`] multiplies.
 
 use crate::{
-    sys::sync::{
-        AtomicU64,
-        Ordering::{self, Relaxed},
+    sys::{
+        found_broken,
+        sync::{
+            AtomicU64,
+            Ordering::{self, Relaxed},
+        },
     },
     va::{report::Flows, space::shards::FreeSpace, Env, Manager},
 };
@@ -191,6 +194,8 @@ counters! {
         flushed_areas: Number,
         /// The memory of areas that became clean, with guard pages.
         flushed_bytes: Pages,
+        /// The longest that a lock was held to give areas back, in ns.
+        hold_max_ns: Number,
         /// Frees of an area that was freed already. They had no effect, as all errors below.
         errors_double_free: Number,
         /// Frees of an address inside an area.
@@ -220,8 +225,9 @@ counters! {
         frees: Number = seen.areas.totals.frees,
         /// Calls of flush_tlb_kernel_range().
         flushes: Number = flushes_full.wrapping_add(flushes_range),
-        /// The longest that a lock was held to give areas back, in ns.
-        hold_max_ns: Number = seen.manager.shards.hold_max_ns.load(Relaxed),
+        /// What cannot happen, and did: bugs of vmapcache itself. The kernel log has the first one,
+        /// with a backtrace.
+        errors_internal: Number = found_broken(),
         /// Searches for free space.
         extent_searches: Number = seen.manager.shards.extent_searches.load(Relaxed),
         /// Extents that these searches looked at.

@@ -159,6 +159,7 @@ fn faults(top: &Directory<Readers>, allocator: Arc<Allocator>) -> Result<Directo
         c"no_flush" => Fault::NoFlush,
         c"no_wait" => Fault::NoWait,
         c"no_purge" => Fault::NoPurge,
+        c"give_twice" => Fault::GiveTwice,
     }
     Ok(directory)
 }

@@ -7,6 +7,10 @@
 
 #include "alone.h"
 
+/* bug.c */
+
+void vc_broken(const char *what);
+
 /* percpu.c */
 
 unsigned int vc_cpu_enter(void);

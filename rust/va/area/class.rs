@@ -9,6 +9,9 @@
 use crate::va::space::range::GUARD;
 use core::num::NonZeroU16;
 
+/// Said where a table of classes lacks one.
+pub const NO_PLACE: &core::ffi::CStr = c"a class has no place";
+
 /// Largest area, in pages, that magazines keep at each of their alignments.
 const ALIGNED_MAX: u32 = 256;
 /// Largest area, in pages, that they keep where the request asks for no alignment.

@@ -15,6 +15,7 @@
 
 use crate::{
     sys::{
+        broken,
         mem::{boxed_array, Box, Mode, NoMemory, Table},
         sync::{
             AtomicU32, AtomicU64, OnceBox,
@@ -124,7 +125,10 @@ impl Index {
     /// [`NoMemory`]; tables made so far stay, and do no harm.
     pub fn prepare(&self, start: u32, pages: u32, mode: Mode) -> Result<(), NoMemory> {
         for (window, _, len) in parts(start, pages) {
-            let window = self.windows.get(window).ok_or(NoMemory)?;
+            let Some(window) = self.windows.get(window) else {
+                broken(c"the index is asked for pages that are not in the arena");
+                return Err(NoMemory);
+            };
             if len < WINDOW && window.words.get().is_none() {
                 let words: Box<Words> = boxed_array(mode, |_| AtomicU32::new(NO_ID.word()))?;
                 // If another made it meanwhile, that one serves as well.
@@ -138,7 +142,7 @@ impl Index {
     pub fn set(&self, start: u32, pages: u32, id: Id) {
         for (window, first, len) in parts(start, pages) {
             let Some(window) = self.windows.get(window) else {
-                return;
+                return broken(c"the index is told of pages that are not in the arena");
             };
             if len == WINDOW {
                 window.whole.store(id.word(), Release);
@@ -149,6 +153,8 @@ impl Index {
                 for word in words {
                     word.store(id.word(), Release);
                 }
+            } else {
+                broken(c"the index is told of pages that it was not prepared for");
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::{
     sys::{
+        broken,
         mem::{boxed_array, Box, Mode, NoMemory, Table},
         sync::{AtomicU32, Lock, LockClass, OnceBox, Ordering::Relaxed},
     },
@@ -58,6 +59,25 @@ impl Descriptors {
         self.chunks.get(at / CHUNK)?.get()?.get(at % CHUNK)
     }
 
+    /// The descriptor of an area that somebody here holds: it is there.
+    #[inline(always)]
+    pub fn held(&self, id: Id) -> Option<&Descriptor> {
+        let descriptor = self.get(id);
+        if descriptor.is_none() {
+            broken(c"an area has no descriptor");
+        }
+        descriptor
+    }
+
+    /// The descriptor after which a list goes on; `None` at its end.
+    #[inline]
+    pub fn linked(&self, id: Id) -> Option<&Descriptor> {
+        if id == NO_ID {
+            return None;
+        }
+        self.held(id)
+    }
+
     /// Takes an unused descriptor.
     ///
     /// # Errors
@@ -68,12 +88,15 @@ impl Descriptors {
             let missing = {
                 let mut unused = self.unused.lock();
                 let id = unused.head;
-                if let Some(descriptor) = self.get(id) {
+                if let Some(descriptor) = self.linked(id) {
                     unused.head = descriptor.link().id();
                     return Ok(id);
                 }
                 let fresh = unused.fresh;
-                let chunk = self.chunks.get(fresh as usize / CHUNK).ok_or(NoMemory)?;
+                let Some(chunk) = self.chunks.get(fresh as usize / CHUNK) else {
+                    broken(c"there are more areas than the arena has room for");
+                    return Err(NoMemory);
+                };
                 if chunk.get().is_some() {
                     unused.fresh = fresh + 1;
                     self.made.store(unused.fresh, Relaxed);
@@ -90,7 +113,7 @@ impl Descriptors {
     /// Gives a descriptor back whose area is gone.
     pub fn give_back(&self, id: Id) {
         let mut unused = self.unused.lock();
-        if let Some(descriptor) = self.get(id) {
+        if let Some(descriptor) = self.held(id) {
             descriptor.set_link(Link::to(unused.head));
             unused.head = id;
         }

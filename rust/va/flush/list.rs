@@ -27,7 +27,7 @@ impl Stack {
 
     /// Puts an area in front. Any context. True if the list was empty.
     pub fn push(&self, descriptors: &Descriptors, id: Id) -> bool {
-        let Some(descriptor) = descriptors.get(id) else {
+        let Some(descriptor) = descriptors.held(id) else {
             return false;
         };
         let mut head = self.head.load(Relaxed);
@@ -65,7 +65,7 @@ impl Default for List {
 impl List {
     /// Puts an area in front.
     pub fn push(&mut self, descriptors: &Descriptors, id: Id) {
-        if let Some(descriptor) = descriptors.get(id) {
+        if let Some(descriptor) = descriptors.held(id) {
             descriptor.set_link(Link::to(self.0));
             self.0 = id;
         }
@@ -74,7 +74,7 @@ impl List {
     /// Takes the first area out.
     pub fn pop(&mut self, descriptors: &Descriptors) -> Option<Id> {
         let id = self.0;
-        self.0 = descriptors.get(id)?.link().id();
+        self.0 = descriptors.linked(id)?.link().id();
         Some(id)
     }
 
@@ -88,7 +88,7 @@ impl List {
         let mut at = self.0;
         core::iter::from_fn(move || {
             let id = at;
-            at = descriptors.get(id)?.link().id();
+            at = descriptors.linked(id)?.link().id();
             Some(id)
         })
     }

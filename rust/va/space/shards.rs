@@ -14,6 +14,7 @@
 
 use crate::{
     sys::{
+        broken,
         mem::{Mode, NoMemory, Table},
         seqcount::SeqCount,
         sync::{
@@ -119,8 +120,6 @@ pub struct Shards {
     pub extent_searches: AtomicU64,
     /// Acquisitions of a shard's lock.
     pub locks: AtomicU64,
-    /// The longest that one was held to give ranges back, in the unit of the clock.
-    pub hold_max_ns: AtomicU64,
 }
 
 /// A range of which no TLB holds a translation any more. A type implements this only if each of its
@@ -180,7 +179,6 @@ impl Shards {
             extents_visited: AtomicU64::new(0),
             extent_searches: AtomicU64::new(0),
             locks: AtomicU64::new(0),
-            hold_max_ns: AtomicU64::new(0),
         })
     }
 
@@ -330,7 +328,7 @@ impl Shards {
                 other => {
                     if taken > 0 {
                         let pages = taken;
-                        self.give_back(&[Untouched(Range { pages, ..range })], || 0);
+                        self.give_back(&[Untouched(Range { pages, ..range })]);
                     }
                     return other;
                 }
@@ -339,42 +337,23 @@ impl Shards {
         Ok(true)
     }
 
-    /// Gives ranges back, at most [`STEP`] of them, each one that was taken (or its guard page and
-    /// all, when it spans shards). Never needs memory; a lock is held for one run of ranges of the
-    /// same shard, and timed by `now`. Returns how many were refused because they were free already.
-    pub fn give_back(&self, ranges: &[impl Vacant], now: impl Fn() -> u64) -> u32 {
-        let mut refused = 0;
-        let mut held: Option<(&Shard, LockGuard<'_, Held>)> = None;
-        let mut since = 0;
-        let let_go = |held: &mut Option<(&Shard, LockGuard<'_, Held>)>, since: u64| {
-            if let Some((shard, mut space)) = held.take() {
-                shard.show(&mut space.extents);
-                let longest = now().saturating_sub(since);
-                drop(space);
-                if longest > self.hold_max_ns.load(Relaxed) {
-                    self.hold_max_ns.fetch_max(longest, Relaxed);
-                }
-            }
-        };
-        for range in ranges.iter().map(Vacant::range) {
-            for (shard, piece) in self.pieces(range.start, range.pages) {
-                if held.as_ref().is_some_and(|(at, _)| at.start != shard.start) {
-                    // The old lock goes before the new one is taken.
-                    let_go(&mut held, since);
-                }
-                let (_, space) = held.get_or_insert_with(|| {
-                    let space = self.lock(shard);
-                    since = now();
-                    (shard, space)
-                });
-                match space.extents.free(piece.start, piece.pages) {
-                    Ok(()) => space.pieces = space.pieces.saturating_sub(1),
-                    Err(_) => refused += 1,
-                }
-            }
+    /// Gives ranges back, each one that was taken (or its guard page and all, when it spans shards).
+    /// Never needs memory.
+    pub fn give_back(&self, ranges: &[impl Vacant]) {
+        let mut returning = self.returning(ranges);
+        while let Some(mut hold) = returning.hold() {
+            hold.give_back(&mut returning);
         }
-        let_go(&mut held, since);
-        refused
+    }
+
+    /// The same, one lock after the other, for a caller who wants to know how long each is held. At
+    /// most [`STEP`] ranges.
+    pub fn returning<'a, V: Vacant>(&'a self, ranges: &'a [V]) -> Returning<'a, V> {
+        Returning {
+            shards: self,
+            ranges: ranges.iter(),
+            left: Range::default(),
+        }
     }
 
     /// Switches the free-area cache on or off.
@@ -411,6 +390,80 @@ impl Shards {
             }
         }
         sum
+    }
+}
+
+/// Ranges that are given back.
+pub struct Returning<'a, V> {
+    shards: &'a Shards,
+    ranges: core::slice::Iter<'a, V>,
+    /// What is left of the range that was begun.
+    left: Range,
+}
+
+impl<'a, V: Vacant> Returning<'a, V> {
+    /// The next piece, and its shard.
+    fn piece(&mut self) -> Option<(&'a Shard, Range)> {
+        loop {
+            let Range { start, pages } = self.left;
+            if pages == 0 {
+                self.left = self.ranges.next()?.range();
+                continue;
+            }
+            let shard = start.checked_div(self.shards.per_shard);
+            match self.shards.shards.get(shard.unwrap_or(0) as usize) {
+                Some(shard) if start < shard.end => {
+                    let pages = pages.min(shard.end - start);
+                    return Some((shard, Range { start, pages }));
+                }
+                _ => {
+                    broken(c"a range is given back that is not in the arena");
+                    self.left = Range::default();
+                }
+            }
+        }
+    }
+
+    /// Locks the shard of the next piece; `None` if all have been given back.
+    pub fn hold(&mut self) -> Option<Hold<'a>> {
+        let (shard, _) = self.piece()?;
+        let space = self.shards.lock(shard);
+        Some(Hold { shard, space })
+    }
+}
+
+/// The lock of a shard, to give ranges back.
+pub struct Hold<'a> {
+    shard: &'a Shard,
+    space: LockGuard<'a, Held>,
+}
+
+impl Hold<'_> {
+    fn take_in(&mut self, piece: Range) {
+        match self.space.extents.free(piece.start, piece.pages) {
+            Ok(()) if self.space.pieces > 0 => self.space.pieces -= 1,
+            Ok(()) => broken(c"a shard gets more pieces back than were taken out of it"),
+            // By the invariant of this file never for want of a node.
+            Err(_) => broken(c"a range is given back that is free, or empty, or has no node"),
+        }
+    }
+
+    /// Gives back all pieces up to the first that lies in another shard.
+    pub fn give_back(&mut self, returning: &mut Returning<'_, impl Vacant>) {
+        while let Some((shard, piece)) = returning.piece() {
+            if shard.start != self.shard.start {
+                break;
+            }
+            self.take_in(piece);
+            #[cfg(faults)]
+            if crate::va::faults::Fault::GiveTwice.on() {
+                self.take_in(piece);
+            }
+            let left = &mut returning.left;
+            left.start = left.start.saturating_add(piece.pages);
+            left.pages = left.pages.saturating_sub(piece.pages);
+        }
+        self.shard.show(&mut self.space.extents);
     }
 }
 

@@ -27,7 +27,10 @@
 //! - `longest` and `aligned` of a node are those of its whole subtree.
 //! - Each node that was ever used is in the tree or in the list of unused nodes.
 
-use crate::sys::mem::{Mode, NoMemory, Table};
+use crate::sys::{
+    broken,
+    mem::{Mode, NoMemory, Table},
+};
 
 /// Nodes of one chunk: one page of memory.
 pub const CHUNK: u32 = 64;
@@ -271,14 +274,26 @@ impl Tree {
 
     #[inline]
     fn at(&self, i: NodeId) -> Option<&Node> {
-        let chunk = self.chunks.get((i.0 / CHUNK) as usize)?.as_ref()?;
-        chunk.0.get((i.0 % CHUNK) as usize)
+        let chunk = self.chunks.get((i.0 / CHUNK) as usize);
+        let node = chunk
+            .and_then(|chunk| chunk.as_ref())
+            .and_then(|chunk| chunk.0.get((i.0 % CHUNK) as usize));
+        if node.is_none() && i != NodeId::NONE {
+            broken(c"a tree is asked for a node that it does not have");
+        }
+        node
     }
 
     #[inline]
     fn at_mut(&mut self, i: NodeId) -> Option<&mut Node> {
-        let chunk = self.chunks.get_mut((i.0 / CHUNK) as usize)?.as_mut()?;
-        chunk.0.get_mut((i.0 % CHUNK) as usize)
+        let chunk = self.chunks.get_mut((i.0 / CHUNK) as usize);
+        let node = chunk
+            .and_then(|chunk| chunk.as_mut())
+            .and_then(|chunk| chunk.0.get_mut((i.0 % CHUNK) as usize));
+        if node.is_none() && i != NodeId::NONE {
+            broken(c"a tree is asked to change a node that it does not have");
+        }
+        node
     }
 }
 

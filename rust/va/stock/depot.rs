@@ -13,11 +13,12 @@
 
 use crate::{
     sys::{
+        broken,
         mem::{boxed, Box, Mode, NoMemory, Table},
         sync::{AtomicBool, AtomicU64, Lock, LockClass, Ordering::Relaxed, Padded},
     },
     va::{
-        area::class::{Class, Lane, CLASSES},
+        area::class::{Class, Lane, CLASSES, NO_PLACE},
         stock::magazine::{Chain, Clean, CleanId, Empty},
     },
 };
@@ -49,7 +50,11 @@ struct Bin {
 
 impl Bin {
     fn chain(&mut self, class: Class) -> Option<&mut Chain<Clean>> {
-        self.heads.get_mut(class.index() / BINS)
+        let chain = self.heads.get_mut(class.index() / BINS);
+        if chain.is_none() {
+            broken(NO_PLACE);
+        }
+        chain
     }
 }
 
@@ -106,7 +111,11 @@ impl Depot {
 
     fn bin(&self, class: Class) -> Option<&Lock<Bin>> {
         self.locks.fetch_add(1, Relaxed);
-        Some(&self.bins.get(class.index() % BINS)?.0)
+        let Some(bin) = self.bins.get(class.index() % BINS) else {
+            broken(NO_PLACE);
+            return None;
+        };
+        Some(&bin.0)
     }
 
     /// Takes a clean magazine of `class`, if possible one that `cpu` filled. If the first one holds only
@@ -234,6 +243,7 @@ impl Depot {
     /// The magazine, if enough wait for that CPU.
     pub fn send_home(&self, magazine: Clean) -> Result<(), Clean> {
         let Some(home) = self.homes.get(usize::from(magazine.home())) else {
+            broken(c"a magazine was filled by a CPU that there is not");
             return Err(magazine);
         };
         self.locks.fetch_add(1, Relaxed);
@@ -262,6 +272,7 @@ impl Depot {
     /// Takes out all magazines that wait for CPU `cpu`.
     pub fn take_home(&self, cpu: u32) -> Chain<Clean> {
         let Some(home) = self.homes.get(cpu as usize) else {
+            broken(c"magazines are asked for of a CPU that there is not");
             return Chain::new();
         };
         let mut chain = home.chain.lock();

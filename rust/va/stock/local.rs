@@ -13,12 +13,13 @@
 
 use crate::{
     sys::{
+        broken,
         mem::{boxed_array, large_array, Box, LargeBox, Mode, NoMemory, Shared},
         sync::Padded,
     },
     va::{
         area::{
-            class::{Class, Lane, CLASSES, ROUNDS},
+            class::{Class, Lane, CLASSES, NO_PLACE, ROUNDS},
             link::Numbers,
             Descriptor, Id,
         },
@@ -197,6 +198,7 @@ impl Local {
     pub fn load(&mut self, class: Class, magazine: Clean) -> Option<Clean> {
         let span = magazine.span();
         let Some(slot) = self.slot(class) else {
+            broken(NO_PLACE);
             return Some(magazine);
         };
         let old = slot.clean.replace(magazine);
@@ -227,6 +229,7 @@ impl Local {
     pub fn stock(&mut self, class: Class, area: CleanId) -> Result<(), CleanId> {
         let rounds = class.rounds(self.magazine_span);
         let Some(slot) = self.slots.get_mut(class.index()) else {
+            broken(NO_PLACE);
             return Err(area);
         };
         if slot.clean.is_none() {
@@ -251,6 +254,7 @@ impl Local {
     /// `most` pages from others.
     pub fn keep_single(&mut self, class: Class, area: CleanId, most: u32) -> Result<(), CleanId> {
         let Some(slot) = self.slots.get_mut(class.index()) else {
+            broken(NO_PLACE);
             return Err(area);
         };
         let span = self.single_span.saturating_add(u32::from(slot.span));
@@ -268,6 +272,7 @@ impl Local {
     #[inline(always)]
     pub fn push_own(&mut self, class: Class, descriptor: &Descriptor, id: Id) -> Pushed {
         let Some(slot) = self.slots.get_mut(class.index()) else {
+            broken(NO_PLACE);
             return Pushed::NoMagazine;
         };
         let span = u32::from(slot.span);
@@ -290,6 +295,7 @@ impl Local {
             return self.push_own(class, descriptor, id);
         }
         let Some(slot) = self.slots.get_mut(class.index()) else {
+            broken(NO_PLACE);
             return Pushed::NoMagazine;
         };
         let Some(magazine) = &mut self.mixed else {

@@ -337,7 +337,7 @@ impl CleanId {
 
     /// The pages of the area, guard page included, which become free; and its descriptor.
     pub fn vacate(self, descriptors: &Descriptors) -> (CleanRange, Id) {
-        let range = descriptors.get(self.0).map(|descriptor| Range {
+        let range = descriptors.held(self.0).map(|descriptor| Range {
             start: descriptor.start(),
             pages: descriptor.pages().saturating_add(GUARD),
         });
@@ -364,7 +364,7 @@ fn ranges<'a>(
     ids: impl Iterator<Item = Id> + 'a,
     descriptors: &'a Descriptors,
 ) -> impl Iterator<Item = Range> + 'a {
-    ids.filter_map(|id| descriptors.get(id))
+    ids.filter_map(|id| descriptors.held(id))
         .map(|descriptor| Range {
             start: descriptor.start(),
             pages: descriptor.pages(),

@@ -214,7 +214,7 @@ pub mod one_area_once {}
 /// # use core_tests::laws::fixtures::*;
 /// fn law(shards: &Shards, area: CleanId, descriptors: &Descriptors) {
 ///     let (range, _) = area.vacate(descriptors);
-///     shards.give_back(&[range], || 0);
+///     shards.give_back(&[range]);
 /// }
 /// ```
 ///
@@ -222,7 +222,7 @@ pub mod one_area_once {}
 /// # use core_tests::laws::fixtures::*;
 /// fn law(shards: &Shards, area: CleanId, descriptors: &Descriptors) {
 ///     let range = Range { start: 0, pages: 2 };
-///     shards.give_back(&[range], || 0);
+///     shards.give_back(&[range]);
 /// }
 /// ```
 pub mod space_is_clean {}

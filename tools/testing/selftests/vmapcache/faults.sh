@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 FIRST=2
-DESCRIPTION="leave out flushes, waiting for purges, and purges, and see the tests of each fail"
+DESCRIPTION="leave out flushes, waiting for purges, and purges, and see the tests of each fail; and do what cannot happen"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
@@ -39,3 +39,23 @@ grow=$(($(stat lazy_max_pages) * 8))
 kcase_fails "the span grew" storm pairs=$((grow * 6 / 11)) grow=$grow
 echo 0 >$ours/faults/no_purge
 empty
+
+# What cannot happen is counted, and said once. It harms nobody: all sums are right.
+expect_log 'WARNING:.*broken'
+expect_log 'Call Trace'
+mark="faults $$"
+echo "$mark" >/dev/kmsg
+own_faulty give_twice arena_mb=16
+[ "$(stat errors_internal)" = 0 ] || fail "$(stat errors_internal) internal errors before the first"
+echo 0 >$ours/switches/magazines
+kcase storm pairs="$(less 1000)" grow=100000
+empty
+found=$(stat errors_internal)
+[ "$found" -gt 0 ] || fail "ranges were given back twice, and nobody noticed"
+said=$(dmesg | sed -n "/$mark/,\$p" | grep -c 'a range is given back that is free')
+[ "$said" = 1 ] || fail "said $said times"
+echo 0 >$ours/faults/give_twice
+kcase storm pairs="$(less 1000)" grow=100000
+empty
+[ "$(stat errors_internal)" = "$found" ] || fail "more without the fault: $(stat errors_internal)"
+echo "# $found internal errors"

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What cannot happen, and did: counted, and the first time said with a backtrace.
+
+use crate::bindings;
+use core::{
+    ffi::CStr,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+static FOUND: AtomicU64 = AtomicU64::new(0);
+
+/// Says that something happened which cannot. The caller goes on as best it can. Any context.
+#[cold]
+#[inline(never)]
+pub fn broken(what: &'static CStr) {
+    FOUND.fetch_add(1, Relaxed);
+    // SAFETY: `what` is a string.
+    unsafe { bindings::vc_broken(what.as_ptr().cast()) };
+}
+
+/// How often.
+pub fn found_broken() -> u64 {
+    FOUND.load(Relaxed)
+}
