@@ -14,5 +14,5 @@
     unsafe_op_in_unsafe_fn
 )]
 
-// Kbuild says where: beside the objects, which need not lie in this tree (MO=).
+// Kbuild says where: beside the objects, which may be outside of this tree (MO=).
 include!(env!("VMAPCACHE_BENCH_BINDINGS"));

@@ -17,7 +17,7 @@
     unsafe_op_in_unsafe_fn
 )]
 
-// Kbuild says where: beside the objects, which need not lie in this tree (MO=).
+// Kbuild says where: beside the objects, which may be outside of this tree (MO=).
 include!(env!("VMAPCACHE_BINDINGS"));
 
 /// Defines functions that C calls: `extern "C"`, under the names that rust/face/exports.h declares.

@@ -75,7 +75,7 @@ impl Allocator {
     /// # Errors
     ///
     /// `ENOMEM`.
-    // Not inlined: what it needs of the stack must not stay while its caller goes on.
+    // Not inlined: its caller must not keep this stack frame while it goes on.
     #[inline(never)]
     pub(crate) fn new(arena: Arena) -> Result<Arc<Self>> {
         let pages = arena.pages();

@@ -22,7 +22,7 @@
 #include "face.h"
 #include "shadow.h"
 
-/* What mm/vmalloc.c supports. */
+/* The flags that mm/vmalloc.c supports. */
 #define GFP_SUPPORTED	(GFP_KERNEL | GFP_ATOMIC | GFP_NOWAIT | __GFP_NOFAIL | __GFP_ZERO | \
 			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | GFP_NOFS | GFP_NOIO | \
 			 GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
@@ -524,7 +524,7 @@ struct visitor {
  * @visitor: struct visitor
  * @addr: the area's start
  * @size: its bytes
- * @caller: who allocated it
+ * @caller: the code that allocated it
  * @pins: pins held
  *
  * Context: That of vmapcache_walk().

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way in: an area out of this CPU's stock, else down the ladder of [`Manager::climb`]: what came
-//! home to this CPU, the depot, a purge that is overdue, new space, and at last a purge of everything.
+//! The way in: an area out of this CPU's stock, else down the ladder of [`Manager::climb`]: magazines that
+//! came home to this CPU, the depot, an overdue purge, new space, and at last a drain.
 
 use crate::{
     sys::{

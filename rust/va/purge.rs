@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Purge: gather what is lazy, flush once, hand it back to the depot and to the CPUs, dissolve the rest.
+//! Purge: gather lazy areas, flush once, hand them back to the depot and to the CPUs, dissolve the rest.
 
 #[cfg(faults)]
 use crate::va::faults;

@@ -73,7 +73,7 @@ void side(va_free)(void *area)
 	free_area(area);
 }
 
-/* Whether an address lies in an area. */
+/* Whether an area holds an address. */
 bool side(find)(unsigned long addr)
 {
 	return find_area((void *)addr);

@@ -15,7 +15,7 @@ pub(crate) struct InTree;
 /// vmapcache.ko.
 pub(crate) struct Vmapcache;
 
-/// Makes `$name` the side whose C functions have `$prefix`; the rest is what the other has not.
+/// Makes `$name` the side whose C functions have `$prefix`; the rest is what the other side lacks.
 macro_rules! allocator {
     ($name:ident, $prefix:ident, { $($rest:tt)* }) => {
         paste! {
@@ -48,7 +48,7 @@ macro_rules! allocator {
                 #[inline]
                 fn vmap(&self, pages: &Pages) -> Option<Held> {
                     let count = pages.count();
-                    // SAFETY: An array of so many pages, which outlives the mapping.
+                    // SAFETY: The array has as many pages as passed along, and outlives the mapping.
                     let addr = unsafe { bindings::[<$prefix vmap>](pages.as_ptr(), count as usize) };
                     Held::at(addr, count)
                 }
@@ -155,7 +155,7 @@ pub(crate) fn counter(name: &CStr) -> u64 {
     value
 }
 
-/// Sets a switch of vmapcache, if it is `to` be set; returns what it was.
+/// Sets a switch of vmapcache, if `to` has a value. Returns the old value.
 fn switch(name: &CStr, to: Option<u32>) -> Option<u32> {
     let (to, mut before) = (to?, 0);
     // SAFETY: The name is a string, and the value may be written.

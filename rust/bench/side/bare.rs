@@ -57,7 +57,7 @@ impl Side for Bare {
 /// Maps pages into a window. False if there was no memory for page tables.
 #[inline]
 pub(crate) fn map(window: Held, pages: &Pages) -> bool {
-    // SAFETY: The window is ours, has room for so many pages, and nothing is mapped there.
+    // SAFETY: The window is ours, has room for these pages, and nothing is mapped there.
     unsafe { bindings::vc_bench_bare_map(window.addr, pages.count() as usize, pages.as_ptr()) == 0 }
 }
 

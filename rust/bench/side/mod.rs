@@ -182,7 +182,7 @@ pub(crate) trait Side: Send + Sync {
         self.purge();
     }
 
-    /// Whether an address lies in a live area.
+    /// Whether a live area holds an address.
     fn find(&self, addr: usize) -> bool {
         let _ = addr;
         false

@@ -144,7 +144,7 @@ impl<T: Sync + Send + 'static> Directory<T> {
     /// # Errors
     ///
     /// `ENOMEM`.
-    #[allow(dead_code)] // Only the laboratory's directory lies in another module's.
+    #[allow(dead_code)] // Only the laboratory's directory is in another module's.
     pub(crate) fn within(above: &CStr, name: &CStr, data: Arc<T>) -> Result<Self> {
         let (above, name) = (above.as_char_ptr().cast(), name.as_char_ptr().cast());
         // SAFETY: Both names are strings.

@@ -187,7 +187,7 @@ impl Descriptor {
         self.tag.store(tag, Relaxed);
     }
 
-    /// Makes the area Live. Only for its holder, who has claimed it.
+    /// Makes the area Live. Only for its holder, which has claimed it.
     #[inline(always)]
     pub fn publish(&self, payload: usize, kind: Kind) {
         // As in `shape`.
@@ -199,7 +199,7 @@ impl Descriptor {
         self.state.store(state | LIVE, Release);
     }
 
-    /// What the descriptor says of a Live area, all of one life; `None` when it is not Live.
+    /// Everything that the descriptor says of a Live area, all of one life; `None` if it is not Live.
     #[inline]
     pub fn snapshot(&self) -> Option<Snapshot> {
         loop {
@@ -349,7 +349,7 @@ impl Descriptor {
         Link::from_word(self.link.load(Relaxed))
     }
 
-    /// Sets the link word. Only for the holder of the area, who puts it into a list or a magazine.
+    /// Sets the link word. Only for the holder of the area, which puts it into a list or a magazine.
     #[inline(always)]
     pub fn set_link(&self, link: Link) {
         self.link.store(link.word(), Relaxed);
@@ -386,7 +386,7 @@ pub struct Snapshot {
     pub start: u32,
     /// Pages without the guard page.
     pub pages: u32,
-    /// What the owner put there.
+    /// The payload that it was published with.
     pub payload: usize,
     /// The caller that asked for the area.
     pub caller: CallerId,

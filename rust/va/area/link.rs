@@ -55,13 +55,13 @@ impl Link {
         }
     }
 
-    /// What a descriptor keeps.
+    /// The word for a descriptor.
     #[inline(always)]
     pub(super) fn word(self) -> u32 {
         self.0
     }
 
-    /// What a descriptor has kept.
+    /// The link of a descriptor's word.
     #[inline(always)]
     pub(super) fn from_word(word: u32) -> Self {
         Self(word)
@@ -76,7 +76,7 @@ impl Number {
     /// That of a magazine that is not lazy.
     pub const NONE: Self = Self(MARK);
 
-    /// What the areas of the magazine say.
+    /// The link of the magazine's areas.
     #[inline(always)]
     pub fn link(&self) -> Link {
         Link(self.0)

@@ -6,7 +6,7 @@
 //! from the lowest one on finds, but without the walk:
 //!
 //! - The *free-area cache* remembers where the last search ended and what that search proved on its
-//!   way. The next search starts there, unless it asks for something that may lie before. This is
+//!   way. The next search starts there, unless the request may fit before. This is
 //!   the idea of Wolfgang Wander's and Nick Piggin's free-area caches for user and kernel mappings.
 //! - Where the cache cannot help, the search goes from the root of a balanced tree
 //!   ([`super::tree`]), in O(log n).
@@ -152,9 +152,9 @@ impl Extents {
     /// order in which all of them are freed. If not: drop the lock, [`Self::prepare`], take it,
     /// [`Self::donate`], ask again.
     ///
-    /// A piece is what one [`Self::alloc`] or [`Self::take_at`] took and one [`Self::free`] gives
+    /// One [`Self::alloc`] or [`Self::take_at`] takes a piece, and one [`Self::free`] gives it
     /// back. After freeing `f` of `p` pieces there are at most `count + f` extents, because each
-    /// adds one at most; and at most `p - f + 1`, because a piece lies between any two of them.
+    /// adds one at most; and at most `p - f + 1`, because a piece is between any two of them.
     /// So there are never more than half of the sum of both.
     pub fn covers(&self, pieces: u32) -> bool {
         // Taking the piece may itself cut an extent in two.
@@ -237,7 +237,7 @@ impl Extents {
         let mut hole = passed.longest;
         if let Some((extent, start)) = extent.zip(start) {
             node = self.cut(found, start, pages)?;
-            // What is left in front is too short, or has no multiple of the alignment.
+            // The rest in front is too short, or has no multiple of the alignment.
             hole = hole.max(start.wrapping_sub(extent.start));
         }
         if self.cached {

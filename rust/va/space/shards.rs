@@ -46,8 +46,7 @@ struct Shard {
     space: Lock<Held>,
     start: u32,
     end: u32,
-    /// What `space` looked like after the last change, for readers without the lock. Written under
-    /// it.
+    /// The state of `space` after the last change, for readers without the lock. The writer holds it.
     shown: [AtomicU32; SHOWN],
     changes: SeqCount,
 }
@@ -66,7 +65,7 @@ struct Seen {
 const SHOWN: usize = 5 + SIZES;
 
 impl Shard {
-    /// Shows what changed. Under the lock.
+    /// Shows the changes. Under the lock.
     fn show(&self, extents: &mut Extents) {
         let words = [
             extents.free_pages(),
@@ -87,7 +86,7 @@ impl Shard {
         });
     }
 
-    /// What was shown last. Takes no lock; repeats while a task changes it.
+    /// The state shown last. Takes no lock; repeats while a task changes it.
     fn look(&self) -> Seen {
         loop {
             let seen = self.changes.read(|| {
@@ -370,7 +369,7 @@ impl Shards {
             .fold(0, |sum, shard| sum.wrapping_add(shard.changes.count()))
     }
 
-    /// What all free extents look like, from what each shard published last. No lock is taken.
+    /// The state of all free extents, as each shard showed it last. Takes no lock.
     pub fn space(&self) -> Space {
         let mut sum = Space::default();
         let mut run = 0u32;

@@ -15,7 +15,7 @@
 //!
 //! # Memory and context
 //!
-//! Nodes lie in chunks. [`Tree::prepare`] makes a chunk, [`Tree::donate`] takes it in; nothing else
+//! Nodes are in chunks. [`Tree::prepare`] makes a chunk, [`Tree::donate`] takes it in; nothing else
 //! in this file allocates, and nothing sleeps or blocks. Any context may call the rest.
 //!
 //! # Invariants
@@ -435,9 +435,9 @@ impl Tree {
         self.spread(i, ALL);
     }
 
-    /// Cuts the pages from `start` to `end` out of the middle of the extent of `i`, which keeps what
-    /// lies before them. Returns the node of what lies behind them; `None` if the tree lacks a
-    /// node, and then nothing changed.
+    /// Cuts the pages from `start` to `end` out of the middle of the extent of `i`, which keeps the
+    /// pages before them. Returns the node of the pages behind them; `None` if the tree lacks a node,
+    /// and then nothing changed.
     pub fn split(&mut self, i: NodeId, start: u32, end: u32) -> Option<NodeId> {
         let extent = self.get(i)?;
         let behind = Extent {

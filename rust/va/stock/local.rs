@@ -58,7 +58,7 @@ const HOT: u8 = 8;
 /// If a class hands on a lazy magazine with fewer areas, it loses its own magazine again.
 const SPARSE: u16 = 4;
 
-/// A set of classes. It lies on the heap: a stock has three, for which a stack has no room.
+/// A set of classes, on the heap: a stock has three, and a stack has no room for them.
 struct Set(Box<[u64; CLASSES / 64]>);
 
 impl Set {

@@ -2,9 +2,8 @@
 
 //! Instructions in place of time.
 //!
-//! `qemu -icount shift=0` makes the guest's clock count instructions, one a nanosecond. Then what
-//! the laboratory measures as time is how many instructions an operation took, and repeats far
-//! better than any time does.
+//! `qemu -icount shift=0` makes the guest's clock count instructions, one a nanosecond. Then the
+//! laboratory's times are numbers of instructions, which repeat far better than times do.
 
 use crate::{
     lab,
@@ -23,7 +22,7 @@ const VARIABLE: &str = "VMAPCACHE_ICOUNT";
 /// Two counts of the same work are within this of each other.
 const AGREE: f64 = 0.01;
 
-/// So often a line is counted until they are.
+/// Most counts of a line until two agree.
 const MOST_TIMES: usize = 6;
 
 /// All counts of the same work, in ascending order.
@@ -44,9 +43,8 @@ impl Count {
     }
 }
 
-/// The two of these counts, in ascending order, that are nearest each other: the lower one, and how
-/// far they are apart. Not the two least: a single low one, which nothing confirms, must not count
-/// for all.
+/// Of these counts, in ascending order, the two that are nearest to each other: the lower one, and their
+/// distance. Not the two least: a single low count that no other confirms must not decide.
 fn nearest(counts: &[f64]) -> Option<(f64, f64)> {
     counts
         .windows(2)
@@ -54,7 +52,7 @@ fn nearest(counts: &[f64]) -> Option<(f64, f64)> {
         .min_by(|one, other| one.1.total_cmp(&other.1))
 }
 
-/// Adds what a pass over lines found to what earlier ones did.
+/// Adds the counts of a pass over lines to those of earlier passes.
 fn add(counts: &mut [Vec<Count>], pass: Vec<Vec<Record>>) {
     for (counts, records) in counts.iter_mut().zip(pass) {
         if counts.is_empty() {
@@ -74,14 +72,14 @@ fn add(counts: &mut [Vec<Count>], pass: Vec<Vec<Record>>) {
     }
 }
 
-/// Adds counts to the results in `out` that are of the same work in the same setting, and shows
-/// them. False where something was not measured, or does not repeat.
+/// Adds counts to the results in `out` of the same work in the same setting, and shows them. False if
+/// something was not measured, or does not repeat.
 pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
     if std::env::var_os(VARIABLE).is_none() {
         return Err("the clock counts no instructions here: scripts/vm --instructions".into());
     }
     let mut records = record::load(out)?;
-    // Until the kernel has found its clock and settled.
+    // The kernel needs time to find its clock and settle.
     sleep(Duration::from_secs(8));
     let _module = module::Loaded::take(options)?;
     let machine = Machine::here();
@@ -93,7 +91,7 @@ pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
         let (pass, refused) = lab::measure(&lines, &machine)?;
         trouble.extend(refused);
         add(&mut counts, pass);
-        // What repeats, or was refused, needs no more counting.
+        // Lines that repeat, or were refused, need no more counts.
         let (again, settled): (Vec<_>, Vec<_>) = lines
             .into_iter()
             .zip(counts)

@@ -19,7 +19,7 @@ pub fn folder() -> PathBuf {
     PathBuf::from("/sys/kernel/debug/vmapcache/bench")
 }
 
-/// The switches as they are when no line says otherwise.
+/// The switches without a line that sets them.
 pub fn switches() -> Result<Switches, String> {
     let top = folder().with_file_name("");
     let read = |name: &str| -> Result<u64, String> {
@@ -53,9 +53,9 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Has one line measured; what `bench/result` says then.
+/// Measures one line. Returns the content of `bench/result`.
 pub fn run(line: &str) -> Result<String, Refused> {
-    // One write: fs::write() would begin again after a signal, and measure all anew.
+    // One write: fs::write() would try again after a signal, and measure everything anew.
     let write = || {
         let mut file = fs::File::options().write(true).open(folder().join("run"))?;
         file.write(line.as_bytes())
@@ -63,7 +63,7 @@ pub fn run(line: &str) -> Result<String, Refused> {
     match write() {
         Ok(_) => fs::read_to_string(folder().join("result")).map_err(Refused::Failed),
         Err(e) => match fs::read_to_string(folder().join("error")) {
-            // Its words are for others, of a line that runs meanwhile.
+            // bench/error has the words of another line, which runs meanwhile.
             _ if e.kind() == io::ErrorKind::ResourceBusy => Err(Refused::Failed(e)),
             _ if e.kind() == io::ErrorKind::Interrupted => Err(Refused::Failed(e)),
             Ok(why) if !why.is_empty() => Err(Refused::Said(why.trim_end().to_string())),
@@ -72,11 +72,11 @@ pub fn run(line: &str) -> Result<String, Refused> {
     }
 }
 
-/// Measures all lines. Beside the results of each, what was refused, wrong, or lost, a line each.
+/// Measures all lines. Returns the results, and a line for each fault: refused, wrong, or lost.
 ///
 /// # Errors
 ///
-/// Where going on makes no sense: an interrupt, a module that answers something else.
+/// An interrupt, or a module that answers something else: then the other lines make no sense.
 pub fn measure(
     lines: &[Line],
     machine: &Machine,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a measurement was taken: without that, its figures mean nothing.
+//! The machine of a measurement: without it, the figures mean nothing.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, fs, process::Command};
@@ -12,7 +12,7 @@ pub struct Machine {
     pub cpus: usize,
     pub memory_mb: u64,
     pub kernel: String,
-    /// Of the working tree; empty where there is no git.
+    /// Of the working tree; empty without git.
     pub commit: String,
     /// `kvm`, `emulation` or `metal`.
     pub virtualisation: String,
@@ -27,7 +27,7 @@ fn field(file: &str, key: &str) -> Option<String> {
 }
 
 fn commit() -> Option<String> {
-    // The tree may belong to somebody else than the one who measures.
+    // The tree may belong to another user.
     let git = ["-c", "safe.directory=*", "describe", "--always", "--dirty"];
     let output = Command::new("git").args(git).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -69,7 +69,7 @@ impl Machine {
             cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_mb: kilobytes / 1024,
             kernel: release.trim().to_string(),
-            // scripts/vm says what cannot be seen from inside the VM.
+            // scripts/vm says what nobody can see inside the VM.
             commit: std::env::var("VMAPCACHE_COMMIT")
                 .ok()
                 .filter(|commit| !commit.is_empty())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `vmapcache`: drives the laboratory in the module, and shows what the module counts.
+//! `vmapcache`: drives the laboratory, and shows the module's counters.
 
 mod instructions;
 mod lab;
@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use matrix::Extent;
 use std::{path::PathBuf, process::ExitCode};
 
-/// That of the module, and of everything here.
+/// The version of the module, and of everything here.
 const VERSION: &str = include_str!("../../../VERSION");
 
 #[derive(Parser)]
@@ -34,10 +34,10 @@ struct Arguments {
 enum Command {
     /// Compares vmapcache with the in-tree allocator, a table for each question
     Bench {
-        /// Each question in short, at most 3 minutes under emulation
+        /// Answers the same questions in at most 3 minutes under emulation
         #[arg(long)]
         quick: bool,
-        /// Counts instructions, where the clock does that (scripts/vm --instructions), and adds
+        /// Counts instructions, if the clock does that (scripts/vm --instructions), and adds
         /// them to the data of an earlier run
         #[arg(long, conflicts_with = "quick")]
         instructions: bool,
@@ -52,7 +52,7 @@ enum Command {
         #[command(flatten)]
         module: module::Options,
     },
-    /// Measures what one line asks for, and shows all that came out
+    /// Measures one line, and shows all of its results
     Run {
         /// key=value words, as bench/run takes them
         #[arg(required = true)]
@@ -62,7 +62,7 @@ enum Command {
     },
     /// Shows the tables of an earlier run again
     Tables {
-        /// What `bench` wrote
+        /// The data that `bench` wrote
         #[arg(default_value = "build/bench.json")]
         file: PathBuf,
     },
@@ -105,7 +105,7 @@ fn bench(
     let machine = machine::Machine::here();
     println!("{machine}");
     let (records, trouble) = lab::measure(&matrix::lines(extent, &lab::switches()?), &machine)?;
-    // Before anybody is shown anything, and may have seen enough of it.
+    // Before the first output: its reader may go at any time.
     drop(module);
     signals::check()?;
     let records: Vec<_> = records.into_iter().flatten().collect();
@@ -161,7 +161,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("vmapcache: {e}");
-            // As a shell names the end by a signal.
+            // The status that a shell gives to an end by a signal.
             ExitCode::from(signals::caught().map_or(2, |number| 128 + number))
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is measured: the lines for each question.
+//! The matrix of measurements: the lines for each question.
 
 use crate::record::{Setting, Switches};
 
@@ -10,14 +10,14 @@ pub enum Extent {
     Demo,
     Quick,
     Whole,
-    /// Where the clock counts instructions: short runs, one thread.
+    /// For a clock that counts instructions: short runs, one thread.
     Instructions,
 }
 
 /// One line for bench/run.
 pub struct Line {
     pub words: String,
-    /// All switches while it is measured.
+    /// All switches during the measurement.
     pub switches: Switches,
     /// Its share of the time.
     pub weight: usize,
@@ -41,7 +41,7 @@ fn line(words: &str, length: &str, module: &Switches) -> Line {
         None if words.contains("=bare_") || words.contains("=lazy_search") => 1,
         None => 2,
     };
-    // Areas that live beforehand have to be made and freed.
+    // Making and freeing the live areas takes time, too.
     let live = if words.contains("live=1000000") { 8 } else { 0 };
     Line {
         words: format!("{words} {length}"),
@@ -69,11 +69,11 @@ fn counted() -> Vec<String> {
     words
 }
 
-/// All lines, in the order of the questions. `module` has the switches as they are where a line
-/// says nothing of them.
+/// All lines, in the order of the questions. `module` has the switches for lines that do not set
+/// them.
 pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
     if extent == Extent::Instructions {
-        // The least of many short runs: what an interrupt adds is in some of them only.
+        // The least of many short runs: interrupts add to some of them only.
         let passes = "runs=64 latency=0 flushes=0 hold=0 check=0";
         let words = counted().into_iter().map(|w| format!("{w} {passes}"));
         return words.map(|words| line(&words, "ms=1", module)).collect();
@@ -168,7 +168,7 @@ pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
     // Purging.
     add("scenario=purge ops=1".into());
 
-    // What the free-area cache cures. The slowest of these takes milliseconds for an allocation.
+    // The regression that the free-area cache cures. The slowest needs milliseconds per allocation.
     let lazy: &[u32] = if whole {
         &[100, 1_000, 10_000, 100_000]
     } else {
@@ -183,7 +183,7 @@ pub fn lines(extent: Extent, module: &Switches) -> Vec<Line> {
         }
     }
 
-    // Ablation: each idea off, where it should matter; what it is compared with stands above.
+    // Ablation: each idea off, where it should matter. The lines above are the comparison.
     for off in ["free_area_cache", "magazines"] {
         add(format!("scenario=va_only pages=1 sides=vmapcache {off}=0"));
         add(format!(

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads the module and its laboratory for the time of a run, as far as they are not loaded already.
+//! Loads the module and its laboratory for the time of a run, unless they are loaded already.
 
 use crate::{lab, signals};
 use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// vmapcache.ko, to be loaded if it is not (default: $VMAPCACHE_KO)
+    /// vmapcache.ko, loaded if it is not (default: $VMAPCACHE_KO)
     #[arg(long)]
     module: Option<PathBuf>,
     /// vmapcache_bench.ko, likewise (default: $BENCH_KO, else the one beside vmapcache.ko)
@@ -18,7 +18,7 @@ pub struct Options {
     pub arena_mb: Option<u64>,
 }
 
-/// Both are loaded; what was loaded here goes again when this is dropped.
+/// Both modules are loaded. Dropping this unloads those that it has loaded.
 pub struct Loaded {
     /// In the order in which they were loaded: each may use those before it.
     ours: Vec<&'static str>,
@@ -29,7 +29,7 @@ pub struct Loaded {
 fn call(program: &str, arguments: &[String]) -> Result<(), String> {
     let status = Command::new(program)
         .args(arguments)
-        // Ctrl-C must not reach it: half of its work would be done, and nobody would know.
+        // Ctrl-C must not reach it and end it half-way.
         .process_group(0)
         .status()
         .map_err(|e| format!("{program}: {e}"))?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One line that says how far the measuring is, and how long it still takes.
+//! One line that shows how far the measuring is, and the time left.
 //!
-//! On a terminal the line is rewritten; elsewhere there is one for each tenth. In the VM, standard
-//! error is never a terminal. There `scripts/vm` says whether it is one outside, and how wide:
+//! On a terminal this rewrites the line; elsewhere it prints one for each tenth. In the VM, standard
+//! error is never a terminal. There `scripts/vm` says whether the host's is one, and how wide:
 //! `VMAPCACHE_TERMINAL` has its columns.
 
 use std::{
@@ -12,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Columns of a terminal that does not say.
+/// Columns of a terminal of unknown width.
 const USUAL_COLUMNS: usize = 80;
 
 pub struct Bar {
     start: Instant,
     total: usize,
-    /// Of the terminal; none, where there is no terminal.
+    /// Of the terminal; `None` without one.
     columns: Option<usize>,
     tenth: Option<usize>,
 }
@@ -28,7 +28,7 @@ fn clock(time: Duration) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// Columns of the terminal that standard error ends at, from what the environment says.
+/// Columns of the terminal that shows standard error, from the environment.
 fn columns(is_terminal: bool, outside: Option<&str>, term: Option<&str>) -> Option<usize> {
     if term.is_none_or(|term| term.is_empty() || term == "dumb") {
         return None;
@@ -41,7 +41,7 @@ fn columns(is_terminal: bool, outside: Option<&str>, term: Option<&str>) -> Opti
     }
 }
 
-/// What is shown when `done` of `total` are done after `spent`.
+/// The line when `done` of `total` are done after `spent`.
 fn line(done: usize, total: usize, spent: Duration, what: &str) -> String {
     let percent = (100 * done).checked_div(total).unwrap_or(100);
     let left = match done {

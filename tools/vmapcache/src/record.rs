@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One result: what the module says of one side in one setting, as bench.json keeps it.
+//! One result: that of one side in one setting, as bench.json keeps it.
 
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Record {
     pub scenario: String,
     pub allocator: String,
     pub threads: u32,
-    /// The largest, where sizes are random.
+    /// The largest, if sizes are random.
     pub pages: u32,
     #[serde(default = "one")]
     pub pages_min: u32,
@@ -44,12 +44,12 @@ pub struct Record {
     pub p99_ns: Option<f64>,
     pub p999_ns: Option<f64>,
     pub max_ns: Option<f64>,
-    /// Cost of the clock, which the latencies are without.
+    /// Cost of the clock, already subtracted from the latencies.
     pub clock_ns: Option<f64>,
     pub ops: u64,
     pub failures: u64,
     pub flushes: Option<u64>,
-    /// Operations in which the flushes were counted.
+    /// Operations of the pass that counted flushes.
     pub flush_ops: Option<u64>,
     pub flush_source: Option<String>,
     pub shared_locks: Option<u64>,
@@ -149,7 +149,7 @@ impl Record {
         })
     }
 
-    /// Whether `other` is of the same work in the same setting, whoever does it.
+    /// Whether `other` is of the same work in the same setting, on any side.
     pub fn same(&self, other: &Record) -> bool {
         let shape = |r: &Record| (r.pages_min, r.pages, r.align_min, r.align);
         let around = |r: &Record| (r.threads, r.writers, r.live, r.lazy);
@@ -165,7 +165,7 @@ pub fn save(path: &Path, records: &[Record]) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(say)?;
     }
     let text = serde_json::to_string_pretty(records).map_err(|e| e.to_string())?;
-    // By rename: who reads it sees the old one or the new one.
+    // By rename: a reader sees the old file or the new one.
     let unfinished = path.with_extension("json.new");
     fs::write(&unfinished, text + "\n").map_err(say)?;
     fs::rename(&unfinished, path).map_err(say)

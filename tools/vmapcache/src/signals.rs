@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Signals that end this program, put off while the module is loaded: it must go first.
+//! Signals that end this program wait while it has loaded modules: it must unload them first.
 
 use std::{
     ffi::c_int,
@@ -27,14 +27,14 @@ extern "C" fn note(number: c_int) {
     let _ = CAUGHT.compare_exchange(0, number, Relaxed, Relaxed);
 }
 
-/// Sets what a signal does, and returns what it did.
+/// Sets the action of a signal, and returns the old one.
 fn set(number: c_int, handler: usize) -> usize {
     // SAFETY: `handler` is SIG_DFL, SIG_IGN, what this function returned, or `note`, which lives as
     // long as the program and does nothing that a signal handler must not do.
     unsafe { signal(number, handler) }
 }
 
-/// A reader of our output that goes ends us quietly, as it ends other programs.
+/// If the reader of our output goes, this program ends quietly, as others do.
 pub fn usual() {
     set(SIGPIPE, SIG_DFL);
 }
@@ -48,7 +48,7 @@ impl PutOff {
     pub fn begin() -> PutOff {
         set(SIGPIPE, SIG_IGN);
         PutOff {
-            // What nohup has us ignore stays ignored.
+            // A signal that nohup ignores stays ignored.
             before: ENDING.map(|number| {
                 let before = set(number, note as *const () as usize);
                 if before == SIG_IGN {

@@ -65,7 +65,7 @@ fn ns(value: f64) -> String {
     }
 }
 
-/// The median, marked where the runs do not agree.
+/// The median, marked if the runs do not agree.
 fn median(record: &Record) -> String {
     let calm = record.run_max_ns <= 1.5 * record.run_min_ns;
     ns(record.median_ns) + if calm { "" } else { "~" }
@@ -83,7 +83,7 @@ fn ratio(a: f64, b: f64) -> String {
     }
 }
 
-/// Per million operations, so that settings can be compared.
+/// Per million operations, so that settings compare.
 fn flushes(record: &Record) -> String {
     match (record.flushes, record.flush_ops) {
         (Some(n), Some(ops)) if ops > 0 => format!("{:.0}", n as f64 * 1e6 / ops as f64),
@@ -106,7 +106,7 @@ fn span(min: u32, max: u32) -> String {
     }
 }
 
-/// The setting in words, without what every row has.
+/// The setting in words, without those that every row shares.
 fn setting(record: &Record) -> String {
     let mut text = record.scenario.clone();
     if !record.scenario.ends_with("_test") && record.scenario != "info_read" {
@@ -143,8 +143,8 @@ fn pairs(records: &[Record]) -> Vec<(&Record, &Record)> {
         .collect()
 }
 
-/// The switches as the module has them by itself: those of the first result, since the matrix
-/// begins with the fast path.
+/// The module's default switches: those of the first result, since the matrix begins with the fast
+/// path.
 fn own_switches(records: &[Record]) -> Option<&Switches> {
     let mut ours = records.iter().filter(|r| r.allocator == "vmapcache");
     ours.next().map(|r| &r.switches)
@@ -388,7 +388,7 @@ fn ablation(records: &[Record]) {
     table.print("locks: those that other CPUs take as well; visited: extents looked at in a search for free space");
 }
 
-/// Searches among areas that were freed and not yet purged.
+/// Searches among lazy areas.
 fn cure(records: &[Record]) {
     let heads = [
         "lazy areas",
@@ -424,7 +424,7 @@ fn cure(records: &[Record]) {
     table.print("areas freed and not yet purged, a hole that is too small behind each; magazines off, or nothing would be searched");
 }
 
-/// Instructions of an operation, where something counted them.
+/// Instructions of an operation, if something counted them.
 pub fn instructions(records: &[Record]) {
     let heads = [
         "scenario",
@@ -524,7 +524,7 @@ fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
     table.print("");
 }
 
-/// Prints all that there are records for.
+/// Prints all tables that have records.
 pub fn print(extent: Extent, records: &[Record]) {
     let pairs = pairs(records);
     let shaky = records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);

@@ -27,7 +27,7 @@ pub fn show(name: &str, output: Output) -> Result<bool, String> {
             }
         }
         Output::Json => {
-            // A key that comes more than once, as a caller's, has a list of values.
+            // A key that occurs more than once, such as a caller, gets a list of values.
             let mut map = Map::new();
             for (key, text) in pairs {
                 match map.get_mut(key) {
