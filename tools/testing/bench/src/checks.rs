@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must come of any line written to bench/run: for the tests, and for the fuzz target `line`.
+//! The required result of any line written to bench/run: for the tests, and for the fuzz target `line`.
 
 use crate::line::{parse, Spec};
 
-/// Parses a line, and sees that what came of it is possible. Whether it was a good one.
+/// Parses a line, and checks that the result is possible. Returns whether the line was good.
 pub fn check_line(line: &[u8]) -> bool {
     match parse(line) {
         Ok(spec) => {
@@ -32,7 +32,7 @@ fn check_spec(line: &[u8], spec: &Spec) {
         let (key, value) = word.split_once('=').expect("key=value");
         assert!(!keys.contains(&key), "{key} twice in {line:?}");
         keys.push(key);
-        // What is a number is that number.
+        // A number in the line is the number in the result.
         let taken = match key {
             "threads" => spec.threads,
             "writers" => spec.writers,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The laboratory's own tests, on the host: what it measures with is itself measured.
+//! The laboratory's own tests, on the host: they measure its measuring.
 //!
-//! The files are the module's, included as they are.
+//! They include the module's files unchanged.
 
-// Not all that the module calls is called from a test.
+// The module calls more than the tests do.
 #![allow(dead_code)]
 
 #[path = "../../../../rust/bench/catalog.rs"]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a random test takes its decisions from: a seed, or the bytes of a fuzzer.
+//! The source of a random test's decisions: a seed, or the bytes of a fuzzer.
 
 /// A source of decisions.
 pub trait Choice {

@@ -15,14 +15,14 @@ use std::{
 const CLEAN: u64 = 0;
 const MAPPED: u64 = u64::MAX;
 
-/// From one look at the time to the next, in ns.
+/// Nanoseconds from one reading of the clock to the next.
 pub const TICK: u64 = 1_000;
 
 thread_local! {
     static ATOMIC: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says whether this thread pretends to be where nothing may sleep.
+/// Says whether this thread pretends to be in a context that must not sleep.
 pub fn set_atomic(atomic: bool) {
     ATOMIC.with(|a| a.set(atomic));
 }
@@ -34,7 +34,7 @@ pub struct TestEnv {
     reads: AtomicU64,
     /// Somebody asked for a background purge.
     pub purge_kicked: AtomicBool,
-    /// Somebody asked for the deferred areas to be finished.
+    /// Somebody asked for the work item that finishes deferred frees.
     pub deferred_kicked: AtomicBool,
 }
 
@@ -132,7 +132,7 @@ impl Env for TestEnv {
     }
 }
 
-/// Surroundings without page tables, where flushes have nothing to do: for what is about sums alone.
+/// Surroundings without page tables, whose flushes do nothing: for tests of sums alone.
 pub struct IdleEnv;
 
 impl Env for IdleEnv {

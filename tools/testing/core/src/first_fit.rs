@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the extents are compared with: a list, and a plain linear first fit over it.
+//! The oracle of the extents: a list, and a plain linear first fit over it.
 
 /// Free space as a sorted list, searched from its beginning each time.
 pub struct FirstFit {

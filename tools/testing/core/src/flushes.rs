@@ -10,7 +10,7 @@ use crate::va::{
     GUARD,
 };
 
-/// Plans a flush of these areas, start and pages, and sees that it is one.
+/// Plans a flush of these areas, start and pages, and checks that it covers them.
 pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
     let mut planner = Planner::new(&Epochs::new());
     for &(start, pages) in areas {
@@ -42,7 +42,7 @@ pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
                     .any(|(r, &e)| r.start <= start && end <= e);
                 assert!(held, "{start} is not flushed by {runs:?}");
             }
-            // No page is flushed for nothing, but for guard pages.
+            // It flushes no page without need, except guard pages.
             let flushed: u64 = runs.iter().map(|r| u64::from(r.pages)).sum();
             let asked: u64 = areas.iter().map(|a| u64::from(a.1 + GUARD)).sum();
             assert!(flushed <= asked);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must come of texts that somebody writes to debugfs.
+//! The required results of texts that somebody writes to debugfs.
 
 #[path = "../../../../rust/face/files/number.rs"]
 mod number;
 
-/// Parses a number as the files of debugfs do, and sees that it is the one that was meant.
+/// Parses a number as the files of debugfs do, and checks it.
 pub fn check_number(text: &[u8]) -> Option<u32> {
     let got = number::parse(text);
     let line = std::str::from_utf8(text).ok();
@@ -17,7 +17,7 @@ pub fn check_number(text: &[u8]) -> Option<u32> {
         .and_then(|n| u32::try_from(n).ok());
     assert_eq!(got, meant, "{text:?}");
     if let Some(n) = got {
-        // What is shown can be written again.
+        // A number that a file shows can be written again.
         assert_eq!(number::parse(format!("{n}\n").as_bytes()), got);
     }
     got

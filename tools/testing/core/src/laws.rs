@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the compiler refuses: the laws of rust/va that are types.
+//! The laws of rust/va that are types: code that breaks one does not compile.
 //!
-//! Each law is shown twice: once as it is kept, which must compile, and once as it is broken, which must
-//! fail with that very error. Both start from the same [`fixtures`], and differ in the one line that
-//! matters. The crate's own `rustdoc` compares the number of the error, too.
+//! Two examples show each law: one keeps it and must compile, the other breaks it and must fail with the
+//! named error. Both start from the same [`fixtures`], and differ in the one line that matters. The
+//! crate's own `rustdoc` compares the number of the error, too.
 
-/// What the examples start from.
+/// The examples start from these.
 pub mod fixtures {
     pub use crate::{
         sys::mem::{Box, Mode},
@@ -52,7 +52,7 @@ pub mod fixtures {
 /// }
 /// ```
 ///
-/// Nor does the one who filled it keep it.
+/// And the code that filled it does not keep it.
 ///
 /// ```compile_fail,E0382
 /// # use core_tests::laws::fixtures::*;
@@ -171,7 +171,7 @@ pub mod only_a_flush_cleans {}
 /// }
 /// ```
 ///
-/// An area that was made of free space is clean; of any other, one takes a proof.
+/// An area made of free space is clean. For any other area, it takes a proof.
 ///
 /// ```
 /// # use core_tests::laws::fixtures::*;
@@ -190,7 +190,7 @@ pub mod only_a_flush_cleans {}
 /// ```
 pub mod clean_is_proved {}
 
-/// What is clean goes to one place: nobody puts the same area into the stock twice.
+/// A clean area goes to one place: nobody puts the same area into the stock twice.
 ///
 /// ```
 /// # use core_tests::laws::fixtures::*;
@@ -227,7 +227,7 @@ pub mod one_area_once {}
 /// ```
 pub mod space_is_clean {}
 
-/// There is nothing to reckon with names and numbers, and none is taken for the other.
+/// Nobody calculates with names and numbers, or takes one for the other.
 ///
 /// ```
 /// # use core_tests::laws::fixtures::*;

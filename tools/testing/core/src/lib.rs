@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust/va on the host's rust/sys (`std` or loom): the same files as in the module; and what the
+//! rust/va on the host's rust/sys (`std` or loom): the same files as in the module; and code that the
 //! tests and the fuzz targets share.
 //!
 //! | command | what it does |
 //! |---|---|
 //! | `cargo test --release` | extents against a linear first fit, their tree against a sorted vector, the manager against a model, many threads at once |
-//! | `RUSTFLAGS='--cfg loom' cargo test --release --test loom` | what CPUs do at the same time, in every order |
+//! | `RUSTFLAGS='--cfg loom' cargo test --release --test loom` | CPUs that act at the same time, in every order |
 //! | `make mutants SET=core` | one deliberate fault after the other, each of which a test must catch |
-//! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations, the flush planner, readers of /proc, and what can be written to debugfs |
+//! | `./fuzz.sh [TARGET] [SECONDS]` | libFuzzer on sequences of operations, the flush planner, readers of /proc, and writes to debugfs |
 
 #[path = "../../../../rust/sys/mod.rs"]
 pub mod sys;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A manager and, beside it, a plain list of what must be so. Every step does one random thing to
-//! both and compares.
+//! A manager and, beside it, a model of it in plain lists. Every step does one random thing to both and
+//! compares.
 
 use crate::{
     choice::Choice,
@@ -38,14 +38,14 @@ struct Life {
     pinned: Option<u64>,
 }
 
-/// Mistakes of a caller, as they must be counted.
+/// Mistakes of a caller, as the counters must show them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Mistakes {
     double: u64,
     inner: u64,
     foreign: u64,
     unpins: u64,
-    /// No mistakes, but counted the same way.
+    /// No mistakes, but counters like them.
     pinned: u64,
     deferred: u64,
 }
@@ -101,8 +101,7 @@ pub fn free_space(stats: &Stats) -> FreeSpace {
 }
 
 impl<'m> Model<'m> {
-    /// What `manager`, which is new, ought to do. With `inject` allocations of memory fail now and
-    /// then.
+    /// A model of `manager`, which is new. With `inject`, some allocations of memory fail.
     pub fn new(manager: &'m Manager<TestEnv>, inject: bool) -> Self {
         Self {
             manager,
@@ -138,7 +137,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// Frees everything, and sees that all of the arena is free again.
+    /// Frees everything, and checks that all of the arena is free again.
     pub fn finish(mut self) {
         fail_nth(0);
         for held in std::mem::take(&mut self.held) {
@@ -171,7 +170,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// All that is taken and not given back yet, as start and gross pages.
+    /// All taken ranges, as start and gross pages.
     fn taken(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         let lives = self.lives.iter().map(|(&start, life)| (start, life.pages));
         let held = self.held.iter().map(|h| (h.area.start(), h.area.pages()));
@@ -182,7 +181,7 @@ impl<'m> Model<'m> {
             .map(|(s, p)| (s, p + GUARD))
     }
 
-    /// Whether the request fits between all that is taken.
+    /// Whether the request fits between the taken ranges.
     fn fits(&self, pages: u32, align: u32) -> bool {
         let mut taken: Vec<_> = self.taken().collect();
         taken.sort_unstable();
@@ -512,7 +511,7 @@ impl<'m> Model<'m> {
         self.unpin_one(start, pin, defer);
     }
 
-    /// Without effect, whatever the descriptor is used for now.
+    /// It must have no effect, whatever the descriptor is used for now.
     fn unpin_stale(&mut self, choice: &mut impl Choice) {
         let i = choice.below(self.stale.len() as u32) as usize;
         if let Some(&raw) = self.stale.get(i) {
@@ -610,7 +609,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// What work items would do.
+    /// Does the work of the work items.
     fn work(&mut self) {
         if self.manager.env().deferred_kicked.swap(false, SeqCst) {
             for dying in self.manager.take_deferred() {

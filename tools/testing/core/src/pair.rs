@@ -69,11 +69,11 @@ pub fn iter_from(extents: &Extents, from: u32) -> impl Iterator<Item = (u32, u32
 
 /// The extents, with the nodes they need, and the oracle beside them.
 pub struct Pair {
-    /// What is tested.
+    /// The extents under test.
     pub extents: Extents,
-    /// What it is compared with.
+    /// The oracle.
     pub oracle: FirstFit,
-    /// What is taken, as start and pages.
+    /// The taken ranges, as start and pages.
     pub live: Vec<(u32, u32)>,
 }
 
@@ -88,7 +88,7 @@ impl Pair {
         }
     }
 
-    /// Sees to it that the next piece can be taken and given back.
+    /// Makes sure that there are nodes for taking the next piece and giving it back.
     pub fn reserve(&mut self) {
         while !self.extents.covers(self.live.len() as u32) {
             let chunk = Extents::prepare(Mode::Sleep).unwrap();
@@ -112,7 +112,7 @@ impl Pair {
         got
     }
 
-    /// Gives back what begins at `start`.
+    /// Gives back the range that begins at `start`.
     #[track_caller]
     pub fn free(&mut self, start: u32) {
         let i = self.live.iter().position(|l| l.0 == start).unwrap();
@@ -199,7 +199,7 @@ impl Pair {
         assert_eq!(self.extents.free(start, pages), Err(Refused::Overlap));
     }
 
-    /// Gives all back, and sees that it is one extent then.
+    /// Gives all back, and checks that they are one extent then.
     pub fn finish(mut self) {
         while !self.live.is_empty() {
             self.free_nth(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Readers of /proc/vmapcacheinfo, who come back for one area after the other from positions of any
+//! Readers of /proc/vmapcacheinfo that come back for one area after the other, from positions of any
 //! kind, while areas come and go.
 
 use crate::{
@@ -34,7 +34,7 @@ impl Rows {
     /// An arena whose size is drawn from `choice`.
     pub fn new(choice: &mut impl Choice) -> Self {
         let config = Config {
-            // Some are longer than what is walked at a time.
+            // Some are longer than one part of a walk.
             pages: [2_000, 5_000, 140_000][choice.below(3) as usize],
             cpus: 2,
             shards: 1 + choice.below(3),
@@ -129,7 +129,7 @@ impl Rows {
             reader.began = self.now;
         }
         let Some(row) = self.manager.next_shown(reader.position) else {
-            // All that was there when it began, and still is, was shown.
+            // It has seen every area that lived when it began and still lives.
             for (start, (_, since)) in self.live.range(reader.from..) {
                 assert!(
                     *since >= reader.began || reader.shown.contains(start),

@@ -9,7 +9,7 @@ use crate::{
     va::space::tree::{Extent, NodeId, Passed, Request, Tree},
 };
 
-/// Where extents lie, and what is asked for.
+/// The pages of the extents, and the kind of requests.
 pub struct Ground {
     /// The first page.
     pub start: u32,
@@ -52,9 +52,9 @@ pub const GROUNDS: [Ground; 4] = [
     },
 ];
 
-/// The tree, and what it is compared with.
+/// The tree, and its oracle.
 pub struct Sorted {
-    /// What is tested.
+    /// The tree under test.
     pub tree: Tree,
     /// The same extents, in order.
     pub extents: Vec<Extent>,
@@ -208,7 +208,7 @@ impl Sorted {
         assert_eq!(node, NodeId::NONE);
     }
 
-    /// What surrounds a page, in both.
+    /// The neighbours of a page, in both.
     #[track_caller]
     pub fn around(&self, page: u32) {
         let (floor, next) = self.tree.around(page);

@@ -91,7 +91,7 @@ fn the_whole_shard() {
         let mut pair = Pair::new(0, 1 << 20);
         pair.extents.set_cache(cached);
         assert_eq!(pair.alloc((1 << 20) + 1, 1), None);
-        // Twice: the second one must not be led astray by what the first left behind.
+        // Twice: the traces of the first run must not mislead the second one.
         for _ in 0..2 {
             assert_eq!(pair.alloc(1 << 20, 1 << 20), Some(0));
             assert_eq!(pair.extents.largest(), 0);
@@ -196,7 +196,7 @@ fn freed_behind_the_cache() {
     pair.check();
 }
 
-/// Something freed behind the cache that is too short for it, and then is asked for.
+/// A range freed behind the cache that is too short for it, and then a request for that size.
 #[test]
 fn smaller_than_the_hole() {
     let mut pair = Pair::new(0, 1_000);
@@ -212,7 +212,7 @@ fn smaller_than_the_hole() {
     pair.check();
 }
 
-/// A smaller size than that for which the cache was left where it is.
+/// A smaller size than the one for which the cache stayed where it was.
 #[test]
 fn smaller_size() {
     let mut pair = Pair::new(0, 1_000);
@@ -228,7 +228,7 @@ fn smaller_size() {
     pair.check();
 }
 
-/// A smaller alignment than that for which the cache was left where it is.
+/// A smaller alignment than the one for which the cache stayed where it was.
 #[test]
 fn smaller_alignment() {
     for align in [0x4, 0x8, 0x200, 0x4_0000] {
@@ -244,8 +244,8 @@ fn smaller_alignment() {
     }
 }
 
-/// The guard page is part of the request: what is too short by it alone is passed over, and the
-/// cache knows.
+/// The guard page is part of the request: the search passes over an extent that is too short only by
+/// it, and the cache knows.
 #[test]
 fn guard_page() {
     const GUARD: u32 = 1;
@@ -259,7 +259,7 @@ fn guard_page() {
     pair.check();
 }
 
-/// A free never needs a node where the reserve was kept: every second piece goes back first.
+/// A free never needs a node if the caller kept the reserve: every second piece goes back first.
 #[test]
 fn freeing_needs_no_memory() {
     let mut pair = Pair::new(0, 30_000);
@@ -272,7 +272,7 @@ fn freeing_needs_no_memory() {
     }
     pair.extents.validate().unwrap();
     assert_eq!(pair.extents.count(), 1);
-    // And the bound is not far from what is needed: 15,000 extents at the worst.
+    // And the bound is not far from the need: 15,000 extents at the worst.
     assert!(pair.extents.spare() < 15_200);
 }
 
@@ -300,8 +300,7 @@ fn no_node() {
     extents.validate().unwrap();
 }
 
-/// `n` areas at 16 KiB alignment, lazily freed and not yet purged: each leaves a hole that the next
-/// cannot use. Returns extents visited by each of the next few requests.
+/// `n` lazy areas at 16 KiB alignment: each leaves a hole that the next cannot use. Returns extents visited by each of the next few requests.
 fn visited_behind(n: u32, cached: bool) -> Vec<u32> {
     let mut extents = Extents::new(0, 1 << 22, Mode::Sleep).unwrap();
     for pieces in 0..n {
@@ -337,7 +336,7 @@ fn visited_with_and_without_the_cache() {
     }
 }
 
-/// No worst case: whatever is asked for, with the cache of no use, a search looks at O(log n).
+/// No worst case: even if the cache is useless, any search looks at O(log n) extents.
 #[test]
 fn visited_when_the_cache_is_of_no_use() {
     const HOLES: u32 = 50_000;

@@ -51,7 +51,7 @@ fn free(manager: &Manager<IdleEnv>, start: u32) {
     }
 }
 
-/// Stops the other threads, however this one ends.
+/// Stops the other threads, in whatever way this one ends.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -102,7 +102,7 @@ fn any_change_makes_the_record_stale() {
     assert!(!look(&manager).1);
 }
 
-/// A record that is made anew takes from the one before what has not changed, and nothing else.
+/// A new record takes the unchanged parts of the old one, and nothing else.
 #[test]
 fn free_space_is_that_of_now() {
     let manager = manager();
@@ -157,8 +157,8 @@ fn a_late_reader_stores_nothing() {
     }
 }
 
-/// What a task has done shows in what it reads afterwards, whoever else reads at the same time and
-/// leaves a record.
+/// A task sees its own work in its next read, even if other tasks read at the same time and leave
+/// records.
 #[test]
 fn own_changes_show() {
     let manager = manager();
@@ -173,7 +173,7 @@ fn own_changes_show() {
         });
         for done in 1..=100_000 {
             free(&manager, alloc(&manager, 1, 0x1000).unwrap());
-            // The second read finds what was left by whoever was first, perhaps not us.
+            // The second read finds the record of the first reader, perhaps not ours.
             for _ in 0..2 {
                 let totals = look(&manager).0.areas.totals;
                 assert_eq!((totals.allocs, totals.frees), (done, done));
@@ -197,8 +197,8 @@ fn fragmentation_in_percent() {
     assert_eq!(info.fragmentation(), 100);
 }
 
-/// While two threads allocate on one CPU and free on the other, no sum goes below what lives or above
-/// what can.
+/// While two threads allocate on one CPU and free on the other, no sum is below the areas that live or
+/// above those that can.
 #[test]
 fn sums_under_churn() {
     const HELD: usize = 200;
@@ -239,7 +239,7 @@ fn sums_under_churn() {
             let before = manager.stats().allocations;
             let (info, _) = look(&manager);
             let totals = info.areas.totals;
-            // What came while the sums were made may have gone again unseen.
+            // An area that came during the sums may have gone again unseen.
             let came = manager.stats().allocations - before;
             let most = kept_gross + (HELD as u64 + 2 + came) * 9;
             assert!(

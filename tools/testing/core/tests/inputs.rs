@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What comes in by files: numbers written to debugfs, positions of readers of /proc/vmapcacheinfo.
+//! Input by files: numbers written to debugfs, positions of readers of /proc/vmapcacheinfo.
 
 #![cfg(not(loom))]
 

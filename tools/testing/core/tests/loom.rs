@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of what CPUs do at the same time, in every order and with every value that the memory model
+//! Models of CPUs that act at the same time, in every order and with every value that the memory model
 //! lets them read:
 //!
 //!     RUSTFLAGS='--cfg loom' cargo test --release --test loom
 //!
-//! What must not be touched by two at once, page tables above all, is a loom cell: touching it without
-//! an order is an error. tools/testing/mutants/core.toml weakens one ordering after the other.
+//! Things that two CPUs must not touch at once, page tables above all, are loom cells: touching one
+//! without an order is an error. tools/testing/mutants/core.toml weakens one ordering after the other.
 
 #![cfg(loom)]
 
@@ -47,7 +47,7 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 /// A PTE, or anything else that has one owner at a time.
 struct Owned(UnsafeCell<u32>);
 
-// SAFETY: that accesses are ordered is what loom checks.
+// SAFETY: loom checks that accesses are ordered.
 unsafe impl Sync for Owned {}
 
 impl Owned {
@@ -90,7 +90,7 @@ impl OneArea {
         })
     }
 
-    /// Looks, pins, reads through the mapping, unpins; finishes the free if that was left to it.
+    /// Looks, pins, reads through the mapping, unpins; finishes the free if this is the last pin.
     fn look_and_pin(&self) {
         let descriptor = self.descriptors.get(ID).unwrap();
         let Some(seen) = descriptor.snapshot() else {
@@ -100,7 +100,7 @@ impl OneArea {
         let what = (seen.start, seen.pages, seen.payload);
         assert!(what == (10, 1, 111) || what == (20, 2, 222), "{what:?}");
         if let Some((version, found)) = descriptor.pin(seen.start) {
-            // Perhaps the next life of the same start; but what is pinned, is mapped.
+            // Perhaps the next life of the same start; but a pinned area is mapped.
             let seen = descriptor.snapshot().unwrap();
             assert_eq!((seen.version(), seen.start), (version, found.start));
             assert_eq!(self.pte.read() as usize, seen.payload);
@@ -180,7 +180,7 @@ fn two_pins_against_free() {
     });
 }
 
-/// Of two who free the same area, one clears its PTE.
+/// If two CPUs free the same area, one clears its PTE.
 #[test]
 fn free_against_free() {
     model(3, || {
@@ -273,7 +273,7 @@ fn slot_publication() {
             thread::spawn(move || {
                 if let Some(seen) = find(&world, 20) {
                     assert_eq!((seen.start, seen.payload), (20, 222));
-                    // What is there stays there, and the old page has lost it.
+                    // The area at the new page stays, and the old page has lost it.
                     assert!(find(&world, 20).is_some());
                     assert!(find(&world, 10).is_none());
                 }
@@ -353,9 +353,9 @@ impl<F: Fn() + Send + Sync> Env for Flush<F> {
     }
 }
 
-/// The flush, as the rest of the kernel does it: an interrupt on each CPU, with its barriers; what a
-/// CPU finds in the page table right afterwards it may keep in its TLB for as long as it likes.
-/// Returns that, and what the flush proves.
+/// The flush, as the kernel does it: an interrupt on each CPU, with its barriers. A CPU may keep what it
+/// finds in the page table right afterwards in its TLB for as long as it likes. Returns that, and the
+/// proof of the flush.
 fn flush(epochs: &Epochs, pte: &AtomicU32) -> (u32, Flushed) {
     // Not one of the model: only this thread looks at it.
     let tlb = std::sync::atomic::AtomicU32::new(u32::MAX);
@@ -367,7 +367,7 @@ fn flush(epochs: &Epochs, pte: &AtomicU32) -> (u32, Flushed) {
     (tlb.load(Relaxed), flushed)
 }
 
-/// An area is stamped after its PTE was cleared, while a flush is on its way. Where the area counts
+/// A CPU stamps an area after it has cleared the PTE, while a flush is on its way. If the area counts
 /// as clean, no TLB holds the PTE.
 #[test]
 fn epoch_against_flush() {
@@ -384,7 +384,7 @@ fn epoch_against_flush() {
         let (epochs, pte) = &*world;
         let (tlb, own) = flush(epochs, pte);
         let stamp = freer.join().unwrap();
-        // What the flush proves by itself, and what it leaves to later purges.
+        // The flush's own proof, and the one for later purges.
         assert_eq!(own.cleans(&stamp), epochs.flushed().cleans(&stamp));
         if own.cleans(&stamp) {
             assert_eq!(tlb, 0, "handed out while a TLB still maps it");
@@ -392,7 +392,7 @@ fn epoch_against_flush() {
     });
 }
 
-/// Whoever sees that an area is clean comes after the flush in everything.
+/// A CPU that sees that an area is clean sees everything before the flush.
 #[test]
 fn epoch_against_reuse() {
     model(3, || {
@@ -413,7 +413,7 @@ fn epoch_against_reuse() {
     });
 }
 
-/// Two flushes that overlap: the later one may end first, and what it cleans is clean.
+/// Two flushes that overlap: the later one may end first, and its areas are clean.
 #[test]
 fn flush_against_flush() {
     model(3, || {
@@ -502,7 +502,7 @@ impl Counted {
         assert!(total >= areas, "the past, after the present");
         let label = Generations { areas, space: 0 };
         let stored = self.record.store(label, [total; 2].into_iter());
-        // Whoever was faster: what is there now is no older, and stays so.
+        // Whichever reader was faster: the kept record is no older, and stays so.
         let mut least = if stored { areas } else { 0 };
         for _ in 0..2 {
             if let Some((label, total)) = self.record.load(|label, words| (label, words.take())) {
@@ -541,13 +541,13 @@ fn reader_against_writer_against_reader() {
     });
 }
 
-/// The per-CPU values of the module (rust/sys/kernel/percpu.rs), in miniature: what needs the kernel there is
-/// replaced by what the kernel promises.
+/// The per-CPU values of the module (rust/sys/kernel/percpu.rs), in miniature: the kernel's promises
+/// stand in for the kernel's functions.
 struct PerCpuModel {
     claimed: AtomicBool,
     value: Owned,
     /// Held while preemption is off: an RCU read-side critical section of this one CPU. A grace
-    /// period waits for it, and orders what was before it and what comes after.
+    /// period waits for it, and orders accesses before it and after it.
     cpu: Mutex<()>,
 }
 
@@ -579,7 +579,7 @@ impl PerCpuModel {
 }
 
 /// A magazine goes from the CPU that filled it to a purge, which empties it, and back: an owner and a
-/// remote task never have the stock of a CPU at the same time, and each sees what the other did.
+/// remote task never have the stock of a CPU at the same time, and each sees the writes of the other.
 #[test]
 fn magazine_hand_over() {
     model(3, || {
@@ -660,7 +660,7 @@ fn give_back(manager: &Manager<Ptes>, start: u32) {
     manager.finish_free(dying);
 }
 
-/// Everything is lazy, and somebody purges. Who needs an area waits for that, and gets one.
+/// Everything is lazy, and a task purges. A CPU that needs an area waits for that, and gets one.
 #[test]
 fn waiter_against_purger() {
     model(1, || {
@@ -681,8 +681,8 @@ fn waiter_against_purger() {
     });
 }
 
-/// One CPU frees an area, another purges and allocates it: in between the area went through a lazy
-/// magazine, a batch, the depot and a clean magazine, and whatever was done to its PTE came along.
+/// One CPU frees an area, another purges and allocates it: in between the area goes through a
+/// filling, a sealed and a clean magazine and the depot, and every CPU sees the latest PTE.
 #[test]
 fn hand_over_between_cpus() {
     model(1, || {

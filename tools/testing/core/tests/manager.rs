@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The whole manager against a plain list of what must be so.
+//! The whole manager against a model in plain lists.
 
 #![cfg(not(loom))]
 
@@ -47,7 +47,7 @@ fn random_operations_while_memory_fails() {
     }
 }
 
-/// Whichever allocation of the set-up fails: the manager is not made, and says why.
+/// If any allocation of the set-up fails, there is no manager, but an error.
 #[test]
 fn no_memory_at_the_start() {
     let config = Config {
@@ -106,7 +106,7 @@ fn two_cpus(lazy_max_pages: u32) -> Manager<TestEnv> {
     Manager::new(config, TestEnv::new(config.pages)).unwrap()
 }
 
-/// What was purged does not count against the limit any more: nobody has to help.
+/// Purged areas do not count against the limit any more: no task has to help.
 #[test]
 fn the_limit_is_of_what_is_lazy() {
     run_on_cpu(0);
@@ -117,7 +117,7 @@ fn the_limit_is_of_what_is_lazy() {
         assert_eq!(manager.stats().backpressure_steps, 0);
         manager.purge(Purge::Full);
     }
-    // Beyond four times the limit, who frees has to, and not much earlier.
+    // Beyond four times the limit, tasks that free help, and not much earlier.
     let areas: Vec<u32> = (0..3_000).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     assert_eq!(manager.stats().backpressure_steps, 0);
@@ -126,8 +126,8 @@ fn the_limit_is_of_what_is_lazy() {
     assert!(manager.stats().backpressure_steps > 0);
 }
 
-/// A small area at a large alignment counts with what nobody else can have at that alignment: else
-/// the arena would be used up long before the limit.
+/// A small area at a large alignment counts with its span: otherwise the arena would be used up long
+/// before the limit.
 #[test]
 fn alignment_counts_against_the_limit() {
     for align in [256, 512] {
@@ -157,8 +157,8 @@ fn rare_sizes_count_against_the_limit() {
     assert!(manager.stats().backpressure_steps > 0);
 }
 
-/// A depot that is full of what nobody asks for any more makes room for what is in use: else that
-/// would be made from the extents each time.
+/// A full depot gives up classes that nobody asks for any more, to make room for those in use: otherwise
+/// allocations would go to the extents each time.
 #[test]
 fn stock_out_of_use_makes_room() {
     run_on_cpu(0);
@@ -176,7 +176,7 @@ fn stock_out_of_use_makes_room() {
     let warm = (0..10).map(|_| turn(8, 2_000)).last();
     let made = turn(8, 2_000) - warm.unwrap();
     assert_eq!(made, 0, "{} of 2,000 before", at_first);
-    // Where a size takes more than there is room for, the depot is bounded all the same.
+    // Even if one class needs more than there is room for, the depot keeps its limit.
     turn(8, 20_000);
     assert!(manager.stats().bytes_stock.0 <= (1 << 16) + (1 << 15) + 1024);
 }
@@ -203,7 +203,7 @@ fn rare_sizes_come_home() {
     again.sort_unstable();
     assert_eq!(first, again);
 
-    // Who only frees does not have them pile up: the other one finds them.
+    // They do not pile up at a CPU that only frees: the other one finds them.
     for round in 0..20 {
         run_on_cpu(1);
         let areas = if round == 0 {
@@ -231,7 +231,7 @@ fn rare_sizes_come_home() {
     );
 }
 
-/// Nothing of what rare sizes leave in stock is lost to a request of everything.
+/// A request for the whole arena gets the singles and mixed magazines of rare sizes, too.
 #[test]
 fn all_comes_back_from_rare_sizes() {
     run_on_cpu(0);
@@ -255,7 +255,7 @@ fn all_comes_back_from_rare_sizes() {
     }
 }
 
-/// The single areas of a CPU that went are had by the others without a search.
+/// Other CPUs get the singles of a CPU that went, without a search.
 #[test]
 fn single_areas_of_a_cpu_that_went() {
     run_on_cpu(0);
@@ -275,7 +275,7 @@ fn single_areas_of_a_cpu_that_went() {
     assert_eq!(first, again);
 }
 
-/// What is given back under one lock is timed, from when it is held.
+/// The manager times how long it holds a lock to give areas back.
 #[test]
 fn the_longest_hold_is_told() {
     run_on_cpu(0);
@@ -313,7 +313,7 @@ fn classes() {
     assert_eq!((Class::at(CLASSES), Class::from_bits(0)), (None, None));
 }
 
-/// What a CPU freed comes back to it: the other one's cache has nothing of it.
+/// A CPU gets back the areas that it freed: another one's cache has nothing of them.
 #[test]
 fn areas_come_home() {
     run_on_cpu(0);
@@ -344,7 +344,7 @@ fn areas_come_home() {
     }
 }
 
-/// What a CPU had that no longer runs, others get.
+/// Other CPUs get the stock of a CPU that no longer runs.
 #[test]
 fn stock_of_a_cpu_that_went() {
     let manager = two_cpus(8_000);

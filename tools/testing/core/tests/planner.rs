@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be flushed is flushed, whatever the planner makes of it.
+//! Every plan flushes what it must.
 
 #![cfg(not(loom))]
 

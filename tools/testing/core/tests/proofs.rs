@@ -25,7 +25,7 @@ use core_tests::{
 
 const PAGES: u32 = 1 << 10;
 
-/// Areas of one page, ten pages apart, and what proves that they are clean.
+/// Areas of one page, ten pages apart, and the proof that they are clean.
 struct World {
     descriptors: Descriptors,
     numbers: Numbers,
@@ -141,7 +141,7 @@ fn a_plan_does_not_clean_what_another_covers() {
     assert!(world.clean(second, &flushed).is_ok());
 }
 
-/// Of a plan that never was flushed nothing is clean, until it has waited again.
+/// A plan that nobody flushes cleans nothing; its areas must wait again.
 #[test]
 fn who_waits_again_is_cleaned_by_the_next_flush() {
     let world = World::new();
@@ -157,7 +157,7 @@ fn who_waits_again_is_cleaned_by_the_next_flush() {
     assert!(world.clean(sealed, &world.flush_all()).is_ok());
 }
 
-/// What was clean before needs no flush, and none is planned.
+/// Clean areas need no flush, and the planner plans none.
 #[test]
 fn what_is_clean_is_not_planned() {
     let world = World::new();
@@ -201,7 +201,7 @@ fn a_number_ends_with_the_proof() {
     assert!(world.clean(sealed, &late).is_ok() && !world.numbers.is_lazy(link));
 }
 
-/// A step of a purge takes some of what waits, first those that came last, and leaves the rest.
+/// A step takes some of the waiting magazines, the last ones first, and leaves the rest.
 #[test]
 fn a_chain_is_cut() {
     let world = World::new();

@@ -11,7 +11,7 @@ use core_tests::{
 use proptest::prelude::*;
 use std::cmp::Reverse;
 
-/// Sorts, and sees that the keys ascend and that no value was lost.
+/// Sorts, and checks that the keys ascend and that no value is lost.
 fn check(values: &[(u32, usize)]) {
     let mut sorted = values.to_vec();
     sort_by_key(&mut sorted, |value| value.0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Many threads on one manager: whatever they do at the same time, no page is mapped twice or before
-//! it was flushed ([`TestEnv`] sees to that), what is pinned stays mapped, readers see nothing that
-//! never was, and in the end all of the arena is free again.
+//! Many threads on one manager. Whatever they do at the same time, nobody maps a page twice or before a
+//! flush ([`TestEnv`] checks that), pinned areas stay mapped, readers see nothing that never was, and in
+//! the end all of the arena is free again.
 
 #![cfg(not(loom))]
 
@@ -70,7 +70,7 @@ impl World {
     fn free(&self, start: u32) {
         match self.manager.begin_free(start) {
             Ok(Freed::Now(dying)) => self.finish(dying),
-            // Whoever unpins it last finishes it.
+            // The last unpin finishes it.
             Ok(Freed::Deferred(_)) => {}
             Err(e) => panic!("{start}: {e:?}"),
         }
@@ -229,7 +229,7 @@ impl World {
         });
     }
 
-    /// Frees what is left, and sees that nothing is.
+    /// Frees the remaining areas, and checks that none is left.
     fn finish_all(self) {
         self.manager
             .take_deferred()
@@ -297,13 +297,13 @@ fn everything_at_once_and_every_free_flushed() {
     stress(16_384, 2, 0, 6_000);
 }
 
-/// So small that requests fail all the time, or wait for each other's purge.
+/// An arena so small that requests often fail, or wait for each other's purge.
 #[test]
 fn everything_at_once_in_a_small_arena() {
     stress(2_000, 4, 300, 20_000);
 }
 
-/// Of all who free an area, one does.
+/// If many threads free an area, one of them does.
 #[test]
 fn one_free_wins() {
     let world = World::new(4_096, 2, 100);
@@ -367,7 +367,7 @@ fn a_double_free_harms_nobody_else() {
             while !world.stop.load(SeqCst) {
                 // Wrong, and all the time.
                 if let Ok(Freed::Now(dying)) = world.manager.begin_free(VICTIM) {
-                    // Elsewhere it would not be freed again by whoever has it, and that panics.
+                    // If this ended another area, its owner's free would fail, and that panics.
                     world.finish(dying);
                     stolen.fetch_add(1, SeqCst);
                 }
@@ -398,12 +398,12 @@ fn a_double_free_harms_nobody_else() {
     world.finish_all();
 }
 
-/// Nobody who needs no more than there is fails because another is purging, or has the rest in stock.
+/// No request that fits fails because another task purges, or has the rest in stock.
 #[test]
 fn nobody_fails_while_another_purges() {
     const THREADS: u32 = 3;
     const EACH: u32 = 300;
-    // Room for what all hold, and for the batches that are on their way into a stock.
+    // Room for the areas that all hold, and for batches on their way into a stock.
     let pages = THREADS * (EACH + 16) * (1 + GUARD);
     let world = World::new(pages.next_multiple_of(THREADS * 2), THREADS, u32::MAX);
     thread::scope(|scope| {

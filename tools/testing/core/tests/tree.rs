@@ -168,7 +168,7 @@ fn no_node() {
     tree.validate().unwrap();
 }
 
-/// O(log n), whatever is asked for: extents of all sizes at all offsets.
+/// O(log n) for any request: extents of all sizes at all offsets.
 #[test]
 fn visited_is_logarithmic() {
     const MANY: u32 = 50_000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a walk shows, against the totals: each page is live, lazy, in stock or free.
+//! The walk against the totals: each page is live, lazy, in stock or free.
 
 #![cfg(not(loom))]
 
@@ -104,7 +104,7 @@ fn churn(manager: &Manager<IdleEnv>) {
             7 | 8 => manager.set_switch(Switch::Magazines, true),
             9 => manager.drain_cpu(0),
             10 | 11 if held.len() > 2 => {
-                // As interrupts do: in a list until somebody may sleep.
+                // As interrupts do: in a list, until a task may sleep.
                 for start in held.drain(..3) {
                     match manager.begin_free(start).unwrap() {
                         Freed::Now(dying) => manager.defer_free(dying),
@@ -215,8 +215,8 @@ fn numbers_wrap() {
     assert!(numbers.is_lazy(listed) && listed.id() == Id::from_word(7));
 }
 
-/// /proc looks at 65,536 pages at a time: what lives just behind them is shown, however much clean
-/// stock, of which nothing is shown, lies before it.
+/// /proc looks at 65,536 pages at a time: it shows an area just behind them, however much clean stock,
+/// which it does not show, is before it.
 #[test]
 fn shown_behind_clean_stock() {
     let manager = manager_of(1 << 18, 1 << 17);

@@ -60,7 +60,7 @@ fn values_beyond_the_last_bucket_count() {
     h.add(1);
     assert_eq!((h.count(), h.max(), h.at(500)), (2, u64::MAX, 1));
     assert!(h.at(999) > 1 << 39);
-    // They are counted in the last bucket, and not only known as the largest.
+    // The last bucket counts them; they are not only known as the largest.
     h.add(u64::MAX);
     assert!((1 << 39..u64::MAX).contains(&h.at(500)));
 }

@@ -15,7 +15,7 @@ struct Bench {
     clock: u64,
     pauses: Cell<u32>,
     pause: u64,
-    /// Pauses after which the run is to end.
+    /// Pauses after which the run must end.
     patience: u32,
 }
 
