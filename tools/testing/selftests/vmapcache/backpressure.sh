@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 FIRST=2
-DESCRIPTION="allocate and free in twice as many threads as CPUs, and see addresses and page tables stay as many"
+DESCRIPTION="allocate and free in twice as many threads as CPUs, and see the numbers of addresses and page tables stay the same"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
-DESCRIPTION="free what is not there, not ours, not the start or freed already, and see it counted and without effect"
+DESCRIPTION="free addresses without an area, of other allocators, inside areas and freed before, and see each counted and without effect"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -4,7 +4,7 @@
 GROUP=two
 FIRST=2
 TIMEOUT=300
-DESCRIPTION="load the module and unload it 200 times, with readers, consumers and open files in between, and miss nothing afterwards"
+DESCRIPTION="load the module and unload it 200 times, with readers, consumers and open files in between, and find no memory lost afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it: it looks for what all others left
 GROUP="one two"
 LAST=2
-DESCRIPTION="scan the whole memory for what vmapcache has allocated and nobody points to, while loaded and after"
+DESCRIPTION="scan the whole memory for allocations of vmapcache that nobody points to, while loaded and after"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -4,7 +4,7 @@
 GROUP=one
 FIRST=2
 TIMEOUT=60
-DESCRIPTION="let the 1st, 2nd, ... inner allocation of each call and each file fail, then every tenth of 5,000 operations, and miss nothing afterwards"
+DESCRIPTION="let the 1st, 2nd, ... inner allocation of each call and each file fail, then every tenth of 5,000 operations, and find no memory lost afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
-DESCRIPTION="load the consumers in samples/, in C and in Rust, and see that each finds all as it should be"
+DESCRIPTION="load the consumers in samples/, in C and in Rust, and see that all of their own checks pass"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 

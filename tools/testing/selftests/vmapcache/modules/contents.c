@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is in the memory of areas, and what is beside it.
+ * The contents of areas, and the addresses beside them.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -12,7 +12,7 @@ enum way { VMALLOC, VZALLOC, VMAP, VM_MAP_RAM, WAYS };
 
 struct held {
 	void *addr;
-	struct page **pages;	/* those that we own: of VMAP and VM_MAP_RAM */
+	struct page **pages;	/* our own ones, for VMAP and VM_MAP_RAM */
 	unsigned int count;
 	enum way way;
 };
@@ -110,8 +110,8 @@ static void contents(struct run *run)
 }
 
 /*
- * areas=100: the bytes behind each area, and those before it, fault, also with
- * neighbours on both sides; inside it none does.
+ * areas=100: the bytes behind and before each area fault, even with neighbours on both
+ * sides; no byte inside does.
  */
 static void guard_pages(struct run *run)
 {
@@ -150,7 +150,7 @@ static void guard_pages(struct run *run)
 	kvfree(held);
 }
 
-/* What was freed faults once its flush is over. */
+/* A freed area faults once its flush is over. */
 static void unmapped(struct run *run)
 {
 	const struct allocator *a = allocator_of(run);
@@ -182,7 +182,7 @@ static void unmapped(struct run *run)
 }
 
 /*
- * Memory that was dirtied before comes back zeroed from those that promise it.
+ * Functions that promise zeroed memory zero memory that was dirtied before.
  * (vmalloc() promises nothing.)
  */
 static void zeroed(struct run *run)
@@ -225,7 +225,7 @@ static void hold(struct run *run)
 
 	prandom_seed_state(&rnd, arg(run, "seed", 1));
 	for (i = 0; held && i < areas && !interrupted(); i++) {
-		/* Single pages are kept in a way of their own. */
+		/* vmapcache keeps single pages in a way of their own. */
 		held[i].count = i % 2 ? 1 : 1 + below(&rnd, max_pages);
 		held[i].way = below(&rnd, WAYS);
 		if (!expect(run, take(a, &held[i]), "area %u of %u pages", i, held[i].count))

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls whose inner allocations fail: the first, the second, ... until a call goes
- * through in which none failed; and calls at random under whatever the kernel was
- * told to let fail.
+ * Calls whose inner allocations fail: the first, the second, ... until none failed in
+ * a call; and random calls while the kernel's own fault injection is on.
  */
 #include <linux/fault-inject.h>
 #include <linux/sched.h>
@@ -22,7 +21,7 @@
 
 struct held {
 	void *addr;
-	struct page **given;	/* shown, and not given up */
+	struct page **given;	/* shown; still the caller's */
 	unsigned int pages;
 	u64 seed;
 	bool shows;
@@ -38,7 +37,7 @@ struct faults {
 	unsigned int failures, hits;
 };
 
-/* From here on, allocations of this task fail as asked. */
+/* From here on, allocations of this task fail. */
 static void arm(struct faults *f)
 {
 	if (f->at_random)
@@ -47,7 +46,7 @@ static void arm(struct faults *f)
 		current->fail_nth = f->nth;
 }
 
-/* Not any more. True if one did; at random nobody knows. */
+/* Ends that. True if one has failed; with random faults nobody knows. */
 static bool disarm(struct faults *f)
 {
 	bool hit = !f->at_random && !current->fail_nth;
@@ -58,7 +57,7 @@ static bool disarm(struct faults *f)
 	return hit || f->at_random;
 }
 
-/* After a call; true if an allocation failed, or may have. Only then may the call have. */
+/* After a call: true if an allocation failed, or may have. Only then may the call fail. */
 static bool settle(struct faults *f, const char *what, unsigned int pages, void *addr)
 {
 	bool hit = disarm(f);
@@ -191,7 +190,7 @@ static bool try_vmap(struct faults *f, unsigned int pages, u32 how)
 	arm(f);
 	addr = vmapcache_vmap(given, pages, flags, PAGE_KERNEL);
 	hit = settle(f, "vmap", pages, addr);
-	/* Given up only if the call succeeded. */
+	/* The area takes them over only if the call succeeds. */
 	if (addr)
 		keep(f, addr, pages, how & 1 ? NULL : given, !(how & 1));
 	else
@@ -264,9 +263,8 @@ static void free_all(struct faults *f)
 }
 
 /*
- * Each call in several sizes. What was served stays for a while, so that there is
- * always something new to be allocated for the next: descriptors, windows of the
- * index, page tables.
+ * Each call in several sizes. Areas stay for a while, so that the next call always
+ * needs new memory: descriptors, windows of the index, page tables.
  */
 static void nth_faults(struct run *run)
 {
@@ -303,7 +301,7 @@ static void nth_faults(struct run *run)
 	kvfree(f);
 }
 
-/* operations=5000 seed=1: under the kernel's own settings of what fails how often. */
+/* operations=5000 seed=1: under the kernel's own fault injection. */
 static void random_faults(struct run *run)
 {
 	struct faults *f = faults_new(run);

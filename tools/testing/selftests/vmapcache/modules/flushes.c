@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TLB flushes: counted by a probe on the function that both allocators end in; and
- * what is seen where one is missing.
+ * TLB flushes: a probe counts them on the function that both allocators call; and a
+ * reader sees old pages if one is missing.
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>
@@ -20,7 +20,7 @@ static int on_flush(struct kprobe *probe, struct pt_regs *regs)
 {
 	long from_api = *(unsigned long *)regs->sp - (unsigned long)vmapcache_vmap;
 
-	/* The text of a module lies together, and the in-tree caller's far away. */
+	/* A module's text is in one piece, and the in-tree caller's is far away. */
 	atomic64_inc(abs(from_api) < (long)SZ_1M ? &flushes_ours : &flushes_others);
 	return 0;
 }
@@ -49,7 +49,7 @@ static void probe_end(void)
 /* ---- an old translation that is still used ---- */
 
 #define COLOURS	4
-#define HUGE	700	/* above what is flushed page by page */
+#define HUGE	700	/* more than the kernel flushes page by page */
 
 static const unsigned int wall_pages[] = { 1, 1, 2, 3, 5, 33, 34, HUGE };
 
@@ -80,7 +80,7 @@ static void paint(struct run *run, struct palette *palette)
 		nr = i % ARRAY_SIZE(wall_pages);
 		colour = i / ARRAY_SIZE(wall_pages) % COLOURS;
 		wall = &palette->walls[nr];
-		/* From here on whatever is read is right. */
+		/* From here on any read is right. */
 		WRITE_ONCE(wall->version, 2 * i + 1);
 		/* The readers see that before anything is unmapped. */
 		smp_mb();
@@ -111,7 +111,7 @@ static void look_at(struct palette *palette, struct wall *wall, unsigned long pa
 	u64 *p = READ_ONCE(wall->addr), seen;
 
 	colour = READ_ONCE(wall->colour);
-	/* A page that is gone faults, which is right too. */
+	/* A page that is gone faults: that is right, too. */
 	if (!p || copy_from_kernel_nofault(&seen, p + page * (PAGE_SIZE / sizeof(*p)), sizeof(seen)))
 		return;
 	/* Read before the version is looked at again. */
@@ -143,9 +143,9 @@ static void paint_or_look(struct run *run, unsigned int thread, void *data)
 }
 
 /*
- * rounds=10000: one CPU reads what another maps at several places, of a page up to
- * more than is flushed page by page, unmaps and maps anew with a page of another
- * colour. No old colour is ever seen where a new one has been mapped.
+ * rounds=10000: one CPU maps pages at several places, unmaps them, and maps pages of
+ * another colour there: single pages, and more than the kernel flushes page by page.
+ * Another CPU reads. It never sees an old colour after a new one was mapped.
  */
 static void stale_tlb(struct run *run)
 {
@@ -168,7 +168,7 @@ static void stale_tlb(struct run *run)
 		run_threads(run, 2, paint_or_look, palette);
 		probe_end();
 	}
-	/* What was not flushed must not be met again by whoever comes next. */
+	/* The next case must not meet addresses that were not flushed. */
 	vmapcache_vm_unmap_aliases();
 	note(run, "reads %lu", palette->reads);
 	note(run, "reused %lu", palette->reused);
@@ -184,7 +184,7 @@ out:
 	kfree(palette);
 }
 
-/* allocator= count=200000: how many flushes that many frees of a page each cost. */
+/* allocator= count=200000: how many flushes this many frees of one page cost. */
 static void flush_count(struct run *run)
 {
 	const struct allocator *a = allocator_of(run);

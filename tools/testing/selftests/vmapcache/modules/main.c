@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The way in: debugfs vmapcache_test/run takes "CASE [key=value]..." and returns
- * when the case is over, with an error if it failed; vmapcache_test/result tells
- * what it said, vmapcache_test/cases what there is.
+ * when the case is over, with an error if it failed. vmapcache_test/result has its
+ * notes, vmapcache_test/cases the names of all cases.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -90,7 +90,7 @@ bool failed(struct run *run, const char *file, int line, const char *fmt, ...)
 	va_list args;
 
 	guard(spinlock_irqsave)(&run->lock);
-	/* The first few say it all, and leave room for the notes. */
+	/* A few complaints are enough, and leave room for the notes. */
 	if (run->failures++ < 20) {
 		run->len += scnprintf(said + run->len, SAID_BYTES - run->len, "# %s:%d: ",
 				       file, line);
@@ -172,7 +172,7 @@ static int result_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(result);
 
-/* What a read costs that shows nothing. */
+/* The cost of a read that shows nothing. */
 static int empty_show(struct seq_file *seq, void *unused)
 {
 	return 0;

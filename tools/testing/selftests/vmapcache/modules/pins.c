@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pins: an area stays mapped as long as one is held, and no longer.
+ * Pins: an area stays mapped while somebody holds a pin, and no longer.
  */
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -17,7 +17,7 @@ static bool mapped_after_flush(const void *addr)
 	return readable(addr);
 }
 
-/* What can be pinned, and that a free waits for the last pin. */
+/* Which areas can be pinned, and that a free waits for the last pin. */
 static void pins(struct run *run)
 {
 	u8 *p = vmapcache_vmalloc(4 * PAGE_SIZE);
@@ -46,7 +46,7 @@ static void pins(struct run *run)
 	expect(run, !mapped_after_flush(p), "mapped after the last unpin");
 }
 
-/* Pins of areas that are gone, or that were given back: counted, and of no effect. */
+/* Unpins of areas that are gone, or of pins given back: counted, and without effect. */
 static void stale_pins(struct run *run)
 {
 	unsigned int i, tries, rounds = arg(run, "rounds", 20), counted = 0;
@@ -162,7 +162,7 @@ static void free_and_reuse(struct run *run, struct race *race)
 		if (!expect(run, p, "round %u", i))
 			break;
 		p[PAGE_SIZE / sizeof(*p) - 1] = MAGIC + i;
-		/* Pairs with the readers' acquire: whoever sees the first word sees the last. */
+		/* Pairs with the readers' acquire: a reader of the first word sees the last. */
 		smp_store_release(p, MAGIC + i);
 		/* Pairs with the acquire of a slot. */
 		smp_store_release(&race->slot[slot], p);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * When space, time or memory is short: who waits, and for how long.
+ * When space, time or memory is short: which tasks wait, and for how long.
  */
 #include <linux/bitmap.h>
 #include <linux/completion.h>
@@ -48,8 +48,8 @@ static void fill_and_free(struct run *run, unsigned int thread, void *data)
 
 /*
  * slots=64 rounds=1250: an arena of that many places, 4 tasks that take a quarter of
- * them each, free them lazily and start anew. At no time is more asked for than there
- * is, so that nobody may fail.
+ * them each, free them lazily and start anew. They never ask for more than
+ * the arena has, so no request may fail.
  */
 static void second_task(struct run *run)
 {
@@ -152,8 +152,8 @@ static void latency_end(struct latency *latency)
 }
 
 /*
- * The worst delay while areas are freed and purged, and for a second more: what a
- * work item does comes later. While nothing happens, where there is no allocator.
+ * The worst delay while areas are freed and purged, and for a second more, because work
+ * items come later. Without an allocator: the worst delay while nothing happens.
  */
 static u64 latency_window(struct run *run, struct latency *latency, const struct allocator *a,
 			  void **held, unsigned int areas, struct page *page)
@@ -221,10 +221,10 @@ out:
 	kvfree(held);
 }
 
-/* ---- more frees than the purger can follow ---- */
+/* ---- more frees than a purge can follow ---- */
 
 #define QUARTERS	4
-#define WINDOW_SHIFT	21		/* what one page table covers */
+#define WINDOW_SHIFT	21		/* one page table covers this */
 #define WINDOWS		(SZ_64G >> WINDOW_SHIFT)
 
 struct storm {
@@ -281,10 +281,10 @@ static void storm_thread(struct run *run, unsigned int thread, void *data)
 }
 
 /*
- * seconds=20 pairs=0 threads=4 grow=N: vmalloc and vfree as fast as can be, for that
- * long, or, where there is a number of pairs, so often. The addresses that
- * were ever in use, and the page-table pages, are after the last quarter those after
- * the second, but for N pages and their tables.
+ * seconds=20 pairs=0 threads=4 grow=N: vmalloc and vfree as fast as possible, for this
+ * time or, if pairs= is not 0, so many times. From the second quarter to the last, the
+ * addresses that were ever in use grow by at most N pages, and the page-table pages
+ * by the tables of these.
  */
 static void storm(struct run *run)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Areas to be read about: some that stay while somebody reads, and writers whose own
- * time per operation is taken while somebody reads.
+ * Areas for readers of the module's files: some that stay, and writers that measure
+ * their own time per operation, while somebody reads.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -17,11 +17,11 @@
 /* ---- areas that stay ---- */
 
 /*
- * The four that are asked for last are seen by who reads: an array of pages that is
- * given up with the area, a pin, and an area that was freed while pinned.
+ * Readers see the last four: an area that took over its array of pages, a pin, and an
+ * area that was freed while pinned.
  */
 struct kept {
-	struct page **page;	/* what all areas show; NULL if they have pages of their own */
+	struct page **page;	/* all areas show it; NULL if they have pages of their own */
 	void **areas;
 	unsigned int count;
 	struct page **pages;
@@ -77,7 +77,7 @@ static bool count_area(const struct vmapcache_area *area, void *arg)
 	return true;
 }
 
-/* What a walk over all areas takes, without showing them: the best of some. */
+/* The time of a walk over all areas that shows nothing: the best of some. */
 static void note_walk(struct run *run)
 {
 	u64 best = U64_MAX;
@@ -95,9 +95,9 @@ static void note_walk(struct run *run)
 }
 
 /*
- * areas=100 max_pages=8 lazy=10: that many areas, of which the last ones are freed
- * again; then waits for a signal, so that what is there is at rest. special=0
- * leaves out those of other kinds, freed=0 does not free the one that is pinned.
+ * areas=100 max_pages=8 lazy=10: makes this many areas, and frees the last ones again;
+ * then waits for a signal, so that the areas are at rest. special=0 leaves out those
+ * of other kinds, freed=0 does not free the one that is pinned.
  * map=1: areas of a page that all show the same one, and cost no memory.
  */
 static void keep(struct run *run)
@@ -219,7 +219,7 @@ static void write_some(struct run *run, unsigned int thread, void *data)
 
 /*
  * ms=1000 threads=2 slots=32 max_pages=1 map=0: threads that replace areas at random,
- * and what CPU time of their own they take for one.
+ * and their CPU time for each.
  */
 static void writers(struct run *run)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Uses of memory that is not allocated, which KASAN is to report, and uses beside
- * them that it is not. Each case notes how many reports it has earned.
+ * Uses of memory that is not allocated, which KASAN must report, and uses beside them
+ * that it must not report. Each case notes the number of reports to expect.
  *
- * Where there is a page, the use is a plain load or store. Where there is none it
- * would end in an oops behind the report: so there KASAN is asked as the compiler
- * asks it, and the load that follows may fault.
+ * If a page is mapped, the use is a plain load or store. Without a page that would end in
+ * an oops after the report: so the case asks KASAN as the compiler does, and the load
+ * after that may fault.
  */
 #include <linux/instrumented.h>
 #include <linux/minmax.h>
@@ -79,7 +79,7 @@ static void use_after_free(struct run *run)
 	note(run, "reports %u", reports);
 }
 
-/* One byte behind what was asked for, in the last page and behind it; and before it. */
+/* One byte behind the requested size, in the last page and behind it; and before it. */
 static void overrun(struct run *run)
 {
 	static const unsigned int sizes[] = { 1, 7, 8, 100, 4088, 4095, 4097, 5000, 12289 };
@@ -90,7 +90,7 @@ static void overrun(struct run *run)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		p = vmapcache_vmalloc(sizes[i]);
 		other = vmapcache_vmalloc(sizes[i]);
-		/* The upper one: what is in front of the arena is not ours. */
+		/* The upper one: the addresses before the arena are not ours. */
 		if (p < other)
 			swap(p, other);
 		if (!expect(run, other, "%u bytes", sizes[i])) {
@@ -99,7 +99,7 @@ static void overrun(struct run *run)
 		}
 		touch(p);
 		touch(p + sizes[i] - 1);
-		/* Is reported, and works: the page is there. */
+		/* KASAN reports it, and it works: the page is mapped. */
 		touch(p + sizes[i]);
 		reports++;
 		look(p + PAGE_ALIGN(sizes[i]));
@@ -111,7 +111,7 @@ static void overrun(struct run *run)
 	note(run, "reports %u", reports);
 }
 
-/* What vmapcache_vrealloc() adds may be used, what it takes away not. */
+/* Bytes that vmapcache_vrealloc() adds may be used, bytes that it takes away must not. */
 static void resized(struct run *run)
 {
 	u8 *p = vmapcache_vrealloc(NULL, 5000, GFP_KERNEL | __GFP_ZERO), *q;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The arena's space: that all of it can be had, comes back, and does not wander off.
+ * The arena's space: requests can get all of it, it comes back, and does not drift.
  *
  * Areas here show one page many times (vmap), so that they cost addresses only.
  */
@@ -45,8 +45,8 @@ static void *mirror_map(struct mirror *mirror, unsigned int pages)
 }
 
 /*
- * arena_pages=N, of an arena that is otherwise empty: one area may take it whole, but
- * for its guard page, again and again, also after small areas have cut it up.
+ * arena_pages=N, of an arena that is otherwise empty: one area may take all of it except
+ * its guard page, again and again, also after small areas have cut it up.
  */
 static void whole_arena(struct run *run)
 {
@@ -74,7 +74,7 @@ static void whole_arena(struct run *run)
 			vmapcache_vunmap(small[i]);
 		}
 	}
-	/* Across whatever the arena is divided into. */
+	/* Across the shards of the arena. */
 	for (i = 2; i < 8; i++) {
 		p = mirror_map(&mirror, pages / i);
 		expect(run, p, "%u pages of %u", pages / i, pages);
@@ -90,8 +90,8 @@ out:
 #define LARGE	(SZ_64M >> PAGE_SHIFT)
 
 /*
- * arena_pages=N: takes areas of 64 MiB, with their guard pages, until there are no
- * more, for which all stocks are given up, and frees them.
+ * arena_pages=N: takes areas of 64 MiB, with their guard pages, until no more fits,
+ * which dissolves all stocks, and frees them.
  */
 static void take_all(struct run *run)
 {
@@ -106,7 +106,7 @@ static void take_all(struct run *run)
 				break;
 		}
 		note(run, "areas %u", i);
-		/* What was in stock until the end may lie in between. */
+		/* Areas that were in stock until the end may be in between. */
 		expect(run, i, "none of %u areas", room);
 		while (i)
 			vmapcache_vunmap(held[--i]);
@@ -135,7 +135,7 @@ static void fill(struct run *run)
 
 	if (!expect(run, held, "no memory") || !mirror_make(run, &mirror, arena))
 		goto out;
-	/* Takes back all that lies in stock, so that the arena is free in one piece. */
+	/* Dissolves all stock, so that the arena is free in one piece. */
 	vmapcache_vunmap(mirror_map(&mirror, arena - 1));
 	for (i = 0; i <= room && !interrupted(); i++) {
 		held[i] = mirror_map(&mirror, pages);
@@ -149,7 +149,7 @@ static void fill(struct run *run)
 		vmapcache_vunmap(held[j]);
 		held[j] = NULL;
 	}
-	/* An area and the rest of the division, at most, lie in a row. */
+	/* At most an area and the rest of a shard are in a row. */
 	p = mirror_map(&mirror, 2 * pages + 1);
 	expect(run, !p, "%u pages with none free in a row", 2 * pages + 1);
 	vmapcache_vunmap(p);
@@ -225,8 +225,8 @@ static void produce_or_consume(struct run *run, unsigned int thread, void *data)
 }
 
 /*
- * rounds=100000: one thread allocates, another frees on another CPU; the span of
- * addresses in use, and the memory, are those of the beginning at the end.
+ * rounds=100000: one thread allocates, another frees on another CPU. At the end the
+ * range of addresses in use, and the memory, are as at the beginning.
  */
 static void producer_consumer(struct run *run)
 {
@@ -292,8 +292,8 @@ static void pairs(struct run *run)
 }
 
 /*
- * count=1000: makes that many holes of a page each, between live areas and too small
- * for what is asked for then: count areas of 2 pages. Frees must not be lazy.
+ * count=1000: makes this many holes of one page between live areas, then asks for as
+ * many areas of 2 pages, which do not fit there. Frees must not be lazy.
  */
 static void holes(struct run *run)
 {
@@ -329,8 +329,8 @@ out:
 }
 
 /*
- * Areas that nobody frees, for the end of the module; one is so large that its pages
- * would be missed.
+ * Areas that nobody frees, for the end of the module. One is so large that the test
+ * would notice its pages if they were lost.
  */
 static void leak(struct run *run)
 {

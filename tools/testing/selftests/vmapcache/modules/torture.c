@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once, for as long as asked: what one thread does follows from the
- * seed and its number alone.
+ * Everything at once, for the given time. The actions of a thread depend on the seed and
+ * its number alone.
  */
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -20,7 +20,7 @@
 #define LARGEST		(SZ_64M >> PAGE_SHIFT)
 #define PALETTE		64
 
-/* How an area was had, and what it holds. */
+/* How an area was allocated, and its content. */
 struct piece {
 	void *addr;
 	u64 seed;
@@ -35,10 +35,10 @@ struct torture {
 	u64 seed;
 	struct page **palette;
 	struct page **many;	/* the palette again and again, LARGEST times */
-	/* Areas on their way to whoever frees them, on another CPU perhaps. */
+	/* Areas on their way to the thread that frees them, perhaps on another CPU. */
 	struct piece *shared[SHARED];
 	atomic64_t operations, refused, handed, in_interrupt;
-	/* Looks whether there are ever more operations. */
+	/* Checks that the number of operations grows. */
 	struct delayed_work watchdog;
 	struct run *run;
 	u64 seen;
@@ -95,7 +95,7 @@ static void let_go(struct run *run, struct torture *torture, struct piece *piece
 		vmapcache_vfree(piece->addr);
 	}
 	if (piece->pin) {
-		/* Freed, and yet here. */
+		/* Freed, and yet mapped. */
 		check(run, piece);
 		vmapcache_unpin(piece->pin);
 	}
@@ -177,7 +177,7 @@ static void torture_thread(struct run *run, unsigned int thread, void *data)
 		} else if (what < 10) {
 			vmapcache_vm_unmap_aliases();
 		} else if (what < 60) {
-			/* To somebody else, and in return what was left here. */
+			/* Gives it to another thread, and takes the one that was left here. */
 			other = kmemdup(piece, sizeof(*piece), GFP_KERNEL);
 			if (!other)
 				continue;
@@ -198,7 +198,7 @@ static void torture_thread(struct run *run, unsigned int thread, void *data)
 
 #define WATCH	(5 * HZ)
 
-/* Nothing done for long is a failure that is reported while it lasts. */
+/* If nothing happens for long, that is a failure, reported while it lasts. */
 static void watch(struct work_struct *work)
 {
 	struct torture *torture = container_of(to_delayed_work(work), struct torture, watchdog);

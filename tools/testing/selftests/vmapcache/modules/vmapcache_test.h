@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the cases of vmapcache_test.ko share.
+ * The functions that the cases of vmapcache_test.ko share.
  *
- * A case is a function that gets a struct run: its arguments, and the place where
- * it says what it found. It runs in the context of the task that wrote its name to
- * debugfs, and leaves nothing behind, whatever it finds.
+ * A case is a function that gets a struct run: its arguments, and room for its notes.
+ * It runs in the context of the task that wrote its name to debugfs, and frees
+ * everything, whatever it finds.
  */
 #ifndef VMAPCACHE_TEST_H
 #define VMAPCACHE_TEST_H
@@ -18,8 +18,8 @@
 struct run {
 	const char *name;
 	char *args;		/* "key=value key=value", as written */
-	spinlock_t lock;	/* orders what threads say */
-	size_t len;		/* of what has been said */
+	spinlock_t lock;	/* orders the notes of threads */
+	size_t len;		/* of the notes */
 	unsigned int failures;
 };
 
@@ -32,25 +32,25 @@ extern const struct test_case contents_cases[], api_cases[], pins_cases[], walk_
 	space_cases[], readers_cases[], flushes_cases[], pressure_cases[],
 	torture_cases[], shadow_cases[], faults_cases[];
 
-/* arg() - the number that was written for @key, else @otherwise */
+/* arg() - the number of @key, or @otherwise */
 u64 arg(struct run *run, const char *key, u64 otherwise);
-/* arg_is() - whether @key was written as @value */
+/* arg_is() - whether @key has this @value */
 bool arg_is(struct run *run, const char *key, const char *value);
 
-/* note() - a line "key value" for whoever evaluates the run */
+/* note() - adds a line "key value" for the test script */
 __printf(2, 3) void note(struct run *run, const char *fmt, ...);
 __printf(4, 5) bool failed(struct run *run, const char *file, int line, const char *fmt, ...);
 
 /*
- * expect() - says so and counts where @condition does not hold; true where it does
+ * expect() - returns @condition; if that is false, notes and counts it
  */
 #define expect(run, condition, fmt, ...)					\
 	(likely(condition) ? true :						\
 	 !failed(run, __FILE_NAME__, __LINE__, "expected " #condition ": " fmt, ##__VA_ARGS__))
 
-/* interrupted() - the writer wants to go; lets others run as well */
+/* interrupted() - whether the writer wants to go; also lets other tasks run */
 bool interrupted(void);
-/* give_up() - makes it so for threads */
+/* give_up() - makes interrupted() true for threads */
 void give_up(void);
 
 /*
@@ -75,7 +75,7 @@ struct allocator {
 
 extern const struct allocator allocator_ours, allocator_in_tree;
 
-/* allocator_of() - by allocator=, vmapcache where nothing is said */
+/* allocator_of() - by allocator=; default vmapcache */
 const struct allocator *allocator_of(struct run *run);
 
 /* readable() - whether a read of the byte at @addr does not fault */
@@ -92,7 +92,7 @@ void pages_free(struct page **pages, unsigned int count);
 
 /*
  * run_threads() - runs @fn in @count threads, spread over the CPUs, each with its
- * number and @data; returns when all have returned. False if they could not be had.
+ * number and @data; returns when all have returned. False if one could not start.
  */
 bool run_threads(struct run *run, unsigned int count,
 		 void (*fn)(struct run *run, unsigned int thread, void *data), void *data);

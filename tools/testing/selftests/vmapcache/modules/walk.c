@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walk: what it shows at rest, and while others allocate and free.
+ * The walk, at rest and while other tasks allocate and free.
  */
 #include <linux/slab.h>
 
@@ -36,7 +36,7 @@ static bool look(const struct vmapcache_area *area, void *arg)
 	return !seen->limit || seen->areas < seen->limit;
 }
 
-/* At rest: exactly what is there, from any address on, until told to stop. */
+/* At rest: exactly the live areas, from any address on, until the visitor stops it. */
 static void walk(struct run *run)
 {
 	unsigned int i, count = arg(run, "areas", 200);
@@ -136,8 +136,8 @@ static void walk_or_churn(struct run *run, unsigned int thread, void *data)
 }
 
 /*
- * walks=300 held=500: walks while 2 threads allocate and free; areas that are held
- * all the time are among what is shown, each once.
+ * walks=300 held=500: walks while 2 threads allocate and free. Each walk shows every
+ * held area, once.
  */
 static void walk_churn(struct run *run)
 {
