@@ -17,7 +17,7 @@ pub enum Fault {
     NoWait,
     /// Purges before space has run out.
     NoPurge,
-    /// No step is left out: what goes back to the extents goes back twice.
+    /// Leaves no step out, but gives each range back to the extents twice.
     GiveTwice,
 }
 

@@ -225,7 +225,7 @@ counters! {
         frees: Number = seen.areas.totals.frees,
         /// Calls of flush_tlb_kernel_range().
         flushes: Number = flushes_full.wrapping_add(flushes_range),
-        /// What cannot happen, and did: bugs of vmapcache itself. The kernel log has the first one,
+        /// Bugs of vmapcache itself: something happened that cannot. The kernel log has the first one,
         /// with a backtrace.
         errors_internal: Number = found_broken(),
         /// Searches for free space.

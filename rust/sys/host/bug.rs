@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What cannot happen, and did: it ends the test.
+//! Bugs of the module: something happened that cannot. It ends the test.
 
 use std::ffi::CStr;
 
-/// Says that something happened which cannot.
+/// Reports that `what` happened, which cannot.
 ///
 /// # Panics
 ///
-/// Always. The kernel's counts it and goes on.
+/// Always. The kernel's function counts it and returns.
 #[track_caller]
 pub fn broken(what: &'static CStr) {
     panic!("{}", what.to_str().unwrap());
 }
 
-/// How often: here it does not come to a second time.
+/// How often [`broken`] was called: on the host it never returns.
 pub fn found_broken() -> u64 {
     0
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What rust/sys/kernel/bug.rs says in the kernel log.
+ * The warning of rust/sys/kernel/bug.rs in the kernel log.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -10,8 +10,8 @@
 #include "sys.h"
 
 /**
- * vc_broken() - warn of what cannot happen, the first time
- * @what: happened
+ * vc_broken() - warn of a bug of this module, the first time
+ * @what: what happened, which cannot
  *
  * Context: Any.
  */

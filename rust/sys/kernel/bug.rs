@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What cannot happen, and did: counted, and the first time said with a backtrace.
+//! Bugs of the module: something happened that cannot. Counts each, and warns of the first one with a
+//! backtrace.
 
 use crate::bindings;
 use core::{
@@ -10,7 +11,7 @@ use core::{
 
 static FOUND: AtomicU64 = AtomicU64::new(0);
 
-/// Says that something happened which cannot. The caller goes on as best it can. Any context.
+/// Reports that `what` happened, which cannot. The caller goes on as best it can. Any context.
 #[cold]
 #[inline(never)]
 pub fn broken(what: &'static CStr) {
@@ -19,7 +20,7 @@ pub fn broken(what: &'static CStr) {
     unsafe { bindings::vc_broken(what.as_ptr().cast()) };
 }
 
-/// How often.
+/// How often [`broken`] was called.
 pub fn found_broken() -> u64 {
     FOUND.load(Relaxed)
 }

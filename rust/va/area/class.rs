@@ -9,7 +9,7 @@
 use crate::va::space::range::GUARD;
 use core::num::NonZeroU16;
 
-/// Said where a table of classes lacks one.
+/// The report if a table of classes lacks one.
 pub const NO_PLACE: &core::ffi::CStr = c"a class has no place";
 
 /// Largest area, in pages, that magazines keep at each of their alignments.

@@ -59,7 +59,7 @@ impl Descriptors {
         self.chunks.get(at / CHUNK)?.get()?.get(at % CHUNK)
     }
 
-    /// The descriptor of an area that somebody here holds: it is there.
+    /// The descriptor of an area that the caller holds, and which therefore exists.
     #[inline(always)]
     pub fn held(&self, id: Id) -> Option<&Descriptor> {
         let descriptor = self.get(id);
@@ -69,7 +69,7 @@ impl Descriptors {
         descriptor
     }
 
-    /// The descriptor after which a list goes on; `None` at its end.
+    /// The descriptor of a list's area `id`; `None` if the list ends there.
     #[inline]
     pub fn linked(&self, id: Id) -> Option<&Descriptor> {
         if id == NO_ID {

@@ -336,8 +336,7 @@ impl Shards {
         Ok(true)
     }
 
-    /// Gives ranges back, each one that was taken (or its guard page and all, when it spans shards).
-    /// Never needs memory.
+    /// Gives back ranges that were taken, guard pages included. Never needs memory.
     pub fn give_back(&self, ranges: &[impl Vacant]) {
         let mut returning = self.returning(ranges);
         while let Some(mut hold) = returning.hold() {
@@ -345,8 +344,8 @@ impl Shards {
         }
     }
 
-    /// The same, one lock after the other, for a caller who wants to know how long each is held. At
-    /// most [`STEP`] ranges.
+    /// The same, one lock after the other, for a caller that measures how long it holds each. At most
+    /// [`STEP`] ranges.
     pub fn returning<'a, V: Vacant>(&'a self, ranges: &'a [V]) -> Returning<'a, V> {
         Returning {
             shards: self,
@@ -392,11 +391,11 @@ impl Shards {
     }
 }
 
-/// Ranges that are given back.
+/// Ranges on their way back.
 pub struct Returning<'a, V> {
     shards: &'a Shards,
     ranges: core::slice::Iter<'a, V>,
-    /// What is left of the range that was begun.
+    /// The rest of the current range.
     left: Range,
 }
 
@@ -423,7 +422,7 @@ impl<'a, V: Vacant> Returning<'a, V> {
         }
     }
 
-    /// Locks the shard of the next piece; `None` if all have been given back.
+    /// Locks the shard of the next piece; `None` if no piece is left.
     pub fn hold(&mut self) -> Option<Hold<'a>> {
         let (shard, _) = self.piece()?;
         let space = self.shards.lock(shard);
@@ -442,12 +441,12 @@ impl Hold<'_> {
         match self.space.extents.free(piece.start, piece.pages) {
             Ok(()) if self.space.pieces > 0 => self.space.pieces -= 1,
             Ok(()) => broken(c"a shard gets more pieces back than were taken out of it"),
-            // By the invariant of this file never for want of a node.
+            // By the invariant of this file a node is never missing.
             Err(_) => broken(c"a range is given back that is free, or empty, or has no node"),
         }
     }
 
-    /// Gives back all pieces up to the first that lies in another shard.
+    /// Gives back all pieces up to the first one of another shard.
     pub fn give_back(&mut self, returning: &mut Returning<'_, impl Vacant>) {
         while let Some((shard, piece)) = returning.piece() {
             if shard.start != self.shard.start {
