@@ -8,9 +8,9 @@ targets='manager extents tree planner line number rows'
 usage() {
 	echo "usage: $0 [all|$(echo "$targets" | tr ' ' '|')] [SECONDS]"
 	echo "       $0 --add TARGET FILE..."
-	echo "Each begins with what is in fuzz/corpus/TARGET.tar. What is new goes to build/fuzz/TARGET/corpus,"
+	echo "Each begins with the inputs in fuzz/corpus/TARGET.tar. New inputs go to build/fuzz/TARGET/corpus,"
 	echo "finds to build/fuzz/TARGET/; give such a file to the target's binary to repeat it. --add puts files"
-	echo "into the archive, under names made of what they contain."
+	echo "into the archive, under names made of their content."
 }
 
 # is_target NAME: one of $targets
@@ -92,7 +92,7 @@ cargo build --release --locked --target "$host"
 binaries=${CARGO_TARGET_DIR:-target}/$host/release
 unset RUSTFLAGS
 
-# fuzz TARGET: a line, and on standard error what libFuzzer said
+# fuzz TARGET: prints a line, and libFuzzer's output on standard error
 fuzz() {
 	mkdir -p "$out/$1/corpus"
 	unpack "$1" "$out/$1/seeds"

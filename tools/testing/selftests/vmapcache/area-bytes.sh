@@ -14,7 +14,7 @@ mine() {
 	echo $(($(stat descriptor_bytes) + $(stat index_bytes)))
 }
 
-# All that lies in slabs, whoever put it there: 100,000 areas outweigh the rest.
+# All bytes in slabs, of any user: 100,000 areas outweigh the rest.
 theirs() {
 	awk '/^[^#s]|^s[^l]/ { bytes += $2 * $4 } END { printf "%d\n", bytes }' /proc/slabinfo
 }

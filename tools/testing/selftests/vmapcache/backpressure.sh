@@ -9,7 +9,7 @@ DESCRIPTION="allocate and free in twice as many threads as CPUs, and see the num
 
 # STORM_SECONDS=60 (and LIMIT=120) for the whole minute.
 own
-# Eight times the limit may be lazy before who frees must wait.
+# Eight times the limit may be lazy before tasks that free must wait.
 kcase storm seconds="${STORM_SECONDS:-20}" grow=$(($(stat lazy_max_pages) * 8))
 grep -v failures "$TMP/notes"
 echo "backpressure steps: $(stat backpressure_steps), purges: $(stat purges)"

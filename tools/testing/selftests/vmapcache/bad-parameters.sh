@@ -77,7 +77,7 @@ echo "$count texts of seed $seed, $taken taken"
 if [ "$taken" = 0 ] || [ "$taken" = "$count" ]; then
 	fail "$taken of $count texts taken"
 fi
-# What it does not know, the kernel says.
+# The kernel reports parameters that the module does not know.
 expect_log "vmapcache: unknown parameter 'nonsense' ignored"
 own arena_mb=64 nonsense=1
 unload

@@ -27,7 +27,7 @@ done <"$TMP/files"
 [ "$found" -ge 1 ] || fail "nothing in $ours can be written"
 echo "$found files"
 
-# What is there to be read does not take a byte.
+# Files for reading take no byte.
 find $ours -type f ! -perm /200 >"$TMP/files"
 while read -r file; do
 	if echo 1 2>/dev/null >"$file"; then

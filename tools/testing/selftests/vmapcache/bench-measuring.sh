@@ -27,8 +27,8 @@ of() {
 	value "$2" "$TMP/$1"
 }
 
-# Twice the cost takes twice the time. The least of many short runs, since what else
-# this machine has to do can only add to it; and again if it spared none.
+# Twice the cost takes twice the time. This takes the least of many short runs, because other
+# work on this machine can only add to it; and tries again if that disturbed all of them.
 tries=0
 while :; do
 	tries=$((tries + 1))
@@ -67,7 +67,7 @@ done
 measure scenario=vmap sides=vm_map_ram ops=10 runs=1
 [ "$(of vm_map_ram check)" = ok ] || fail "vm_map_ram: check is $(of vm_map_ram check)"
 
-# Our own count of flushes is the probe's; each free is one where nothing is lazy.
+# Our own count of flushes equals the probe's; if nothing may be lazy, each free flushes.
 measure scenario=va_only sides=vmapcache ops=500 runs=1 lazy_max_pages=0
 [ "$(of vmapcache flushes)" = "$(of vmapcache flush_probe)" ] ||
 	fail "$(of vmapcache flushes) flushes counted, $(of vmapcache flush_probe) seen"

@@ -16,7 +16,7 @@ grep -q no_flush "$TMP/vmapcache_faults.ko" || fail "not built with faults"
 own_faulty no_flush arena_mb=16
 echo 0 >$ours/lazy_max_pages
 kcase_fails "reads saw an old colour" stale_tlb rounds="$(less 10000)"
-# What was not flushed must not be met again by whoever comes next.
+# The next test must not meet addresses that were not flushed.
 echo 0 >$ours/faults/no_flush
 kcase stale_tlb rounds="$(less 1000)"
 empty
@@ -40,7 +40,7 @@ kcase_fails "the span grew" storm pairs=$((grow * 6 / 11)) grow=$grow
 echo 0 >$ours/faults/no_purge
 empty
 
-# What cannot happen is counted, and said once. It harms nobody: all sums are right.
+# A bug is counted, and reported once. It does no harm: all sums are right.
 expect_log 'WARNING:.*broken'
 expect_log 'Call Trace'
 mark="faults $$"

@@ -7,7 +7,7 @@ DESCRIPTION="count TLB flushes of 1,000,000 frees beside the in-tree allocator, 
 . "${0%/*}/lib.sh"
 
 own
-# Where each step of the in-tree allocator is checked, too, it is slower still.
+# A kernel that checks each step of the in-tree allocator, too, is slower still.
 count=$(less "$(less 1000000)")
 limit=$(stat lazy_max_pages)
 kcase flush_count allocator=vmapcache count="$count"
@@ -35,7 +35,7 @@ for limit in 0 16 64 256 1024 4096 16384 65536; do
 	fi
 done
 
-# What is over the limit is purged soon, whether anybody allocates or frees any more or not.
+# Above the limit a purge comes soon, even if nobody allocates or frees any more.
 limit=1024
 echo $limit >$ours/lazy_max_pages
 echo 1 >$ours/purge

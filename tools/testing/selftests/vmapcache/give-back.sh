@@ -7,13 +7,13 @@ DESCRIPTION="fill a large part of memory, free it, unload, and find every page f
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-# What the areas that were freed last still hold must come back as well.
+# The pages of the areas freed last must come back as well.
 own
 kcase hold areas=3000 max_pages=32
 unload
 before=$(free_pages)
 own
-# Also what is lost a little at a time.
+# This also finds small losses that add up.
 for _ in 1 2 3 4; do
 	kcase hold areas=3000 max_pages=32
 done

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What the tests share. A test is a script that sources this file, prints what is
-# worth knowing, and ends with 0, or 4 for "skipped", or anything else.
+# Functions that the tests share. A test is a script that sources this file, prints its
+# results, and ends with 0 for "passed", 4 for "skipped", or another status for "failed".
 
 set -u
 debugfs=/sys/kernel/debug
@@ -25,8 +25,8 @@ skip() {
 	exit 4
 }
 
-# less NUMBER: so many times, less on a slow kernel: divided by SLOWNESS (see run --help),
-# but once at least
+# less NUMBER: prints NUMBER divided by SLOWNESS (see run --help), 1 at least: slow kernels
+# repeat less often
 less() {
 	echo $((($1 + SLOWNESS - 1) / SLOWNESS))
 }
@@ -45,7 +45,7 @@ is_loaded() {
 	[ -d "/sys/module/$1" ]
 }
 
-# unload [MODULE...]: these, as far as they are there; else vmapcache and what uses it
+# unload [MODULE...]: unloads these, if they are loaded; default: vmapcache and its consumers
 unload() {
 	[ $# -gt 0 ] || set -- vmapcache_test vmapcache_bench vmapcache
 	for module; do
@@ -164,9 +164,9 @@ noted() {
 	value "$1" "$TMP/notes"
 }
 
-# nothing_left: complains about what an unloaded vmapcache still has
+# nothing_left: complains about anything that an unloaded vmapcache left behind
 nothing_left() {
-	# A kworker keeps the name of what it did last; a rescuer is the queue's own.
+	# A kworker keeps the name of its last work; a rescuer belongs to the queue.
 	left=$(grep -l vmapcache /proc/modules /proc/vmallocinfo /proc/slabinfo 2>/dev/null
 		grep -lE '^(vmapcache|kworker/R-vmap)' /proc/[0-9]*/comm 2>/dev/null)
 	[ -z "$left" ] || {

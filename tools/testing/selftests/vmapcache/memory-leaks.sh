@@ -10,7 +10,7 @@ DESCRIPTION="scan the whole memory for allocations of vmapcache that nobody poin
 kmemleak=$debugfs/kmemleak
 [ -w $kmemleak ] || skip "this kernel is without kmemleak"
 
-# scan WHEN: complains about what is new; what is younger than 5 s is not looked at
+# scan WHEN: complains about new leaks; ignores memory younger than 5 s
 scan() {
 	sleep 6
 	echo scan >$kmemleak 2>/dev/null || fail "kmemleak is off"

@@ -6,7 +6,7 @@ DESCRIPTION="load the module with each kernel function that it needs under a nam
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-# Of what is found by name, stats says how.
+# stats says how the module found each symbol.
 own
 sed -n 's/^symbol_\([^ ]*\) .*/\1/p' $ours/stats >"$TMP/symbols"
 unload

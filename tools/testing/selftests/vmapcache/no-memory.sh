@@ -37,7 +37,7 @@ grep -v failures "$TMP/notes"
 [ "$(noted failed)" -ge 100 ] || fail "hardly any call was refused"
 empty
 
-# Who reads has memory of his own, which is not to fail.
+# The reader's own memory must not fail.
 any Y
 laboratory
 python3 "${0%/*}/no-memory.py" || fail "no-memory.py"

@@ -11,7 +11,7 @@ proc=/proc/vmapcacheinfo
 restrict=$(cat /proc/sys/kernel/kptr_restrict)
 [ "$(stat_mode $proc)" = "$(stat_mode /proc/vmallocinfo)" ] || fail "mode $(stat_mode $proc)"
 
-# What one would write for /proc/vmallocinfo: who has how many pages.
+# A parser as users write it for /proc/vmallocinfo: the pages of each caller.
 parse() {
 	awk '
 		$1 !~ /^0x[0-9a-f]+-0x[0-9a-f]+$/ || $2 !~ /^[0-9]+$/ || $2 % 4096 { print "bad: " $0; bad = 1; next }
@@ -65,7 +65,7 @@ cat "$TMP/ours.parsed"
 for kind in vmalloc vmap vm_map_ram; do
 	grep -q "^kind $kind " "$TMP/ours.parsed" || fail "no $kind"
 done
-# What is ours alone.
+# Our own fields.
 grep -q ' unpurged vm_area lazy$' "$TMP/ours" || fail "no lazy"
 grep -qE ' pages=5 vmalloc( N[0-9]+=5)* pinned=2 freed cpu=[0-9]+$' "$TMP/ours" || fail "no pinned"
 grep -qE ' pages=2 vmap( N[0-9]+=2)* cpu=[0-9]+$' "$TMP/ours" || fail "no vmap with pages of its own"

@@ -10,7 +10,7 @@ DESCRIPTION="allocate on one CPU and free on another, and see addresses and memo
 own
 kcase producer_consumer rounds="${ROUNDS:-100000}"
 grep -v failures "$TMP/notes"
-# What one purge limit holds may come on top of the first quarter's span, not more.
+# At most the pages of one purge limit may come on top of the first quarter's span.
 limit=$(stat lazy_max_pages)
 [ "$(noted span_3)" -le $(($(noted span_0) + limit)) ] ||
 	fail "the span grew from $(noted span_0) to $(noted span_3) pages"

@@ -9,7 +9,7 @@ DESCRIPTION="measure how late a timer's thread is while 50,000 areas are purged,
 # All that is freed is purged at once, which is the worst case; the in-tree allocator
 # purges what its own limit makes it.
 own
-# Less where the arena is small: a quarter of it is lazy at most.
+# Less if the arena is small: at most a quarter of it is lazy.
 areas=$(less 52000) rounds=$(less 5)
 # A little less than they take, so that the last of them have all purged.
 echo $((areas * 25 / 13)) >$ours/lazy_max_pages

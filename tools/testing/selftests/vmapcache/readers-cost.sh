@@ -60,11 +60,11 @@ median() {
 	sort -n "$1" | sed -n $((turns / 2 + 1))p
 }
 
-# grown ALLOCATOR FILE FILE: what its writers take alone, beside two tasks that read a
-# file which has nothing to do with it, and beside two that read these files: medians of
-# turns. The second against the first is what it costs to share CPUs: cold caches, and
-# a cold TLB, which is dear where it is emulated. The third against the second is what
-# it costs to be read about: more, in per mille.
+# grown ALLOCATOR FILE FILE: the time of its writers alone, beside two tasks that read an
+# unrelated file, and beside two tasks that read these files: medians of turns. The second
+# minus the first is the cost of sharing CPUs: cold caches, and a cold TLB, which is
+# expensive under emulation. The third minus the second is the cost of readers, in per
+# mille.
 grown() {
 	: >"$TMP/alone"
 	: >"$TMP/shared"
@@ -85,6 +85,6 @@ grown() {
 
 grown in-tree /proc/vmallocinfo /proc/vmallocinfo
 grown vmapcache $ours/info /proc/vmapcacheinfo
-# 50 is what is wanted, and what a quiet machine shows.
+# 50 is the goal, and a quiet machine reaches it.
 [ $more -le $((150 * SLOWNESS)) ] || fail "to be read about makes writers dearer by $more per mille"
 empty

@@ -12,7 +12,7 @@ kcase pairs count=10000 pages=1
 kcase pairs count=2000 pages=16
 full=$(($(stat bytes_stock) + $(stat bytes_lazy)))
 [ "$full" -gt 0 ] || fail "no stock"
-# What memory pressure makes the kernel do.
+# The kernel does this under memory pressure.
 for _ in 1 2 3 4 5 6 7 8; do
 	echo 2 >/proc/sys/vm/drop_caches
 done

@@ -27,7 +27,7 @@ disturb() {
 			echo 1 >$ours/switches/$switch
 		done
 		echo 2 >/proc/sys/vm/drop_caches
-		# Most of what is free becomes a reserve, so that the kernel reclaims by itself.
+		# Most free memory becomes a reserve, so that the kernel starts to reclaim.
 		free=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
 		echo $((free * 85 / 100)) >$reserve
 		sleep 0.2
@@ -61,7 +61,7 @@ while [ "$parts" -gt 0 ]; do
 	grep -v failures "$TMP/notes"
 	# A watchdog reports no progress, and this hardly any.
 	[ "$(noted operations)" -ge 1000 ] || fail "hardly anything was done"
-	# Nothing is lost: what was live, lazy or in stock can all be had again, in one piece.
+	# Nothing is lost: all live, lazy and stock areas become free space again, in one piece.
 	empty
 	[ "$(wc -l </proc/vmapcacheinfo)" = 0 ] || fail "$(wc -l </proc/vmapcacheinfo) areas are listed"
 	kcase take_all arena_pages="$(arena_pages)"
