@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way out: the end of an area's life, and the lazy magazine or list in which it waits.
+//! The way out: the end of an area's life, the lazy magazine or list in which it waits, and the call for a
+//! purge when too much is lazy.
 
 use crate::{
     sys::{

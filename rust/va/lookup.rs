@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Address to area, pins, and the walk: all without a lock.
+//! From an address to its area by one or two loads, pins, and the walk: all without a lock.
 
 use crate::{
     sys::sync::Ordering::Relaxed,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Finds the items of a source tree by name: what a deliberate fault is placed in.
+"""Finds the items of a source tree by name: deliberate faults are placed in items.
 
 An item is named as its language names it, and found in whatever file defines it:
 
@@ -15,7 +15,7 @@ An item is named as its language names it, and found in whatever file defines it
   any     the name of a file: the whole of it
 
 Modules, files and folders in front, as in `area::claim` or `host::Lock::lock`, tell apart
-what would be found twice. They are only needed then.
+items of the same name. They are only needed then.
 
 White space does not matter where an item's text is compared.
 """
@@ -39,7 +39,7 @@ RUST_OPAQUE = re.compile(
 C_OPAQUE = re.compile(
     r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])+'""", re.X | re.S)
 C_DIRECTIVE = re.compile(r"^[ \t]*\#(?:[^\n]*\\\n)*[^\n]*", re.M)
-# What stands in front of a name to pick one of two.
+# A condition in front of a name picks one of two.
 CONDITION = re.compile(r"#\[.*?\](?=\s)|#[^\[:]+(?=:\s)")
 RUST_ITEM = re.compile(
     r"""(?:(?:pub(?:\s*\([^)]*\))?|default|async|unsafe|safe|extern
@@ -81,7 +81,7 @@ class Item:
 
 
 def folders(path):
-    """What may stand in front of the name of an item of this file."""
+    """The qualifiers that the name of an item of this file may have in front."""
     return [{part} for part in path.parts[:-1]] + [{path.name, path.stem}]
 
 
@@ -91,7 +91,7 @@ def blank(text, match):
 
 
 def rust_mask(text):
-    """The text without what comments and literals say."""
+    """The text, with comments and literals blanked."""
     out, at = [], 0
     while match := RUST_OPAQUE.search(text, at):
         end = match.end()
@@ -127,7 +127,7 @@ def upto(mask, at, end, stops):
 
 
 def type_names(text):
-    """What the type or trait of an impl may be called: without its generics, or as it is written."""
+    """The names of the type or trait of an impl: without its generics, or as it is written."""
     written = "".join(text.split())
     text = text.replace("->", "  ")
     while "<" in text and (shorter := re.sub(r"<[^<>]*>", "", text)) != text:
@@ -137,7 +137,7 @@ def type_names(text):
 
 
 def impl_names(header):
-    """What stands between `impl` and `{`: one name of the implementation, or more."""
+    """The names of an implementation: one or more, from the text between `impl` and `{`."""
     header = header.strip()
     if header.startswith("<"):
         depth = 0
@@ -181,7 +181,7 @@ def rust_items(path, text):
                 # Nothing that has a name, as in a macro's arguments.
                 at = closed(mask, at, end) if mask[at] in CLOSING else at + 1
                 continue
-            # What ends at a brace does, if there is one before the semicolon.
+            # It ends at a brace, if there is one before the semicolon.
             braced = match["kind"] not in ("const", "static", "type") and not match["use"]
             brace = upto(mask, match.end(), end, "{;" if braced else ";")
             at = closed(mask, brace, end) if mask[brace:brace + 1] == "{" else min(brace + 1, end)
@@ -233,14 +233,14 @@ def c_items(path, text):
             at = closed(mask, match.start(), len(mask))
             continue
         head = mask[begin:match.start()]
-        # Without what stands in brackets.
+        # Without the text in brackets.
         flat = re.sub(r"\{.*\}|\[[^\]]*\]", " ", head, flags=re.S)
         while (shorter := re.sub(r"\([^()]*\)", "@", flat)) != flat:
             flat = shorter
         calls = re.findall(r"(\w+)\s*@", flat)
         is_function = match[0] == "{" and calls and "=" not in flat
         if match[0] == "{":
-            # A brace in the first column ends what has begun, also where the two sides of
+            # A brace in the first column ends the item, also where the two sides of
             # an #if each open one.
             last = re.compile(r"^\}", re.M).search(mask, at)
             line = mask.find("\n", at)
@@ -268,7 +268,7 @@ def c_items(path, text):
 
 
 def shell_items(path, text):
-    """The functions of a shell script, whose last brace stands in the first column."""
+    """The functions of a shell script, whose last brace is in the first column."""
     mask = HERE_DOCUMENT.sub(lambda match: blank(text, match), text)
     found = []
     for match in SHELL_FUNCTION.finditer(mask):
@@ -302,7 +302,7 @@ def python_items(path, text):
 
 
 def language(path, first):
-    """What finds the items of a file, by its name or its first line; None for other files."""
+    """The function that finds the items of a file, by its name or its first line, or None."""
     if path.suffix == ".rs":
         return rust_items
     if path.suffix in (".c", ".h"):

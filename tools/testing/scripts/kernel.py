@@ -18,7 +18,7 @@ done
 APT_CACHE = """
 cat "$DEBS/available"
 """
-# The source's Makefile: what the script asks the kernel's for.
+# The source's Makefile: the targets that the script calls in the kernel's.
 KERNEL_MAKEFILE = """
 olddefconfig:
 	grep -q RUST=y $(O)/.config

@@ -21,7 +21,7 @@ echo "the console's last line" >"$console"
 class Machine(BadWeather):
     def setUp(self):
         super().setUp()
-        # Whoever watches a VM counts on time to pass.
+        # The code that watches a VM needs time to pass.
         (self.stubs / "sleep").unlink()
         self.inside = True
         self.kernel = self.top / "kernel"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a person sees of the steps before the VM runs, and from where and how he may start them."""
+"""The steps before the VM runs, as a person sees them, and the places and ways to start them."""
 
 import fcntl
 import json
@@ -19,7 +19,7 @@ from weather import NO_NETWORK, NOBODY, BadWeather
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
-# What Kbuild says, slowly; with an error if `fail` is there.
+# Kbuild's output, slowly; with an error if the file `fail` exists.
 MAKE = """
 for word; do
 	case $word in MO=*) folder=${word#MO=} ;; esac
@@ -75,7 +75,7 @@ class Newcomer(BadWeather):
         self.stub("make", MAKE)
 
     def on_terminal(self, *words, rows=24, columns=80, term="xterm", during=None):
-        """Runs a script on a terminal. Returns its status and what was shown."""
+        """Runs a script on a terminal. Returns its status and its output."""
         screen = Screen(rows, columns)
         self.addCleanup(screen.close)
         process = subprocess.Popen(
@@ -93,12 +93,12 @@ class Newcomer(BadWeather):
 
     @staticmethod
     def drawn(shown):
-        """What the line was, each time that it was drawn."""
+        """The text of the line, each time that it was drawn."""
         return [text for text in re.findall(r"\r([^\r\n]*?)\x1b\[K", shown) if text]
 
 
 class Progress(Newcomer):
-    """A step is one line on a terminal, and lines elsewhere. What was said is in a log."""
+    """A step is one line on a terminal, and several lines elsewhere. A log has its output."""
 
     def setUp(self):
         super().setUp()
@@ -119,7 +119,7 @@ class Progress(Newcomer):
                 if width == 80:
                     self.assertRegex(lines[-1], r"^modules: building modules for 9\.9\.1, ")
                 self.assertNotIn("noise", shown)
-                # Its end, and the folder, are what stays.
+                # Its end and the folder stay.
                 self.assertEqual(shown.count("\n"), 2, shown)
                 self.assertRegex(shown, r"\r\x1b\[Kmodules: building modules for 9\.9\.1: 0:0\d\r\n")
 
@@ -205,7 +205,7 @@ class Steps(OnWindow):
     package = Kernel.package
     series = Kernel.series
 
-    # In front of a tool: what hangs until `go` is there, when the tool is called with the words.
+    # In front of a tool: hangs until the file `go` exists, if the tool is called with these words.
     HANG = """#!/bin/sh
 case "$*" in
 	*"{words}"*)
@@ -220,7 +220,7 @@ case "$*" in
 esac
 exec {real} "$@"
 """
-    # The step, the tool that hangs, with which words, the command, what it leaves with at the end.
+    # The step, the tool that hangs, its words, the command, and its status at the end.
     STEPS = (("sandbox", "mmdebstrap", "trixie", "env -u VMAPCACHE_SANDBOX {}/sandbox --prepare", 0),
              ("lists", "apt-get", "update", "{}/kernel", 0),
              ("download", "apt-get", "linux-source", "{}/kernel", 0),
@@ -327,7 +327,7 @@ exec {real} "$@"
 
 
 class Places(Newcomer):
-    """Wherever the tree is, and whoever starts it."""
+    """The tree in any place, and any user that starts the steps."""
 
     def in_a_sandbox(self, *command, prepare=""):
         """Runs a command that enters a sandbox of little, after `prepare`, where mounts are its own."""
@@ -380,7 +380,7 @@ class Places(Newcomer):
             (tree / "scripts/sandbox").write_text(f"#!/bin/sh\necho {path}\n")
             for script in "modules", "kernel":
                 self.assertEqual(self.run_in(tree, script).stdout, f"{ours}\n")
-        # In what compilers say, too.
+        # In the compilers' output, too.
         self.builds()
         self.stub("make", 'echo "/run/vmapcache/tree/rust/area.rs:1: error"; exit 2')
         self.more["VMAPCACHE_TREE"] = str(tree)
@@ -468,7 +468,7 @@ rmdir "$TOP/busy\"""")
 
 
 class Make(Newcomer):
-    """The Makefile in a path with a blank, with scripts that say what they were asked for."""
+    """The Makefile in a path with a blank, with scripts that print their arguments."""
 
     def setUp(self):
         super().setUp()
@@ -481,7 +481,7 @@ class Make(Newcomer):
             (self.tree / "scripts" / script).chmod(0o755)
 
     def make(self, *words):
-        """Runs make. Returns the result, and what the scripts were asked for."""
+        """Runs make. Returns the result, and the arguments of the scripts."""
         asked = self.top / "asked"
         asked.unlink(missing_ok=True)
         result = subprocess.run(["make", *words], cwd=self.tree, env=self.environment(), text=True,
@@ -549,7 +549,7 @@ class Make(Newcomer):
 
 
 class Record(Newcomer):
-    """scripts/record: what a terminal showed, in asciinema's format."""
+    """scripts/record: the output of a terminal, in asciinema's format."""
 
     def test_a_command_on_a_terminal(self):
         file = self.top / "test.cast"

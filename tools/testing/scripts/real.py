@@ -112,7 +112,7 @@ class Real(unittest.TestCase):
         self.assert_nothing_left()
 
     def test_a_slow_reader_gets_the_last_words(self):
-        # What was left running holds the output open. The rest is on its way when the command ends.
+        # A process left running holds the output open. The rest is on its way when the command ends.
         process = self.start("sleep 1000 & head -c 480000 /dev/zero; echo last",
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         first = process.stdout.read(1)
@@ -198,7 +198,7 @@ class Demo(unittest.TestCase):
     COLUMNS, ROWS = 80, 24
 
     def tmux(self, *words):
-        """What tmux says."""
+        """The output of tmux."""
         return subprocess.run(["tmux", "-L", "demo", "-f", "/dev/null", *words], cwd=ROOT,
                               env={**self.environment, "TMUX_TMPDIR": self.folder.name},
                               capture_output=True, text=True, check=True).stdout

@@ -50,7 +50,7 @@ echo "vm: init" >"$console"
 
 
 class Screen:
-    """A terminal: the master's side, with what was shown there."""
+    """A terminal: the master's side, with the output so far."""
 
     def __init__(self, rows=24, columns=80):
         self.master, self.slave = pty.openpty()
@@ -59,7 +59,7 @@ class Screen:
         self.shown = b""
 
     def read(self, seconds):
-        """Reads what comes within the time. False if nothing did."""
+        """Reads output for the given time. False if there was none."""
         if not select.select([self.master], [], [], seconds)[0]:
             return False
         try:
@@ -78,7 +78,7 @@ class Screen:
             self.read(min(left, 0.5))
 
     def lines(self):
-        """What was shown, without lines that were only there for a while."""
+        """The output, without lines that were shown only for a while."""
         return re.sub(rb"\r[^\r\n]*\x1b\[K", b"", self.shown)
 
     def type(self, keys):
@@ -160,7 +160,7 @@ class OnTerminal(BadWeather):
 class Terminal(OnTerminal):
     """Standard input, output and error of every kind."""
 
-    # A kind gives a descriptor for the script, and a function that says what has arrived.
+    # A kind gives a descriptor for the script, and a function that returns its output.
 
     def kind_terminal(self):
         screen = self.screen()
@@ -184,7 +184,7 @@ class Terminal(OnTerminal):
         return theirs.fileno(), lambda: self.take(ours.fileno())
 
     def take(self, descriptor):
-        """What has arrived there, in time."""
+        """The output, once it has arrived."""
         self.assertTrue(select.select([descriptor], [], [], 30)[0], "nothing arrived")
         return os.read(descriptor, 65536)
 
@@ -685,7 +685,7 @@ echo 7 >"$status\"""")
 
 
 class Targets(OnWindow):
-    """Each target of `make help`, from a window. What takes minutes is played by stubs."""
+    """Each target of `make help`, from a window. Stubs play the parts that take minutes."""
 
     VMS = "vm", "demo", "bench", "torture"
     # They end well, with no help of a stub.
@@ -697,7 +697,7 @@ class Targets(OnWindow):
         (self.top / "built").mkdir()
         (self.top / "built/environment").touch()
         self.before = termios.tcgetattr(self.window.slave)
-        # scripts/vm and what it becomes are real, all others say that they are there.
+        # scripts/vm and the programs that it becomes are real; all others only print their names.
         for script in self.scripts.iterdir():
             if os.access(script, os.X_OK) and script.name not in ("vm", "vm-host", "vm-init"):
                 self.play(script)
@@ -713,7 +713,7 @@ exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
 """)
 
     def targets(self):
-        """Those of `make help`, each with what is said of it."""
+        """The targets of `make help`, each with its help."""
         result = subprocess.run(["make", "help"], cwd=self.top / "tree", check=True, text=True,
                                 env=self.environment(), capture_output=True)
         targets = re.findall(r"^([a-z-]+) +\S", result.stdout, re.M)
@@ -721,7 +721,7 @@ exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
         return targets
 
     def make(self, words):
-        """Runs make in the window. Returns what it showed."""
+        """Runs make in the window. Returns its output."""
         self.window.shown = b""
         self.window.type(f"make {words}\n".encode())
         while not (ended := re.search(rb"status=(\d+)\r\n\$ ", self.window.shown)):

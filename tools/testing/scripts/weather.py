@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What tests of scripts/ have in common: a tree and a cache of their own, stubs, signals."""
+"""The common ground of tests of scripts/: a tree and a cache of their own, stubs, signals."""
 
 import os
 import pathlib
@@ -93,7 +93,7 @@ exec {real} "$@"
         process.communicate()
 
     def kept(self):
-        """What stands under a final name in the cache: every file, by its path."""
+        """Every file under a final name in the cache, by its path."""
         return sorted(str(file.relative_to(self.cache)) for file in self.cache.rglob("*")
                       if file.is_file() and "unfinished" not in file.parts
                       and not {"home", "log"} & set(file.parts))
