@@ -127,7 +127,7 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 	done
 	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
 		-o -name Module.symvers -o -name modules.order \) -not -path './build/*' -print -delete | sed 's/^/removed /'
-	@rm -f rust/bindings/generated.rs rust/bench/generated.rs rust-project.json
+	@rm -f rust/bindings/generated.rs rust/bench/generated.rs samples/vmapcache_bindings.rs rust-project.json
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
