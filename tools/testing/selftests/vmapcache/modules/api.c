@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the functions of the API promise, on both allocators where both have them.
+ * The promises of the API's functions, on both allocators if both have the function.
  */
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
@@ -43,7 +43,7 @@ static void sizes(struct run *run)
 	}
 }
 
-/* Requests that cannot be served: NULL, and nothing else happens. */
+/* Impossible requests: NULL, and nothing else happens. */
 static void impossible(struct run *run)
 {
 	static const unsigned long sizes[] = {
@@ -54,7 +54,7 @@ static void impossible(struct run *run)
 	struct page *page = alloc_page(GFP_KERNEL);
 	unsigned int i;
 
-	/* In-tree, a size of 0 is a WARN: whoever runs this says if it is wanted. */
+	/* In-tree, a size of 0 is a WARN: an argument says whether to ask for it. */
 	if (arg(run, "zero", 1))
 		expect(run, !a->get(0), "0 bytes");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -70,7 +70,7 @@ static void impossible(struct run *run)
 	__free_page(page);
 }
 
-/* Every power of two up to max=, and the first byte is there. */
+/* Every power of two up to max=; the first byte is mapped. */
 static void alignments(struct run *run)
 {
 	unsigned long max = arg(run, "max", SZ_1G), align;
@@ -106,7 +106,7 @@ static u64 counted(struct run *run, const char *name)
 	return value;
 }
 
-/* Address space alone: where it is, what finds it, and that nothing is there. */
+/* Address space alone: where it is, which lookups find it, and that nothing is mapped. */
 static void address_space(struct run *run)
 {
 	static const unsigned long sizes[] = { 1, PAGE_SIZE, PAGE_SIZE + 1, 300 * PAGE_SIZE };
@@ -206,8 +206,8 @@ static void free_null(struct run *run)
 }
 
 /*
- * Frees of what is not the start of a live area: no effect, but a counter each, which
- * the notes tell how far to expect.
+ * Frees of addresses that are no start of a live area: no effect, but each counts. The
+ * notes say what to expect of the counters.
  */
 static void bad_frees(struct run *run)
 {
@@ -288,7 +288,7 @@ static void gfp_flags(struct run *run)
 			a->put(p);
 		}
 	}
-	/* May fail, but not always; must not sleep, which debug kernels report. */
+	/* May fail, but not always; must not sleep, and debug kernels report it. */
 	for (i = 0; i < 200; i++) {
 		gfp_t gfp = atomic_flags[i % ARRAY_SIZE(atomic_flags)];
 
@@ -308,7 +308,7 @@ static void gfp_flags(struct run *run)
 	expect(run, served > asked / 2, "%u of %u requests that must not wait", served, asked);
 }
 
-/* Flags that vmalloc() has no use for are left out, and the rest served. */
+/* Flags that vmalloc() does not support have no effect. */
 static void odd_flags(struct run *run)
 {
 	void *p = vmapcache_vmalloc_gfp(3 * PAGE_SIZE, GFP_KERNEL | __GFP_COMP | __GFP_ZERO);
@@ -336,7 +336,7 @@ static void nodes(struct run *run)
 	a->put(a->get_node(PAGE_SIZE, NUMA_NO_NODE));
 }
 
-/* Pages that are given away with the area go with it; protection is kept. */
+/* Pages given to the area go with it; protection is kept. */
 static void vmaps(struct run *run)
 {
 	struct page **pages = pages_alloc(5), *page;
@@ -408,7 +408,7 @@ static void vreallocs(struct run *run)
 	expect(run, !vmapcache_pin(p), "not freed by a size of 0");
 }
 
-/* ---- frees from where sleeping is not allowed ---- */
+/* ---- frees in contexts that must not sleep ---- */
 
 struct atomic_free {
 	struct irq_work work;
@@ -461,7 +461,7 @@ static enum hrtimer_restart free_in_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* As what writes back or swaps out: it must get on without any memory. */
+/* Like writeback or swap-out, which must make progress without memory. */
 static void free_in_reclaim(struct work_struct *work)
 {
 	struct atomic_free *free = container_of(work, struct atomic_free, reclaim);
@@ -474,8 +474,8 @@ static void free_in_reclaim(struct work_struct *work)
 
 /*
  * rounds=50: areas freed in an irq_work, a tasklet, another CPU's IPI, a timer, with
- * interrupts off, and in a work item of memory reclaim; each is gone when it returns,
- * as far as others see, and unmapped soon.
+ * interrupts off, and in a work item of memory reclaim. When a free returns, nobody
+ * finds the area any more; soon it is unmapped.
  */
 static void atomic_frees(struct run *run)
 {
@@ -568,7 +568,7 @@ out:
 	kfree(free);
 }
 
-/* A call that may sleep, where it must not: a debug kernel says so. */
+/* A call that may sleep in a context that must not: a debug kernel reports it. */
 static void sleep_in_atomic(struct run *run)
 {
 	void *p = vmapcache_vmalloc(PAGE_SIZE);
