@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * When the kernel calls us: work items, memory pressure, exhaustion of the vmalloc
- * space, CPUs that go offline. rust/face/events.rs does the work.
+ * The worker that purges, and how rust/va wakes it; and what the kernel tells us: memory
+ * pressure, exhaustion of the vmalloc space, CPUs that go offline. rust/face/events.rs does
+ * the work.
  */
 #include <linux/cpuhotplug.h>
 #include <linux/notifier.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When the kernel calls us: work items, memory pressure, exhaustion, CPUs that go offline.
+//! The worker that purges, and what the kernel tells us: memory pressure, exhausted space, CPUs that go
+//! offline.
 //!
 //! C side: [`rust/face/events.c`](events.c).
 

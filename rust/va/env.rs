@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The surroundings of the area manager, as far as it needs them.
+//! What the manager calls outside of rust/va: a TLB flush, the worker that purges, the worker that ends
+//! deferred frees, a point to reschedule, a clock. rust/face/surroundings.rs implements it in the kernel.
 
 /// What the manager needs from its surroundings.
 pub trait Env: Send + Sync {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Purge: gather lazy areas, flush once, hand them back to the depot and to the CPUs, dissolve the rest.
+//! The worker calls `Manager::purge_due` when free.rs has woken it; an allocation that is short of space
+//! calls `Manager::purge` itself.
 
 #[cfg(faults)]
 use crate::va::faults;

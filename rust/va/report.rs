@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the arena looks like: the cached record, and callers.
+//! The verbs of readers: sums of all counters, the cached record of the arena, what each caller holds.
+//! Nothing here takes a lock that an allocation waits for.
 
 use crate::{
     sys::sync::Ordering::{Acquire, Relaxed},

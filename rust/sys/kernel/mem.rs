@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's memory.
+//! Boxes and tables from the kernel's allocators, as sleeping or not as `Mode` says.
 
 pub use crate::sys::{Mode, NoMemory};
 use kernel::{alloc::Flags, prelude::*, sync::Arc};

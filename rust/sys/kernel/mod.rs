@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's world.
+//! The kernel's world: its locks and memory, one value per CPU, and preemption off without a call.
 
 mod bug;
 pub mod mem;

@@ -3,7 +3,7 @@
 //! A heap value that is set at most once and then stays until its owner goes.
 //!
 //! `kernel::sync::SetOnce` does the same for a value in place. Each read of it is a function call, and
-//! a lookup reads three times. Here a read is one load.
+//! a lookup reads up to three such values (window, chunk of descriptors). Here a read is one load.
 
 use core::{
     ptr,
