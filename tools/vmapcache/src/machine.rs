@@ -91,7 +91,8 @@ impl fmt::Display for Machine {
         )?;
         match self.commit.as_str() {
             "" => Ok(()),
-            commit => write!(f, ", commit {commit}"),
+            // On a line of its own: the machine's fills a terminal of 80 columns.
+            commit => write!(f, "\ncommit {commit}"),
         }
     }
 }
