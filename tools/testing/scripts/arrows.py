@@ -107,7 +107,7 @@ class Arrows(unittest.TestCase):
     def test_names_of_the_border(self):
         for name, line, words in (
                 ("rust/pages/mapping.rs", "fn g() { bindings::vc_wait() }", "pages may not use face"),
-                ("rust/pages/mapping.rs", "use crate::bindings::{vc_misuse, vc_map};", "pages may not use face"),
+                ("rust/pages/mapping.rs", "use crate::bindings::{vc_map, vc_misuse};", "pages may not use face"),
                 ("rust/sys/kernel/percpu.rs", "const R: usize = bindings::VC_RUN;", "sys may not use pages")):
             with self.subTest(line, name=name):
                 self.refused(name, line, words)
