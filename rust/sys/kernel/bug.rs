@@ -8,6 +8,7 @@ use core::{
     ffi::CStr,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
+use kernel::prelude::*;
 
 static FOUND: AtomicU64 = AtomicU64::new(0);
 
@@ -17,7 +18,7 @@ static FOUND: AtomicU64 = AtomicU64::new(0);
 pub fn broken(what: &'static CStr) {
     FOUND.fetch_add(1, Relaxed);
     // SAFETY: `what` is a string.
-    unsafe { bindings::vc_broken(what.as_ptr().cast()) };
+    unsafe { bindings::vc_broken(what.as_char_ptr()) };
 }
 
 /// How often [`broken`] was called.
