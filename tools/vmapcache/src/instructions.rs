@@ -37,6 +37,12 @@ impl Count {
         nearest(&self.all)
     }
 
+    /// Notes the count in a result of the same work.
+    fn note(&self, record: &mut Record) {
+        record.instructions = self.agreed().map(|(lower, _)| lower);
+        record.instruction_source = Some("icount".into());
+    }
+
     /// How far those two are apart.
     fn apart(&self) -> f64 {
         self.agreed().map_or(f64::INFINITY, |(_, apart)| apart)
@@ -72,13 +78,14 @@ fn add(counts: &mut [Vec<Count>], pass: Vec<Vec<Record>>) {
     }
 }
 
-/// Adds counts to the results in `out` of the same work in the same setting, and shows them. False if
-/// something was not measured, or does not repeat.
+/// Counts, and shows the counts. Adds them to the results in `out` of the same work in the same setting,
+/// if there is such a file. False if something was not measured, or does not repeat.
 pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
     if std::env::var_os(VARIABLE).is_none() {
         return Err("the clock counts no instructions here: scripts/vm --instructions".into());
     }
-    let mut records = record::load(out)?;
+    // Without earlier results this only shows the counts: the times of this boot are no times.
+    let known = out.exists().then(|| record::load(out)).transpose()?;
     // The kernel needs time to find its clock and settle.
     sleep(Duration::from_secs(8));
     let _module = module::Loaded::take(options)?;
@@ -112,6 +119,15 @@ pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
             of.scenario, of.allocator
         ));
     }
+    let Some(mut records) = known else {
+        let counted = done.iter().map(|count| {
+            let mut of = count.of.clone();
+            count.note(&mut of);
+            of
+        });
+        let counted: Vec<_> = counted.collect();
+        return Ok(show(&counted, apart, most, &trouble));
+    };
     for count in &done {
         let of = &count.of;
         // Of several the first is the one with the module's own lazy_max_pages, which is another
@@ -124,10 +140,7 @@ pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
                     .all(|name| r.switches.get(*name) == of.switches.get(*name))
         };
         match records.iter_mut().find(same) {
-            Some(record) => {
-                record.instructions = count.agreed().map(|(lower, _)| lower);
-                record.instruction_source = Some("icount".into());
-            }
+            Some(record) => count.note(record),
             None => trouble.push(format!(
                 "{} has no {} of {} to count for",
                 out.display(),
@@ -137,15 +150,20 @@ pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
         }
     }
     record::save(out, &records)?;
-    tables::instructions(&records);
+    Ok(show(&records, apart, most, &trouble))
+}
+
+/// Prints the table, and what went wrong. True if nothing did.
+fn show(records: &[Record], apart: f64, most: usize, trouble: &[String]) -> bool {
+    tables::instructions(records);
     println!(
         "  the two counts of each that are nearest, of 2 to {most}: at most {:.2} % apart",
         apart * 100.0
     );
-    for line in &trouble {
+    for line in trouble {
         println!("{line}");
     }
-    Ok(trouble.is_empty())
+    trouble.is_empty()
 }
 
 #[cfg(test)]

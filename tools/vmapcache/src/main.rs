@@ -38,7 +38,7 @@ enum Command {
         #[arg(long)]
         quick: bool,
         /// Counts instructions, if the clock does that (scripts/vm --instructions), and adds
-        /// them to the data of an earlier run
+        /// them to the data of an earlier run, if there is one
         #[arg(long, conflicts_with = "quick")]
         instructions: bool,
         /// Where the data goes
