@@ -14,7 +14,7 @@ use crate::{
         arena::Arena,
         mapping::{Mapping, PagePtr, Payload, Place},
     },
-    sys::Mode,
+    sys::{Mode, Page},
     va::{
         area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError, Freed,
         Manager, Pages, Pin, Purge, Request, Switch, Ticket,
@@ -373,7 +373,7 @@ impl Allocator {
     #[inline]
     fn begin_free(&self, addr: usize) -> Result<Freed<'_>, FreeError> {
         // No area has this page.
-        let page = self.arena().page_of(addr).unwrap_or(u32::MAX);
+        let page = self.arena().page_of(addr).unwrap_or(Page::new(u32::MAX));
         if addr & (PAGE_SIZE - 1) != 0 {
             return Err(self.manager.refuse_unaligned(page));
         }
@@ -462,7 +462,7 @@ impl Allocator {
     pub(crate) fn walk(&self, from: usize, mut visit: impl FnMut(Seen) -> bool) {
         let page = match self.arena().page_of(from) {
             Some(page) => page,
-            None if from < self.arena().address(0) => 0,
+            None if from < self.arena().address(Page::new(0)) => Page::new(0),
             None => return,
         };
         self.manager.walk(page, &mut |walked| {
@@ -484,7 +484,7 @@ impl Allocator {
     /// allocate or free any more.
     pub(crate) fn reclaim_leaks(&self) {
         self.finish_deferred();
-        let mut from = 0;
+        let mut from = Page::new(0);
         loop {
             let mut found = None;
             self.manager.walk(from, &mut |walked| {
@@ -494,7 +494,7 @@ impl Allocator {
             let Some(area) = found else {
                 break;
             };
-            from = area.start.saturating_add(area.pages);
+            from = area.start.plus(area.pages);
             // SAFETY: No precondition.
             unsafe {
                 bindings::vc_report_leak(

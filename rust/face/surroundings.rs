@@ -4,7 +4,7 @@
 //!
 //! C side: [`rust/face/surroundings.c`](surroundings.c), and the work items in events.c.
 
-use crate::{bindings, pages::arena::Bounds, va::Env};
+use crate::{bindings, pages::arena::Bounds, sys::Page, va::Env};
 
 /// The kernel, as the area manager of one arena sees it.
 pub(crate) struct Surroundings {
@@ -13,7 +13,7 @@ pub(crate) struct Surroundings {
 }
 
 impl Env for Surroundings {
-    fn flush(&self, start: u32, end: u32) {
+    fn flush(&self, start: Page, end: Page) {
         #[cfg(faults)]
         if crate::va::faults::Fault::NoFlush.on() {
             return;

@@ -2,9 +2,10 @@
 
 //! The arena: one contiguous part of the vmalloc range, reserved at load, returned at unload.
 //!
-//! The layers above this file use page numbers within the arena, the layers below use addresses.
+//! The layers above this file name a page of the arena by its position ([`Page`]), the layers below by its
+//! address.
 
-use crate::bindings;
+use crate::{bindings, sys::Page};
 use core::{ops::Deref, ptr::NonNull};
 use kernel::{page::PAGE_SHIFT, prelude::*};
 
@@ -97,23 +98,23 @@ impl Bounds {
 
     /// The page that contains `addr`, if that is in the arena.
     #[inline]
-    pub(crate) fn page_of(&self, addr: usize) -> Option<u32> {
+    pub(crate) fn page_of(&self, addr: usize) -> Option<Page> {
         let page = addr.checked_sub(self.base)? >> PAGE_SHIFT;
-        (page < self.pages as usize).then_some(page as u32)
+        (page < self.pages as usize).then_some(Page::new(page as u32))
     }
 
     /// The address of `page`, which may be the end of the arena.
     ///
     /// For a page behind the end it is the end, so that no caller leaves the arena.
     #[inline]
-    pub(crate) fn address(&self, page: u32) -> usize {
+    pub(crate) fn address(&self, page: Page) -> usize {
         // Cannot overflow, by the invariant: the range exists.
         self.base
-            .wrapping_add((page.min(self.pages) as usize) << PAGE_SHIFT)
+            .wrapping_add((page.get().min(self.pages) as usize) << PAGE_SHIFT)
     }
 
     /// Flushes pages `start..end` from the TLBs of all CPUs. Interrupts are on.
-    pub(crate) fn flush(&self, start: u32, end: u32) {
+    pub(crate) fn flush(&self, start: Page, end: Page) {
         let (start, end) = (self.address(start), self.address(end));
         if start < end {
             // SAFETY: Any kernel address may be flushed. Symbols are resolved before any arena

@@ -7,7 +7,7 @@
 //!
 //! C side: [`rust/pages/mapping.c`](mapping.c), on page_tables.c and pages.c.
 
-use crate::{bindings, pages::arena::Arena};
+use crate::{bindings, pages::arena::Arena, sys::Page};
 use kernel::{
     error::{code::EAGAIN, to_result},
     prelude::*,
@@ -19,7 +19,7 @@ pub(crate) type PagePtr = *mut bindings::page;
 /// Pages of the arena, without the guard page behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) start: u32,
+    pub(crate) start: Page,
     pub(crate) pages: u32,
 }
 

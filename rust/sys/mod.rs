@@ -4,7 +4,7 @@
 //! names in two worlds: the kernel, and the host (`std`, or loom).
 //!
 //! rust/va uses the names of this file alone, so that the same lines run in the module, in host tests,
-//! and under the model checker.
+//! and under the model checker. [`Page`] is the same type in both worlds.
 //!
 //! Atomics in the module are `::core::sync::atomic`. The kernel crate's own (`kernel::sync::atomic`)
 //! are one function call per load where helpers are not inlined, as on distribution kernels, and a
@@ -22,8 +22,10 @@ mod world;
 #[path = "kernel/mod.rs"]
 mod world;
 
+pub mod page;
 pub mod seqcount;
 
+pub use page::Page;
 pub use world::{broken, found_broken, mem, sync};
 
 /// Pads a value to cache lines of its own, so that two CPUs do not share one by accident.

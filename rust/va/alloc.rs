@@ -11,6 +11,7 @@ use crate::{
             Ordering::{Acquire, Relaxed, Release},
             Owned,
         },
+        Page,
     },
     va::{
         area::{class::Class, Descriptor, Id, Kind, Link},
@@ -53,7 +54,7 @@ pub struct Area<'m> {
 impl Area<'_> {
     /// First page.
     #[inline(always)]
-    pub fn start(&self) -> u32 {
+    pub fn start(&self) -> Page {
         self.descriptor.start()
     }
 

@@ -3,11 +3,13 @@
 //! What the manager calls outside of rust/va: a TLB flush, the worker that purges, the worker that ends
 //! deferred frees, a point to reschedule, a clock. rust/face/surroundings.rs implements it in the kernel.
 
+use crate::sys::Page;
+
 /// What the manager needs from its surroundings.
 pub trait Env: Send + Sync {
     /// Flushes the TLB entries of arena pages `start..end` on all CPUs before it returns. The manager
     /// calls it where it may sleep, and holds no lock except the purge mutex.
-    fn flush(&self, start: u32, end: u32);
+    fn flush(&self, start: Page, end: Page);
 
     /// Asks for [`Manager::purge_due`](super::Manager::purge_due) soon. Any context.
     fn kick_purge(&self);

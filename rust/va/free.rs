@@ -11,6 +11,7 @@ use crate::{
             cpu_hint,
             Ordering::{Relaxed, Release},
         },
+        Page,
     },
     va::{
         area::{
@@ -38,7 +39,7 @@ pub struct Dying<'m> {
 impl Dying<'_> {
     /// First page.
     #[inline(always)]
-    pub fn start(&self) -> u32 {
+    pub fn start(&self) -> Page {
         self.descriptor.start()
     }
 
@@ -94,7 +95,7 @@ impl<E: Env> Manager<E> {
     ///
     /// [`FreeError`]; then nothing has changed.
     #[inline(always)]
-    pub fn begin_free(&self, page: u32) -> Result<Freed<'_>, FreeError> {
+    pub fn begin_free(&self, page: Page) -> Result<Freed<'_>, FreeError> {
         let id = self.index.get(page);
         let Some(descriptor) = self.descriptors.get(id) else {
             if id != NO_ID {
@@ -114,9 +115,9 @@ impl<E: Env> Manager<E> {
 
     #[cold]
     #[inline(never)]
-    fn refuse(&self, page: u32, found: Option<&Descriptor>) -> FreeError {
+    fn refuse(&self, page: Page, found: Option<&Descriptor>) -> FreeError {
         let (error, counter) = match found {
-            _ if page >= self.pages => (FreeError::Foreign, &self.shared.errors_foreign_free),
+            _ if page >= self.end() => (FreeError::Foreign, &self.shared.errors_foreign_free),
             None => (FreeError::NoArea, &self.shared.errors_foreign_free),
             Some(d) if d.start() != page && d.snapshot().is_some() => {
                 (FreeError::Inner, &self.shared.errors_inner_free)
@@ -130,7 +131,7 @@ impl<E: Env> Manager<E> {
 
     /// Counts a free of an address inside `page` that is not the page's own.
     #[cold]
-    pub fn refuse_unaligned(&self, page: u32) -> FreeError {
+    pub fn refuse_unaligned(&self, page: Page) -> FreeError {
         self.shared.errors_unaligned_free.fetch_add(1, Relaxed);
         match self.lookup(page) {
             Some(_) => FreeError::Inner,

@@ -3,7 +3,7 @@
 //! From an address to its area by one or two loads, pins, and the walk: all without a lock.
 
 use crate::{
-    sys::sync::Ordering::Relaxed,
+    sys::{sync::Ordering::Relaxed, Page},
     va::{
         area::{Descriptor, Found, Id, Snapshot},
         count::callers::CallerId,
@@ -43,7 +43,7 @@ impl Pin {
 #[derive(Clone, Copy, Debug)]
 pub struct Walked {
     /// First page.
-    pub start: u32,
+    pub start: Page,
     /// Pages, without the guard page.
     pub pages: u32,
     /// What its descriptor says, if it is live; `None` if it was freed and not yet dissolved.
@@ -61,7 +61,7 @@ impl<E: Env> Manager<E> {
     #[inline(always)]
     fn find<R>(
         &self,
-        page: u32,
+        page: Page,
         ask: impl Fn(Id, &Descriptor) -> Option<(Found, R)>,
     ) -> Option<(Found, R)> {
         let window = self.index.window(page)?;
@@ -86,13 +86,13 @@ impl<E: Env> Manager<E> {
 
     /// The Live area that holds `page`; `None` for a guard page. Any context, no lock.
     #[inline(always)]
-    pub fn lookup(&self, page: u32) -> Option<Found> {
+    pub fn lookup(&self, page: Page) -> Option<Found> {
         let (found, ()) = self.find(page, |_, descriptor| Some((descriptor.find(page)?, ())))?;
         Some(found)
     }
 
     /// As [`Self::lookup`], with everything that the descriptor says.
-    pub fn inspect(&self, page: u32) -> Option<Snapshot> {
+    pub fn inspect(&self, page: Page) -> Option<Snapshot> {
         let (_, seen) = self.find(page, |_, descriptor| {
             let seen = descriptor.snapshot().filter(|seen| seen.covers(page))?;
             let (start, pages) = (seen.start, seen.pages);
@@ -104,7 +104,7 @@ impl<E: Env> Manager<E> {
     /// Pins the Live area that holds `page`: it stays mapped until [`Self::unpin`]. Any context, no
     /// lock.
     #[inline(always)]
-    pub fn pin(&self, page: u32) -> Option<(Pin, Found)> {
+    pub fn pin(&self, page: Page) -> Option<(Pin, Found)> {
         let (found, pin) = self.find(page, |id, descriptor| {
             let (version, found) = descriptor.pin(page)?;
             Some((found, Pin(Ticket { id, version })))
@@ -145,17 +145,17 @@ impl<E: Env> Manager<E> {
     /// Visits areas in ascending order from `page` on, without a lock, until `visit` returns false. It
     /// may or may not see areas that are allocated or freed meanwhile. It sees no area twice, none out
     /// of order, and none that overlaps another.
-    pub fn walk(&self, page: u32, visit: &mut dyn FnMut(&Walked) -> bool) {
-        self.walk_part(page, self.pages, visit);
+    pub fn walk(&self, page: Page, visit: &mut dyn FnMut(&Walked) -> bool) {
+        self.walk_part(page, self.end(), visit);
     }
 
     /// As [`Self::walk`], for the areas that begin before page `to`. Returns whether `visit` wanted
     /// more. The pages in between bound its time.
-    pub fn walk_part(&self, page: u32, to: u32, visit: &mut dyn FnMut(&Walked) -> bool) -> bool {
+    pub fn walk_part(&self, page: Page, to: Page, visit: &mut dyn FnMut(&Walked) -> bool) -> bool {
         let mut at = page;
         let mut floor = page;
-        while let Some((page, id)) = self.index.next_from(at, to.min(self.pages)) {
-            at = page.saturating_add(1);
+        while let Some((page, id)) = self.index.next_from(at, to.min(self.end())) {
+            at = page.plus(1);
             let Some(descriptor) = self.descriptors.held(id) else {
                 continue;
             };
@@ -167,7 +167,7 @@ impl<E: Env> Manager<E> {
             let Some((start, pages)) = range else {
                 continue;
             };
-            let end = start.saturating_add(pages);
+            let end = start.plus(pages);
             if start > page || end <= page {
                 continue;
             }
@@ -190,16 +190,16 @@ impl<E: Env> Manager<E> {
 
     /// The first area that begins at or after `page` and is live or lazy: for readers that show areas
     /// one by one and come back for the next. Sleeps.
-    pub fn next_shown(&self, page: u32) -> Option<Walked> {
+    pub fn next_shown(&self, page: Page) -> Option<Walked> {
         let mut from = page;
-        while from < self.pages {
-            let to = from.saturating_add(PART);
+        while from < self.end() {
+            let to = from.plus(PART);
             let mut found = None;
             let mut next = to;
             self.walk_part(from, to, &mut |walked| {
                 if walked.live.is_none() && !walked.lazy {
                     // Clean stock, or on its way there: it belongs to nobody.
-                    next = next.max(walked.start.saturating_add(walked.pages));
+                    next = next.max(walked.start.plus(walked.pages));
                     return true;
                 }
                 found = Some(*walked);

@@ -4,8 +4,8 @@
 //! them, and purges.
 //!
 //! Plain safe Rust that names no kernel type: tests, fuzzing and the model checker build the same files
-//! on the host. All positions are page numbers within the arena. What the manager needs from its
-//! surroundings comes in through [`Env`].
+//! on the host. A position in the arena is a [`Page`], a number of pages is a `u32`. What the manager
+//! needs from its surroundings comes in through [`Env`].
 //!
 //! The way of one allocation: [`Manager::alloc`] (alloc.rs) takes an area from this CPU's
 //! [stock](stock::local), else from the depot, else makes one from the [`space::extents`] of a [shard](space::shards); the
@@ -57,7 +57,7 @@ pub use switches::Switch;
 use crate::sys::{
     mem::{boxed, Box, Table},
     sync::{AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
-    LockClass, Mode, NoMemory, Padded,
+    LockClass, Mode, NoMemory, Padded, Page,
 };
 use area::{index::Index, link::Numbers, Descriptors};
 use count::{callers::Callers, counters::Counters};
@@ -219,6 +219,12 @@ impl<E: Env> Manager<E> {
     /// Pages of the arena.
     pub fn pages(&self) -> u32 {
         self.pages
+    }
+
+    /// The end of the arena: the position behind its last page.
+    #[inline(always)]
+    fn end(&self) -> Page {
+        Page::new(self.pages)
     }
 
     /// Lazy pages that start a purge.

@@ -11,6 +11,7 @@ use crate::{
     bindings::{self, export, vc_row_kind},
     face::allocator::Allocator,
     pages::mapping::Payload,
+    sys::Page,
     va::{
         area::{Kind, Snapshot},
         Walked, GUARD,
@@ -62,19 +63,16 @@ impl Drop for Procfs {
 }
 
 fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
-    let end = walked
-        .start
-        .saturating_add(walked.pages)
-        .saturating_add(GUARD);
+    let end = walked.start.plus(walked.pages).plus(GUARD);
     let addr = allocator.arena().address(walked.start);
     let mut row = bindings::vc_row {
         addr,
-        size: ((end - walked.start) as usize) << PAGE_SHIFT,
+        size: (end.since(walked.start) as usize) << PAGE_SHIFT,
         pages: walked.pages as usize,
         caller: 0,
         array: 0,
-        next: end,
-        page: walked.start,
+        next: end.get(),
+        page: walked.start.get(),
         version: 0,
         kind: vc_row_kind::VC_ROW_VA_ONLY,
         pins: 0,
@@ -119,7 +117,7 @@ export! {
     ) -> bool {
         // SAFETY: By the function's contract; it stays until the file is removed, which waits for us.
         let allocator = unsafe { &*source.cast::<Allocator>() };
-        let Some(walked) = allocator.manager().next_shown(page) else {
+        let Some(walked) = allocator.manager().next_shown(Page::new(page)) else {
             return false;
         };
         // SAFETY: By the function's contract.
@@ -135,9 +133,10 @@ export! {
     unsafe fn vc_rs_row_holds(source: *const c_void, row: *const bindings::vc_row) -> bool {
         // SAFETY: By the function's contract.
         let (allocator, row) = unsafe { (&*source.cast::<Allocator>(), &*row) };
+        let page = Page::new(row.page);
         allocator
             .manager()
-            .inspect(row.page)
-            .is_some_and(|seen| seen.start == row.page && seen.version() == row.version)
+            .inspect(page)
+            .is_some_and(|seen| seen.start == page && seen.version() == row.version)
     }
 }

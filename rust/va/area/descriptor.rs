@@ -22,9 +22,12 @@
 //! [`Dying`]: crate::va::Dying
 
 use crate::{
-    sys::sync::{
-        fence, AtomicU32, AtomicU64, AtomicUsize,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    sys::{
+        sync::{
+            fence, AtomicU32, AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+        Page,
     },
     va::{
         area::{class::Class, link::Link},
@@ -105,6 +108,7 @@ fn next_life(state: u64) -> u64 {
 pub struct Descriptor {
     state: AtomicU64,
     payload: AtomicUsize,
+    /// A [`Page`].
     start: AtomicU32,
     pages: AtomicU32,
     /// A [`Link`].
@@ -136,8 +140,8 @@ impl Descriptor {
 
     /// First page.
     #[inline]
-    pub fn start(&self) -> u32 {
-        self.start.load(Relaxed)
+    pub fn start(&self) -> Page {
+        Page::new(self.start.load(Relaxed))
     }
 
     /// Pages without the guard page.
@@ -153,14 +157,14 @@ impl Descriptor {
     }
 
     /// Gives the descriptor a range. Only for the holder of an area that is not Live.
-    pub fn shape(&self, start: u32, pages: u32, class: Option<Class>) {
+    pub fn shape(&self, start: Page, pages: u32, class: Option<Class>) {
         // A new life, so that `range` notices if it read parts of two.
         let state = next_life(self.state.load(Relaxed));
         self.state.store(state | SHAPING, Relaxed);
         // Pairs with the acquire fences of the readers: a reader of the new range also reads the
         // version that ended the old life.
         fence(Release);
-        self.start.store(start, Relaxed);
+        self.start.store(start.get(), Relaxed);
         self.pages.store(pages, Relaxed);
         self.tag.store(u32::from(Class::bits(class)), Relaxed);
         // A reader of this life also reads its range.
@@ -168,7 +172,7 @@ impl Descriptor {
     }
 
     /// First page and pages, both of one life, in any state; `None` if they are changing.
-    pub fn range(&self) -> Option<(u32, u32)> {
+    pub fn range(&self) -> Option<(Page, u32)> {
         let state = self.state.load(Acquire);
         let range = (self.start(), self.pages());
         // As in `snapshot`.
@@ -210,8 +214,8 @@ impl Descriptor {
             let tag = self.tag.load(Relaxed);
             let snapshot = Snapshot {
                 state,
-                start: self.start.load(Relaxed),
-                pages: self.pages.load(Relaxed),
+                start: self.start(),
+                pages: self.pages(),
                 payload: self.payload.load(Relaxed),
                 caller: self.caller.load(Relaxed),
                 kind: Kind::from_bits(tag >> KIND_SHIFT),
@@ -227,36 +231,35 @@ impl Descriptor {
 
     /// The Live (or pinned and dying) area, if it holds `page`: only what a lookup needs.
     #[inline(always)]
-    pub fn find(&self, page: u32) -> Option<Found> {
+    pub fn find(&self, page: Page) -> Option<Found> {
         loop {
             let state = self.state.load(Acquire);
             if state & STATE == FREE {
                 return None;
             }
-            let start = self.start.load(Relaxed);
-            let pages = self.pages.load(Relaxed);
+            let start = self.start();
+            let pages = self.pages();
             // As in `snapshot`.
             fence(Acquire);
             if version_of(self.state.load(Relaxed)) != version_of(state) {
                 continue;
             }
-            let covers = page.wrapping_sub(start) < pages;
-            return covers.then_some(Found { start, pages });
+            return page.is_in(start, pages).then_some(Found { start, pages });
         }
     }
 
     /// Pins the Live area, if it holds `page`. Returns the version of the life that it keeps. Any
     /// context.
     #[inline(always)]
-    pub fn pin(&self, page: u32) -> Option<(u32, Found)> {
+    pub fn pin(&self, page: Page) -> Option<(u32, Found)> {
         loop {
             let state = self.state.load(Acquire);
             if state & STATE != LIVE || state & PINS == PINS {
                 return None;
             }
-            let start = self.start.load(Relaxed);
-            let pages = self.pages.load(Relaxed);
-            if page.wrapping_sub(start) >= pages {
+            let start = self.start();
+            let pages = self.pages();
+            if !page.is_in(start, pages) {
                 return None;
             }
             // The reads were of the life that is pinned here, or the exchange fails.
@@ -292,7 +295,7 @@ impl Descriptor {
 
     /// Ends the life of a Live area that starts at `page`. Any context; of several callers one wins.
     #[inline(always)]
-    pub fn kill(&self, page: u32) -> Kill {
+    pub fn kill(&self, page: Page) -> Kill {
         loop {
             let state = self.state.load(Acquire);
             if state & STATE != LIVE {
@@ -373,7 +376,7 @@ pub enum Kill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// First page.
-    pub start: u32,
+    pub start: Page,
     /// Pages without the guard page.
     pub pages: u32,
 }
@@ -383,7 +386,7 @@ pub struct Found {
 pub struct Snapshot {
     state: u64,
     /// First page.
-    pub start: u32,
+    pub start: Page,
     /// Pages without the guard page.
     pub pages: u32,
     /// The payload that it was published with.
@@ -413,7 +416,7 @@ impl Snapshot {
     }
 
     /// Whether the area holds `page`, guard page excluded.
-    pub fn covers(&self, page: u32) -> bool {
-        page.wrapping_sub(self.start) < self.pages
+    pub fn covers(&self, page: Page) -> bool {
+        page.is_in(self.start, self.pages)
     }
 }

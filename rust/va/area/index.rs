@@ -21,12 +21,19 @@ use crate::{
             AtomicU32, AtomicU64, OnceBox,
             Ordering::{Acquire, Release},
         },
+        Page,
     },
     va::area::{Id, NO_ID},
 };
 
 /// Pages in a window.
 pub const WINDOW: u32 = 512;
+
+/// The window of `page`, and the page's place in it.
+#[inline(always)]
+fn place(page: Page) -> (usize, u32) {
+    ((page.get() / WINDOW) as usize, page.get() % WINDOW)
+}
 
 type Words = [AtomicU32; WINDOW as usize];
 
@@ -43,13 +50,13 @@ pub struct Window {
 impl Window {
     /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
     #[inline(always)]
-    pub fn get(&self, page: u32) -> Id {
+    pub fn get(&self, page: Page) -> Id {
         let whole = Id::from_word(self.whole.load(Acquire));
         if whole != NO_ID {
             return whole;
         }
         match self.words.get() {
-            Some(words) => match words.get((page % WINDOW) as usize) {
+            Some(words) => match words.get(place(page).1 as usize) {
                 Some(word) => Id::from_word(word.load(Acquire)),
                 None => NO_ID,
             },
@@ -59,20 +66,21 @@ impl Window {
 
     /// The area found last, if it held `page` then: a guess that the caller must check.
     #[inline(always)]
-    pub fn last(&self, page: u32) -> Option<Id> {
+    pub fn last(&self, page: Page) -> Option<Id> {
         let last = self.last.load(Acquire);
         let (first, len) = (last as u32 & 0xffff, last as u32 >> 16);
-        ((page % WINDOW).wrapping_sub(first) < len).then_some(Id::from_word((last >> 32) as u32))
+        (place(page).1.wrapping_sub(first) < len).then_some(Id::from_word((last >> 32) as u32))
     }
 
     /// Remembers `id`, found at `page`, with `pages` pages from `start` on, as the area found last. Does
     /// not remember a single page: a lookup finds that as fast by its word.
     #[inline(always)]
-    pub fn remember(&self, page: u32, id: Id, start: u32, pages: u32) {
+    pub fn remember(&self, page: Page, id: Id, start: Page, pages: u32) {
         if pages > 1 {
-            let base = page - page % WINDOW;
-            let first = start.saturating_sub(base);
-            let end = start.wrapping_add(pages).wrapping_sub(base).min(WINDOW);
+            // The first page of the window.
+            let base = page.minus(place(page).1);
+            let first = start.max(base).since(base);
+            let end = start.plus(pages).since(base).min(WINDOW);
             let range = u64::from(end.wrapping_sub(first) << 16 | first);
             self.last.store(u64::from(id.word()) << 32 | range, Release);
         }
@@ -85,17 +93,16 @@ pub struct Index {
 }
 
 /// The parts of a range, one per window: `(window, first word, words)`.
-fn parts(start: u32, pages: u32) -> impl Iterator<Item = (usize, u32, u32)> {
-    let end = start.saturating_add(pages);
+fn parts(start: Page, pages: u32) -> impl Iterator<Item = (usize, u32, u32)> {
+    let end = start.plus(pages);
     let mut at = start;
     core::iter::from_fn(move || {
         if at >= end {
             return None;
         }
-        let first = at % WINDOW;
-        let len = (WINDOW - first).min(end - at);
-        let window = (at / WINDOW) as usize;
-        at += len;
+        let (window, first) = place(at);
+        let len = (WINDOW - first).min(end.since(at));
+        at = at.plus(len);
         Some((window, first, len))
     })
 }
@@ -123,7 +130,7 @@ impl Index {
     /// # Errors
     ///
     /// [`NoMemory`]; tables made so far stay, and do no harm.
-    pub fn prepare(&self, start: u32, pages: u32, mode: Mode) -> Result<(), NoMemory> {
+    pub fn prepare(&self, start: Page, pages: u32, mode: Mode) -> Result<(), NoMemory> {
         for (window, _, len) in parts(start, pages) {
             let Some(window) = self.windows.get(window) else {
                 broken(c"the index is asked for pages that are not in the arena");
@@ -139,7 +146,7 @@ impl Index {
     }
 
     /// Names the area of a prepared range; `NO_ID` for none. Only for the holder of the range.
-    pub fn set(&self, start: u32, pages: u32, id: Id) {
+    pub fn set(&self, start: Page, pages: u32, id: Id) {
         for (window, first, len) in parts(start, pages) {
             let Some(window) = self.windows.get(window) else {
                 return broken(c"the index is told of pages that are not in the arena");
@@ -161,37 +168,37 @@ impl Index {
 
     /// The window of `page`, if that is one of the arena's.
     #[inline(always)]
-    pub fn window(&self, page: u32) -> Option<&Window> {
-        self.windows.get((page / WINDOW) as usize)
+    pub fn window(&self, page: Page) -> Option<&Window> {
+        self.windows.get(place(page).0)
     }
 
     /// The area that holds `page`, or `NO_ID`. Any context, no lock.
     #[inline(always)]
-    pub fn get(&self, page: u32) -> Id {
+    pub fn get(&self, page: Page) -> Id {
         self.window(page).map_or(NO_ID, |window| window.get(page))
     }
 
     /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.
     /// Skips windows without areas in one step each.
-    pub fn next_from(&self, page: u32, end: u32) -> Option<(u32, Id)> {
+    pub fn next_from(&self, page: Page, end: Page) -> Option<(Page, Id)> {
         let mut at = page;
         while at < end {
-            let window = self.windows.get((at / WINDOW) as usize)?;
+            let (window, first) = place(at);
+            let window = self.windows.get(window)?;
             let whole = Id::from_word(window.whole.load(Acquire));
             if whole != NO_ID {
                 return Some((at, whole));
             }
-            let window_end = (at / WINDOW).checked_add(1)?.saturating_mul(WINDOW);
             if let Some(words) = window.words.get() {
-                let words = words.get((at % WINDOW) as usize..).unwrap_or_default();
-                for (page, word) in (at..end).zip(words) {
+                let words = words.get(first as usize..).unwrap_or_default();
+                for (n, word) in (0..end.since(at)).zip(words) {
                     let id = Id::from_word(word.load(Acquire));
                     if id != NO_ID {
-                        return Some((page, id));
+                        return Some((at.plus(n), id));
                     }
                 }
             }
-            at = window_end;
+            at = at.plus(WINDOW - first);
         }
         None
     }

@@ -16,9 +16,12 @@
 //!   replaces their stamp by the plan's own number, which no other plan has.
 
 use crate::{
-    sys::sync::{
-        fence, AtomicU64,
-        Ordering::{Acquire, Relaxed, Release, SeqCst},
+    sys::{
+        sync::{
+            fence, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release, SeqCst},
+        },
+        Page,
     },
     va::{
         env::Env,
@@ -108,7 +111,7 @@ impl Epochs {
     /// Flushes all `pages` pages of the arena. Sleeps.
     pub fn flush_all(&self, env: &impl Env, pages: u32) -> Flushed {
         let number = self.began.fetch_add(1, SeqCst).wrapping_add(1);
-        env.flush(0, pages);
+        env.flush(Page::new(0), Page::new(pages));
         self.done.fetch_max(number, Release);
         Flushed {
             through: number,

@@ -7,10 +7,13 @@
 //! - [`Planner::cover`] puts the number of its plan on a stamp only after it has added all ranges of the
 //!   areas that have the stamp. So a flush of the plan makes them clean.
 
-use crate::va::{
-    flush::epochs::{Epochs, Flushed, PlanNumber, Stamp},
-    sort::sort_by_key,
-    space::range::{Range, GUARD},
+use crate::{
+    sys::Page,
+    va::{
+        flush::epochs::{Epochs, Flushed, PlanNumber, Stamp},
+        sort::sort_by_key,
+        space::range::{Range, GUARD},
+    },
 };
 
 /// Most ranges of one plan. More are never cheaper than one full flush.
@@ -86,7 +89,7 @@ impl Planner {
     }
 
     /// Adds the range of an area.
-    pub fn add(&mut self, start: u32, pages: u32) {
+    pub fn add(&mut self, start: Page, pages: u32) {
         if pages == 0 {
             return;
         }
@@ -125,10 +128,10 @@ impl Planner {
             let last = count.checked_sub(1).and_then(|i| runs.get_mut(i));
             match last {
                 // The guard page between two neighbours has no PTE: to flush it is free.
-                Some(run) if range.start <= run.end().saturating_add(GUARD) => {
+                Some(run) if range.start <= run.end().plus(GUARD) => {
                     let end = run.end().max(range.end());
-                    pages = pages.saturating_add(end - run.end());
-                    run.pages = end - run.start;
+                    pages = pages.saturating_add(end.since(run.end()));
+                    run.pages = end.since(run.start);
                 }
                 _ => {
                     let Some(slot) = runs.get_mut(count) else {

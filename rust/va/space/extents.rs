@@ -33,7 +33,10 @@
 //!   `1 << cache.exp` or more, and none is longer than `cache.hole`.
 
 use crate::{
-    sys::mem::{Mode, NoMemory},
+    sys::{
+        mem::{Mode, NoMemory},
+        Page,
+    },
     va::space::{
         range::{size_of, SIZES},
         tree::{Chunk, Extent, NodeId, Passed, Request, Tree, CHUNK},
@@ -42,9 +45,10 @@ use crate::{
 
 /// The first multiple of `align`, a power of two, that is not below `page`.
 #[inline]
-pub fn align_up(page: u32, align: u32) -> Option<u32> {
+pub fn align_up(page: Page, align: u32) -> Option<Page> {
     let mask = align.wrapping_sub(1);
-    page.checked_add(mask).map(|page| page & !mask)
+    let last = page.checked_plus(mask)?;
+    Some(Page::new(last.get() & !mask))
 }
 
 /// Why [`Extents::free`] did not free a range. Nothing was changed.
@@ -90,7 +94,7 @@ impl Cache {
 pub struct Extents {
     tree: Tree,
     /// The shard's first page, and the one behind its last.
-    bounds: (u32, u32),
+    bounds: (Page, Page),
     free: u32,
     /// Extents by size.
     sizes: [u32; SIZES],
@@ -109,12 +113,12 @@ impl Extents {
     /// # Errors
     ///
     /// [`NoMemory`].
-    pub fn new(start: u32, pages: u32, mode: Mode) -> Result<Self, NoMemory> {
+    pub fn new(start: Page, pages: u32, mode: Mode) -> Result<Self, NoMemory> {
         // An extent and what keeps it from the next take two pages at least.
         let chunks = (pages / 2 / CHUNK).saturating_add(2) as usize;
         let mut extents = Self {
             tree: Tree::new(chunks, mode)?,
-            bounds: (start, start.saturating_add(pages)),
+            bounds: (start, start.plus(pages)),
             free: 0,
             sizes: [0; SIZES],
             changed: 0,
@@ -125,7 +129,7 @@ impl Extents {
         let (start, end) = extents.bounds;
         if end > start {
             extents
-                .free(start, end.wrapping_sub(start))
+                .free(start, end.since(start))
                 .map_err(|_| NoMemory)?;
         }
         Ok(extents)
@@ -186,21 +190,21 @@ impl Extents {
     }
 
     /// Free pages from page `at` on: 0 if it is not free.
-    pub fn head_run(&self, at: u32) -> u32 {
+    pub fn head_run(&self, at: Page) -> u32 {
         let (floor, _) = self.tree.around(at);
-        self.tree.get(floor).map_or(0, |e| e.end.saturating_sub(at))
+        self.tree.get(floor).map_or(0, |e| e.end.max(at).since(at))
     }
 
     /// Free pages that end just before page `at`: 0 if the one before is not free.
-    pub fn tail_run(&self, at: u32) -> u32 {
-        let Some(last) = at.checked_sub(1) else {
+    pub fn tail_run(&self, at: Page) -> u32 {
+        if at == Page::new(0) {
             return 0;
-        };
-        let (floor, _) = self.tree.around(last);
+        }
+        let (floor, _) = self.tree.around(at.minus(1));
         self.tree
             .get(floor)
             .filter(|e| e.end >= at)
-            .map_or(0, |e| at.wrapping_sub(e.start))
+            .map_or(0, |e| at.since(e.start))
     }
 }
 
@@ -212,7 +216,7 @@ impl Extents {
     /// `None`: nothing fits, `pages` is 0, `align` is not a power of two, or there is no node for
     /// the second half of an extent (which cannot happen if the caller heeds [`Self::covers`]).
     /// Nothing changed then.
-    pub fn alloc(&mut self, pages: u32, align: u32, visited: &mut u32) -> Option<u32> {
+    pub fn alloc(&mut self, pages: u32, align: u32, visited: &mut u32) -> Option<Page> {
         if pages == 0 || !align.is_power_of_two() || pages > self.largest() {
             return None;
         }
@@ -238,7 +242,7 @@ impl Extents {
         if let Some((extent, start)) = extent.zip(start) {
             node = self.cut(found, start, pages)?;
             // The rest in front is too short, or has no multiple of the alignment.
-            hole = hole.max(start.wrapping_sub(extent.start));
+            hole = hole.max(start.since(extent.start));
         }
         if self.cached {
             self.cache = Cache {
@@ -255,10 +259,10 @@ impl Extents {
     ///
     /// False: not all of them are free, `pages` is 0, or there is no node for the second half of
     /// an extent (which cannot happen if the caller heeds [`Self::covers`]). Nothing changed then.
-    pub fn take_at(&mut self, start: u32, pages: u32) -> bool {
+    pub fn take_at(&mut self, start: Page, pages: u32) -> bool {
         let (floor, _) = self.tree.around(start);
         let extent = self.tree.get(floor);
-        let end = start.checked_add(pages);
+        let end = start.checked_plus(pages);
         let inside = extent.zip(end).is_some_and(|(e, end)| end <= e.end);
         pages > 0 && inside && self.cut(floor, start, pages).is_some()
     }
@@ -268,8 +272,8 @@ impl Extents {
     /// # Errors
     ///
     /// [`Refused`]; nothing was changed.
-    pub fn free(&mut self, start: u32, pages: u32) -> Result<(), Refused> {
-        let end = start.checked_add(pages).ok_or(Refused::Outside)?;
+    pub fn free(&mut self, start: Page, pages: u32) -> Result<(), Refused> {
+        let end = start.checked_plus(pages).ok_or(Refused::Outside)?;
         if pages == 0 || start < self.bounds.0 || end > self.bounds.1 {
             return Err(Refused::Outside);
         }
@@ -307,15 +311,15 @@ impl Extents {
         self.tally(after, false);
         self.tally(before.saturating_add(pages).saturating_add(after), true);
         self.free = self.free.saturating_add(pages);
-        self.note_freed(joined, cached.map_or(u32::MAX, |e| e.start));
+        self.note_freed(joined, cached.map(|e| e.start));
         Ok(())
     }
 
     /// Takes a range out of the extent of `node`, which holds it. Returns the node after the range,
     /// or `None` if there is no node for a second half, and nothing changed.
-    fn cut(&mut self, node: NodeId, start: u32, pages: u32) -> Option<NodeId> {
+    fn cut(&mut self, node: NodeId, start: Page, pages: u32) -> Option<NodeId> {
         let extent = self.tree.get(node)?;
-        let end = start.wrapping_add(pages);
+        let end = start.plus(pages);
         let next = match (extent.start == start, extent.end == end) {
             (true, true) => self.tree.remove(node, &mut self.cache.node),
             (true, false) => {
@@ -330,8 +334,8 @@ impl Extents {
         };
         self.free = self.free.wrapping_sub(pages);
         self.tally(extent.pages(), false);
-        self.tally(start.wrapping_sub(extent.start), true);
-        self.tally(extent.end.wrapping_sub(end), true);
+        self.tally(start.since(extent.start), true);
+        self.tally(extent.end.since(end), true);
         Some(next)
     }
 
@@ -362,11 +366,11 @@ impl Extents {
     ///
     /// If the cache's requests cannot use an extent behind the cache, the cache stays where it is
     /// and remembers the extent as a hole.
-    fn note_freed(&mut self, node: NodeId, cache_start: u32) {
+    fn note_freed(&mut self, node: NodeId, cache_start: Option<Page>) {
         let Some(extent) = self.tree.get(node) else {
             return;
         };
-        if extent.start >= cache_start {
+        if cache_start.is_some_and(|start| extent.start >= start) {
             return;
         }
         if extent.usable(self.cache.exp) >= self.cache.pages {
@@ -402,7 +406,7 @@ impl Extents {
     }
 
     /// The first extent that ends behind page `from`.
-    pub fn extent_from(&self, from: u32) -> Option<Extent> {
+    pub fn extent_from(&self, from: Page) -> Option<Extent> {
         let (floor, next) = self.tree.around(from);
         let floor = self.tree.get(floor).filter(|e| e.end > from);
         floor.or(self.tree.get(next))

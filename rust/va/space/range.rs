@@ -2,6 +2,8 @@
 
 //! Ranges of pages, the guard page behind each, and the places of sizes in histograms.
 
+use crate::sys::Page;
+
 /// Unmapped pages behind each area.
 pub const GUARD: u32 = 1;
 
@@ -9,15 +11,15 @@ pub const GUARD: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range {
     /// First page.
-    pub start: u32,
+    pub start: Page,
     /// Pages; never 0 in a plan.
     pub pages: u32,
 }
 
 impl Range {
     /// The page behind the last one.
-    pub fn end(&self) -> u32 {
-        self.start.saturating_add(self.pages)
+    pub fn end(&self) -> Page {
+        self.start.plus(self.pages)
     }
 }
 

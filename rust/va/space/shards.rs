@@ -20,6 +20,7 @@ use crate::{
         sync::{
             spin_loop, AtomicU32, AtomicU64, Lock, LockClass, LockGuard, Ordering::Relaxed, Padded,
         },
+        Page,
     },
     va::{
         error::AllocError,
@@ -44,8 +45,8 @@ struct Held {
 
 struct Shard {
     space: Lock<Held>,
-    start: u32,
-    end: u32,
+    start: Page,
+    end: Page,
     /// The state of `space` after the last change, for readers without the lock. The writer holds it.
     shown: [AtomicU32; SHOWN],
     changes: SeqCount,
@@ -65,6 +66,11 @@ struct Seen {
 const SHOWN: usize = 5 + SIZES;
 
 impl Shard {
+    /// Its pages.
+    fn pages(&self) -> u32 {
+        self.end.since(self.start)
+    }
+
     /// Shows the changes. Under the lock.
     fn show(&self, extents: &mut Extents) {
         let words = [
@@ -159,12 +165,13 @@ impl Shards {
         let per_shard = pages.div_ceil(count).max(1);
         let count = pages.div_ceil(per_shard).max(1);
         let shards = Table::try_new(count as usize, Mode::Sleep, |i| {
-            let start = i as u32 * per_shard;
-            let end = start.saturating_add(per_shard).min(pages);
-            let extents = Extents::new(start, end.saturating_sub(start), Mode::Sleep)?;
+            let first = i as u32 * per_shard;
+            let start = Page::new(first);
+            let pages = per_shard.min(pages.saturating_sub(first));
+            let extents = Extents::new(start, pages, Mode::Sleep)?;
             let shard = Shard {
                 start,
-                end,
+                end: start.plus(pages),
                 changes: SeqCount::new(),
                 shown: core::array::from_fn(|_| AtomicU32::new(0)),
                 space: Lock::new(Held { extents, pieces: 0 }, LockClass::Shard)?,
@@ -225,7 +232,7 @@ impl Shards {
         let first = hint as usize % count.max(1);
         let (near, far) = self.shards.split_at_checked(first).unwrap_or_default();
         for shard in far.iter().chain(near) {
-            if shard.end - shard.start < gross {
+            if shard.pages() < gross {
                 continue;
             }
             let mut visited = 0;
@@ -274,21 +281,21 @@ impl Shards {
         Err(AllocError::NoSpace)
     }
 
-    fn find_spanning(&self, ends: &[Ends], gross: u32, align: u32) -> Option<u32> {
+    fn find_spanning(&self, ends: &[Ends], gross: u32, align: u32) -> Option<Page> {
         for (i, (shard, own)) in self.shards.iter().zip(ends).enumerate() {
             if own.tail == 0 {
                 continue;
             }
             let mut end = shard.end;
             for (next, free) in self.shards.iter().zip(ends).skip(i + 1) {
-                end = end.saturating_add(free.head);
-                if free.head < next.end - next.start {
+                end = end.plus(free.head);
+                if free.head < next.pages() {
                     break;
                 }
             }
-            let start = extents::align_up(shard.end - own.tail, align)?;
+            let start = extents::align_up(shard.end.minus(own.tail), align)?;
             let fits = start
-                .checked_add(gross)
+                .checked_plus(gross)
                 .is_some_and(|last| start < shard.end && last <= end);
             if fits {
                 return Some(start);
@@ -297,15 +304,22 @@ impl Shards {
         None
     }
 
+    /// The place of the shard that has page `page`.
+    fn shard_of(&self, page: Page) -> usize {
+        let shard = page.get().checked_div(self.per_shard);
+        shard.unwrap_or_default() as usize
+    }
+
     /// The pieces of a range, one per shard that it touches.
-    fn pieces(&self, start: u32, gross: u32) -> impl Iterator<Item = (&Shard, Range)> {
-        let end = start.saturating_add(gross);
-        let first = start.checked_div(self.per_shard).unwrap_or_default() as usize;
+    fn pieces(&self, range: Range) -> impl Iterator<Item = (&Shard, Range)> {
+        let Range { start, .. } = range;
+        let end = range.end();
+        let first = self.shard_of(start);
         self.shards.iter().skip(first).map_while(move |shard| {
             let from = shard.start.max(start);
             let to = shard.end.min(end);
             (from < to).then(|| {
-                let pages = to - from;
+                let pages = to.since(from);
                 (&shard.0, Range { start: from, pages })
             })
         })
@@ -313,7 +327,7 @@ impl Shards {
 
     fn take_at(&self, range: Range, mode: Mode) -> Result<bool, NoMemory> {
         let mut taken = 0;
-        for (shard, piece) in self.pieces(range.start, range.pages) {
+        for (shard, piece) in self.pieces(range) {
             let got = self.lock_with_reserve(shard, mode).map(|mut space| {
                 let got = space.extents.take_at(piece.start, piece.pages);
                 if got {
@@ -378,7 +392,7 @@ impl Shards {
             sum.free.extents += u64::from(seen.count);
             let joined = run.saturating_add(seen.head);
             sum.free.largest = sum.free.largest.max(seen.largest).max(joined);
-            run = if seen.head == shard.end - shard.start {
+            run = if seen.head == shard.pages() {
                 joined
             } else {
                 seen.tail
@@ -408,10 +422,9 @@ impl<'a, V: Vacant> Returning<'a, V> {
                 self.left = self.ranges.next()?.range();
                 continue;
             }
-            let shard = start.checked_div(self.shards.per_shard);
-            match self.shards.shards.get(shard.unwrap_or(0) as usize) {
+            match self.shards.shards.get(self.shards.shard_of(start)) {
                 Some(shard) if start < shard.end => {
-                    let pages = pages.min(shard.end - start);
+                    let pages = pages.min(shard.end.since(start));
                     return Some((shard, Range { start, pages }));
                 }
                 _ => {
@@ -458,7 +471,7 @@ impl Hold<'_> {
                 self.take_in(piece);
             }
             let left = &mut returning.left;
-            left.start = left.start.saturating_add(piece.pages);
+            left.start = left.start.plus(piece.pages);
             left.pages = left.pages.saturating_sub(piece.pages);
         }
         self.shard.show(&mut self.space.extents);

@@ -10,8 +10,8 @@
 //!
 //! # Units
 //!
-//! Pages, as `u32`. An alignment is a power of two, `1 << exp` pages, and holds for the page number
-//! itself.
+//! Positions are [`Page`]s, lengths are pages as `u32`. An alignment is a power of two, `1 << exp`
+//! pages, and holds for the position.
 //!
 //! # Memory and context
 //!
@@ -30,6 +30,7 @@
 use crate::sys::{
     broken,
     mem::{Mode, NoMemory, Table},
+    Page,
 };
 
 /// Nodes of one chunk: one page of memory.
@@ -55,35 +56,35 @@ const ALL: Maxima = (1 << (EXPS + 1)) - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The first page.
-    pub start: u32,
+    pub start: Page,
     /// The page behind the last one.
-    pub end: u32,
+    pub end: Page,
 }
 
 impl Extent {
     /// Its pages.
     #[inline]
     pub fn pages(self) -> u32 {
-        self.end.wrapping_sub(self.start)
+        self.end.since(self.start)
     }
 
     /// Its pages from its first multiple of `1 << exp` on.
     #[inline]
     pub fn usable(self, exp: u32) -> u32 {
         let mask = mask(exp);
-        let aligned = self.start.wrapping_add(mask) & !mask;
+        let aligned = Page::new(self.start.get().wrapping_add(mask) & !mask);
         if aligned < self.start {
             // The next multiple is 1 << 32.
             return 0;
         }
-        self.end.saturating_sub(aligned)
+        self.end.max(aligned).since(aligned)
     }
 
     /// The lowest page where this extent can hold the request.
     #[inline]
-    pub fn place(self, request: Request) -> Option<u32> {
+    pub fn place(self, request: Request) -> Option<Page> {
         let usable = self.usable(request.exp);
-        (usable >= request.pages).then(|| self.end.wrapping_sub(usable))
+        (usable >= request.pages).then(|| self.end.minus(usable))
     }
 }
 
@@ -137,7 +138,10 @@ struct Node {
 
 impl Node {
     const UNUSED: Self = Self {
-        extent: Extent { start: 0, end: 0 },
+        extent: Extent {
+            start: Page::new(0),
+            end: Page::new(0),
+        },
         left: NodeId::NONE,
         right: NodeId::NONE,
         parent: NodeId::NONE,
@@ -326,7 +330,7 @@ impl Tree {
 
     /// The last node whose extent begins at or before `page`, and the first one whose extent begins
     /// after it.
-    pub fn around(&self, page: u32) -> (NodeId, NodeId) {
+    pub fn around(&self, page: Page) -> (NodeId, NodeId) {
         let (mut floor, mut next) = (NodeId::NONE, NodeId::NONE);
         let mut i = self.root;
         while let Some(n) = self.at(i) {
@@ -419,17 +423,17 @@ impl Tree {
 /// Changes of extents.
 impl Tree {
     /// Moves the start of the extent of `i`, which stays after the one before it.
-    pub fn move_start(&mut self, i: NodeId, start: u32) {
+    pub fn move_start(&mut self, i: NodeId, start: Page) {
         let Some(n) = self.at_mut(i) else { return };
         // An alignment that has no multiple in what the start moved over keeps its maximum.
-        let moved = n.extent.start.wrapping_sub(1) ^ start.wrapping_sub(1);
+        let moved = n.extent.start.minus(1).get() ^ start.minus(1).get();
         let dirty = mask(u32::BITS - moved.leading_zeros()) & ALL;
         n.extent.start = start;
         self.spread(i, dirty);
     }
 
     /// Moves the end of the extent of `i`, which stays before the one after it.
-    pub fn move_end(&mut self, i: NodeId, end: u32) {
+    pub fn move_end(&mut self, i: NodeId, end: Page) {
         let Some(n) = self.at_mut(i) else { return };
         n.extent.end = end;
         self.spread(i, ALL);
@@ -438,7 +442,7 @@ impl Tree {
     /// Cuts the pages from `start` to `end` out of the middle of the extent of `i`, which keeps the
     /// pages before them. Returns the node of the pages behind them; `None` if the tree lacks a node,
     /// and then nothing changed.
-    pub fn split(&mut self, i: NodeId, start: u32, end: u32) -> Option<NodeId> {
+    pub fn split(&mut self, i: NodeId, start: Page, end: Page) -> Option<NodeId> {
         let extent = self.get(i)?;
         let behind = Extent {
             start: end,
@@ -673,7 +677,7 @@ impl Tree {
             "the root has a parent",
         )?;
         let mut count = 0;
-        let mut last = 0;
+        let mut last = Page::default();
         let mut i = self.first();
         while let Some(n) = self.at(i) {
             check(n.extent.start < n.extent.end, "an extent is empty")?;

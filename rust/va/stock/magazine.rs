@@ -23,7 +23,10 @@
 //! - All areas of a magazine are of its lane's class, unless that is [`Lane::Mixed`].
 
 use crate::{
-    sys::mem::{boxed, Box, Mode, NoMemory},
+    sys::{
+        mem::{boxed, Box, Mode, NoMemory},
+        Page,
+    },
     va::{
         area::{
             class::{Class, Lane, ROUNDS},
@@ -351,7 +354,10 @@ pub struct CleanRange(Range);
 
 impl CleanRange {
     /// No pages.
-    pub const NONE: Self = Self(Range { start: 0, pages: 0 });
+    pub const NONE: Self = Self(Range {
+        start: Page::new(0),
+        pages: 0,
+    });
 }
 
 impl Vacant for CleanRange {

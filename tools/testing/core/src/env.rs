@@ -6,7 +6,10 @@
 //! until a flush that began after that moment has completed; only then is the page clean. Nobody may
 //! map a page that is not clean (invariants 1 and 2 of Documentation/design.rst).
 
-use crate::{sys::sync::assert_may_sleep, va::Env};
+use crate::{
+    sys::{sync::assert_may_sleep, Page},
+    va::Env,
+};
 use std::{
     cell::Cell,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -50,54 +53,51 @@ impl TestEnv {
         }
     }
 
-    fn range(&self, start: u32, pages: u32) -> &[AtomicU64] {
-        &self.pages[start as usize..][..pages as usize]
+    fn range(&self, start: Page, pages: u32) -> &[AtomicU64] {
+        &self.pages[start.get() as usize..][..pages as usize]
     }
 
     /// Whether all pages of a range are mapped.
-    pub fn is_mapped(&self, start: u32, pages: u32) -> bool {
+    pub fn is_mapped(&self, start: Page, pages: u32) -> bool {
         let mut range = self.range(start, pages).iter();
         range.all(|page| page.load(SeqCst) == MAPPED)
     }
 
     /// Sets the PTEs of an area that was just allocated.
     #[track_caller]
-    pub fn map(&self, start: u32, pages: u32) {
-        for (i, page) in self.range(start, pages).iter().enumerate() {
+    pub fn map(&self, start: Page, pages: u32) {
+        for (at, page) in (start.get()..).zip(self.range(start, pages)) {
             match page.swap(MAPPED, SeqCst) {
                 CLEAN => {}
-                MAPPED => panic!("page {} is mapped twice", start as usize + i),
-                _ => panic!(
-                    "page {} is mapped before it was flushed",
-                    start as usize + i
-                ),
+                MAPPED => panic!("page {at} is mapped twice"),
+                _ => panic!("page {at} is mapped before it was flushed"),
             }
         }
-        let guard = self.range(start + pages, 1)[0].load(SeqCst);
-        assert!(guard != MAPPED, "the guard page of {start} is mapped");
+        let guard = self.range(start.plus(pages), 1)[0].load(SeqCst);
+        assert!(guard != MAPPED, "the guard page of {start:?} is mapped");
     }
 
     /// Clears the PTEs of an area.
     #[track_caller]
-    pub fn clear(&self, start: u32, pages: u32) {
+    pub fn clear(&self, start: Page, pages: u32) {
         for page in self.range(start, pages) {
             let now = self.clock.fetch_add(1, SeqCst);
             assert_eq!(
                 page.swap(now, SeqCst),
                 MAPPED,
-                "area {start} was not mapped"
+                "area {start:?} was not mapped"
             );
         }
     }
 }
 
 impl Env for TestEnv {
-    fn flush(&self, start: u32, end: u32) {
+    fn flush(&self, start: Page, end: Page) {
         assert!(!ATOMIC.with(|a| a.get()), "a flush where nothing may sleep");
         assert_may_sleep();
         let began = self.clock.fetch_add(1, SeqCst);
         std::thread::yield_now();
-        for page in self.range(start, end - start) {
+        for page in self.range(start, end.since(start)) {
             let cleared = page.load(SeqCst);
             if cleared < began {
                 // If the page moved on meanwhile, nothing is lost.
@@ -136,7 +136,7 @@ impl Env for TestEnv {
 pub struct IdleEnv;
 
 impl Env for IdleEnv {
-    fn flush(&self, _: u32, _: u32) {}
+    fn flush(&self, _: Page, _: Page) {}
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
     fn resched(&self) {}

@@ -2,19 +2,22 @@
 
 //! What a flush plan must do.
 
-use crate::va::{
-    flush::{
-        epochs::Epochs,
-        plan::{Plan, Planner, RUNS_MAX},
+use crate::{
+    sys::Page,
+    va::{
+        flush::{
+            epochs::Epochs,
+            plan::{Plan, Planner, RUNS_MAX},
+        },
+        GUARD,
     },
-    GUARD,
 };
 
 /// Plans a flush of these areas, start and pages, and checks that it covers them.
 pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
     let mut planner = Planner::new(&Epochs::new());
     for &(start, pages) in areas {
-        planner.add(start, pages);
+        planner.add(Page::new(start), pages);
     }
     let (plan, _) = planner.plan(ceiling).into_parts();
     let wanted = |&&(_, pages): &&(u32, u32)| pages > 0;
@@ -24,10 +27,7 @@ pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
         Plan::Runs(runs, count) => {
             let runs = &runs[..*count];
             assert!(!runs.is_empty() && runs.len() <= RUNS_MAX);
-            let ends: Vec<_> = runs
-                .iter()
-                .map(|r| r.start.saturating_add(r.pages))
-                .collect();
+            let ends: Vec<_> = runs.iter().map(|r| r.start.plus(r.pages)).collect();
             assert!(runs.iter().all(|r| r.pages > 0));
             assert!(runs
                 .iter()
@@ -35,12 +35,13 @@ pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
                 .zip(&ends)
                 .all(|(r, &end)| r.start > end));
             for &(start, pages) in areas.iter().filter(wanted) {
-                let end = start.saturating_add(pages);
+                let start = Page::new(start);
+                let end = start.plus(pages);
                 let held = runs
                     .iter()
                     .zip(&ends)
                     .any(|(r, &e)| r.start <= start && end <= e);
-                assert!(held, "{start} is not flushed by {runs:?}");
+                assert!(held, "{start:?} is not flushed by {runs:?}");
             }
             // It flushes no page without need, except guard pages.
             let flushed: u64 = runs.iter().map(|r| u64::from(r.pages)).sum();

@@ -9,10 +9,14 @@
 /// The examples start from these.
 pub mod fixtures {
     pub use crate::{
-        sys::mem::{Box, Mode},
+        sys::{
+            mem::{Box, Mode},
+            Page,
+        },
         va::{
             area::{
                 class::{Class, Lane},
+                index::Index,
                 link::{Link, Number, Numbers},
                 Descriptors, Id, NO_ID,
             },
@@ -184,7 +188,7 @@ pub mod only_a_flush_cleans {}
 /// ```compile_fail,E0308
 /// # use core_tests::laws::fixtures::*;
 /// fn law(shards: &Shards, id: Id) -> Option<CleanId> {
-///     let space = Range { start: 0, pages: 2 };
+///     let space = Range { start: Page::new(0), pages: 2 };
 ///     Some(CleanId::made(id, space))
 /// }
 /// ```
@@ -221,11 +225,51 @@ pub mod one_area_once {}
 /// ```compile_fail,E0277
 /// # use core_tests::laws::fixtures::*;
 /// fn law(shards: &Shards, area: CleanId, descriptors: &Descriptors) {
-///     let range = Range { start: 0, pages: 2 };
+///     let range = Range { start: Page::new(0), pages: 2 };
 ///     shards.give_back(&[range]);
 /// }
 /// ```
 pub mod space_is_clean {}
+
+/// A number of pages is no position: the index finds areas by position alone.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(index: &Index, range: Range) -> Id {
+///     index.get(range.start.plus(range.pages))
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(index: &Index, range: Range) -> Id {
+///     index.get(range.pages)
+/// }
+/// ```
+///
+/// A position is no number of pages, and the sum of two positions is nothing.
+///
+/// ```
+/// # use core_tests::laws::fixtures::*;
+/// fn law(range: Range, end: Page) -> Range {
+///     Range { pages: end.since(range.start), ..range }
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use core_tests::laws::fixtures::*;
+/// fn law(range: Range, end: Page) -> Range {
+///     Range { pages: end, ..range }
+/// }
+/// ```
+///
+/// ```compile_fail,E0369
+/// # use core_tests::laws::fixtures::*;
+/// fn law(range: Range, end: Page) -> Range {
+///     Range { start: range.start + end, ..range }
+/// }
+/// ```
+pub mod counts_are_no_positions {}
 
 /// Nobody calculates with names and numbers, or takes one for the other.
 ///

@@ -10,7 +10,7 @@ use crate::{
     sys::{
         mem::{fail_nth, fail_nth_left},
         sync::run_on_cpu,
-        Mode,
+        Mode, Page,
     },
     va::{
         area::{Kind, Snapshot},
@@ -60,10 +60,10 @@ struct Held<'m> {
 /// See the file.
 pub struct Model<'m> {
     manager: &'m Manager<TestEnv>,
-    lives: BTreeMap<u32, Life>,
+    lives: BTreeMap<Page, Life>,
     held: Vec<Held<'m>>,
     /// Areas whose free was deferred, start to pages: their PTEs are not clear.
-    deferred: BTreeMap<u32, u32>,
+    deferred: BTreeMap<Page, u32>,
     next_payload: usize,
     /// Pins of lives that are over.
     stale: Vec<u64>,
@@ -164,14 +164,14 @@ impl<'m> Model<'m> {
         assert_eq!(stats.bytes_free, self.manager.pages().into());
         assert_eq!(stats.largest_free_bytes, self.manager.pages().into());
         self.manager
-            .walk(0, &mut |seen| panic!("{seen:?} is still there"));
+            .walk(Page::new(0), &mut |seen| panic!("{seen:?} is still there"));
         for page in 0..self.manager.pages() {
-            assert!(self.manager.lookup(page).is_none());
+            assert!(self.manager.lookup(Page::new(page)).is_none());
         }
     }
 
     /// All taken ranges, as start and gross pages.
-    fn taken(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+    fn taken(&self) -> impl Iterator<Item = (Page, u32)> + '_ {
         let lives = self.lives.iter().map(|(&start, life)| (start, life.pages));
         let held = self.held.iter().map(|h| (h.area.start(), h.area.pages()));
         let deferred = self.deferred.iter().map(|(&start, &pages)| (start, pages));
@@ -185,14 +185,14 @@ impl<'m> Model<'m> {
     fn fits(&self, pages: u32, align: u32) -> bool {
         let mut taken: Vec<_> = self.taken().collect();
         taken.sort_unstable();
-        taken.push((self.manager.pages(), 0));
+        taken.push((Page::new(self.manager.pages()), 0));
         let mut at = 0u64;
         for (start, gross) in taken {
             let place = at.next_multiple_of(u64::from(align));
-            if place + u64::from(pages) + u64::from(GUARD) <= u64::from(start) {
+            if place + u64::from(pages) + u64::from(GUARD) <= u64::from(start.get()) {
                 return true;
             }
-            at = u64::from(start) + u64::from(gross);
+            at = u64::from(start.get()) + u64::from(gross);
         }
         false
     }
@@ -258,13 +258,13 @@ impl<'m> Model<'m> {
             "served {request:?}"
         );
         assert_eq!(area.pages(), request.pages);
-        assert_eq!(area.start() % request.align, 0);
-        let end = area.start() + area.pages() + GUARD;
-        assert!(end <= self.manager.pages());
+        assert_eq!(area.start().get() % request.align, 0);
+        let end = area.start().plus(area.pages() + GUARD);
+        assert!(end.get() <= self.manager.pages());
         for (start, gross) in self.taken() {
             assert!(
-                end <= start || start + gross <= area.start(),
-                "{area:?} overlaps {start}"
+                end <= start || start.plus(gross) <= area.start(),
+                "{area:?} overlaps {start:?}"
             );
         }
         assert!(
@@ -337,22 +337,24 @@ impl<'m> Model<'m> {
     }
 
     /// A random page, more often one near an area.
-    fn some_page(&self, choice: &mut impl Choice) -> u32 {
+    fn some_page(&self, choice: &mut impl Choice) -> Page {
         let arena = self.manager.pages();
-        let page = choice.below(arena + 3);
+        let page = Page::new(choice.below(arena + 3));
         match self.lives.range(page..).next() {
-            Some((&start, life)) if choice.percent(70) => start + choice.below(life.pages + GUARD),
+            Some((&start, life)) if choice.percent(70) => {
+                start.plus(choice.below(life.pages + GUARD))
+            }
             _ => page,
         }
     }
 
-    fn life_at(&self, page: u32) -> Option<(u32, &Life)> {
+    fn life_at(&self, page: Page) -> Option<(Page, &Life)> {
         let (&start, life) = self.lives.range(..=page).next_back()?;
-        (page - start < life.pages).then_some((start, life))
+        (page.since(start) < life.pages).then_some((start, life))
     }
 
-    fn some_life(&self, choice: &mut impl Choice) -> Option<u32> {
-        let page = choice.below(self.manager.pages());
+    fn some_life(&self, choice: &mut impl Choice) -> Option<Page> {
+        let page = Page::new(choice.below(self.manager.pages()));
         let mut lives = self.lives.range(page..).chain(self.lives.range(..page));
         lives.next().map(|(&start, _)| start)
     }
@@ -386,7 +388,7 @@ impl<'m> Model<'m> {
         } += 1;
     }
 
-    fn free_at(&mut self, start: u32, defer: bool) {
+    fn free_at(&mut self, start: Page, defer: bool) {
         let pinned = !self.lives[&start].pins.is_empty();
         match self.manager.begin_free(start) {
             Ok(Freed::Now(dying)) => {
@@ -398,11 +400,11 @@ impl<'m> Model<'m> {
                 self.counted.pinned += 1;
                 self.lives.get_mut(&start).unwrap().ticket = Some(ticket);
             }
-            Err(e) => panic!("area {start} cannot be freed: {e:?}"),
+            Err(e) => panic!("area {start:?} cannot be freed: {e:?}"),
         }
     }
 
-    fn finish_free(&mut self, start: u32, dying: Dying<'m>, defer: bool) {
+    fn finish_free(&mut self, start: Page, dying: Dying<'m>, defer: bool) {
         let life = self.lives.remove(&start).unwrap();
         if let Some(pin) = life.pinned {
             if self.stale.len() == 16 {
@@ -432,7 +434,7 @@ impl<'m> Model<'m> {
             return;
         }
         let expected = match life {
-            _ if page >= self.manager.pages() => Some(FreeError::Foreign),
+            _ if page.get() >= self.manager.pages() => Some(FreeError::Foreign),
             Some((start, _)) if start == page => Some(FreeError::DoubleFree),
             Some(_) => Some(FreeError::Inner),
             None => None,
@@ -445,7 +447,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    fn same(&self, start: u32, life: &Life, seen: &Snapshot) {
+    fn same(&self, start: Page, life: &Life, seen: &Snapshot) {
         assert_eq!(
             (seen.start, seen.pages, seen.payload, seen.kind),
             (start, life.pages, life.payload, life.kind)
@@ -468,7 +470,7 @@ impl<'m> Model<'m> {
             match (self.life_at(page), &seen) {
                 (None, None) => {}
                 (Some((start, life)), Some(seen)) => self.same(start, life, seen),
-                (life, _) => panic!("page {page}: {:?} but {seen:?}", life.map(|l| l.0)),
+                (life, _) => panic!("{page:?}: {:?} but {seen:?}", life.map(|l| l.0)),
             }
         }
     }
@@ -492,7 +494,7 @@ impl<'m> Model<'m> {
                 life.pinned = Some(raw);
                 life.pins.push(Pin::from_raw(raw));
             }
-            (start, pinned) => panic!("page {page}: {start:?} but {pinned:?}"),
+            (start, pinned) => panic!("{page:?}: {start:?} but {pinned:?}"),
         }
     }
 
@@ -500,7 +502,7 @@ impl<'m> Model<'m> {
         if choice.percent(20) {
             self.unpin_stale(choice);
         }
-        let page = choice.below(self.manager.pages());
+        let page = Page::new(choice.below(self.manager.pages()));
         let mut lives = self.lives.range_mut(page..);
         let Some((&start, life)) = lives.find(|(_, life)| !life.pins.is_empty()) else {
             return;
@@ -520,7 +522,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    fn unpin_one(&mut self, start: u32, pin: Pin, defer: bool) {
+    fn unpin_one(&mut self, start: Page, pin: Pin, defer: bool) {
         let raw = pin.into_raw();
         assert_ne!(raw, 0);
         let life = &self.lives[&start];
@@ -541,18 +543,21 @@ impl<'m> Model<'m> {
     }
 
     fn walk(&mut self, choice: &mut impl Choice) {
-        let from = choice.below(self.manager.pages());
+        let from = Page::new(choice.below(self.manager.pages()));
         let stop_after = if choice.percent(20) {
             choice.below(5)
         } else {
             u32::MAX
         };
-        let mut end = 0;
+        let mut end = Page::new(0);
         let mut seen_lives = Vec::new();
         let mut visits = 0;
         self.manager.walk(from, &mut |seen| {
-            assert!(seen.pages > 0 && seen.start >= end, "{seen:?} after {end}");
-            end = seen.start + seen.pages;
+            assert!(
+                seen.pages > 0 && seen.start >= end,
+                "{seen:?} after {end:?}"
+            );
+            end = seen.start.plus(seen.pages);
             match &seen.live {
                 Some(live) => {
                     self.same(seen.start, &self.lives[&seen.start], live);

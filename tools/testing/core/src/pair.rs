@@ -6,7 +6,7 @@
 use crate::{
     choice::Choice,
     first_fit::FirstFit,
-    sys::mem::Mode,
+    sys::{mem::Mode, Page},
     va::space::extents::{Extents, Refused},
 };
 
@@ -59,11 +59,11 @@ pub const MIXES: [Mix; 4] = [
 
 /// All extents from page `from` on, as start and pages. One that holds `from` counts.
 pub fn iter_from(extents: &Extents, from: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
-    let mut at = from;
+    let mut at = Page::new(from);
     std::iter::from_fn(move || {
         let extent = extents.extent_from(at)?;
         at = extent.end;
-        Some((extent.start, extent.pages()))
+        Some((extent.start.get(), extent.pages()))
     })
 }
 
@@ -80,7 +80,7 @@ pub struct Pair {
 impl Pair {
     /// A shard of `pages` pages from `start` on.
     pub fn new(start: u32, pages: u32) -> Self {
-        let extents = Extents::new(start, pages, Mode::Sleep).unwrap();
+        let extents = Extents::new(Page::new(start), pages, Mode::Sleep).unwrap();
         Self {
             extents,
             oracle: FirstFit::new(start, pages),
@@ -100,7 +100,7 @@ impl Pair {
     #[track_caller]
     pub fn alloc(&mut self, pages: u32, align: u32) -> Option<u32> {
         self.reserve();
-        let got = self.extents.alloc(pages, align, &mut 0);
+        let got = self.extents.alloc(pages, align, &mut 0).map(Page::get);
         assert_eq!(
             got,
             self.oracle.alloc(pages, align),
@@ -123,7 +123,7 @@ impl Pair {
     #[track_caller]
     pub fn free_nth(&mut self, i: usize) {
         let (start, pages) = self.live.swap_remove(i);
-        self.extents.free(start, pages).unwrap();
+        self.extents.free(Page::new(start), pages).unwrap();
         self.oracle.free(start, pages);
     }
 
@@ -158,8 +158,9 @@ impl Pair {
             98 => self.free_what_is_free(choice),
             _ => {
                 let start = choice.below(mix.pages);
-                assert_eq!(self.extents.head_run(start), self.oracle.head_run(start));
-                assert_eq!(self.extents.tail_run(start), self.oracle.tail_run(start));
+                let page = Page::new(start);
+                assert_eq!(self.extents.head_run(page), self.oracle.head_run(start));
+                assert_eq!(self.extents.tail_run(page), self.oracle.tail_run(start));
                 let rest = self.oracle.iter().filter(|e| e.0 + e.1 > start);
                 assert!(iter_from(&self.extents, start).eq(rest));
             }
@@ -169,7 +170,7 @@ impl Pair {
     fn take_somewhere(&mut self, choice: &mut impl Choice, mix: &Mix) {
         let (start, pages) = (choice.below(mix.pages), 1 + choice.below(mix.longest));
         self.reserve();
-        let got = self.extents.take_at(start, pages);
+        let got = self.extents.take_at(Page::new(start), pages);
         assert_eq!(got, self.oracle.take_at(start, pages));
         if got {
             self.live.push((start, pages));
@@ -191,12 +192,17 @@ impl Pair {
         ];
         for (start, pages) in wrong {
             if self.oracle.is_free(start, pages) != Some(false) {
-                assert_eq!(self.extents.free(start, pages), Err(Refused::Overlap));
+                self.refused(start, pages);
             }
         }
         // And once more after it is given back.
         self.free(start);
-        assert_eq!(self.extents.free(start, pages), Err(Refused::Overlap));
+        self.refused(start, pages);
+    }
+
+    fn refused(&mut self, start: u32, pages: u32) {
+        let freed = self.extents.free(Page::new(start), pages);
+        assert_eq!(freed, Err(Refused::Overlap));
     }
 
     /// Gives all back, and checks that they are one extent then.

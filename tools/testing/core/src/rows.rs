@@ -6,7 +6,7 @@
 use crate::{
     choice::Choice,
     env::TestEnv,
-    sys::{sync::run_on_cpu, Mode},
+    sys::{sync::run_on_cpu, Mode, Page},
     va::{area::Kind, Config, Freed, Manager, Purge, Request, GUARD},
 };
 use std::collections::BTreeMap;
@@ -15,17 +15,17 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 struct Reader {
     /// Where it began, and when.
-    from: u32,
+    from: Page,
     began: u64,
-    position: u32,
-    shown: Vec<u32>,
+    position: Page,
+    shown: Vec<Page>,
 }
 
 /// See the file.
 pub struct Rows {
     manager: Manager<TestEnv>,
     /// Pages of each area that lives, and since when.
-    live: BTreeMap<u32, (u32, u64)>,
+    live: BTreeMap<Page, (u32, u64)>,
     readers: [Reader; 3],
     now: u64,
 }
@@ -69,7 +69,7 @@ impl Rows {
     /// Every reader to its end.
     pub fn finish(mut self) {
         for i in 0..self.readers.len() {
-            while !self.readers[i].shown.is_empty() || self.readers[i].position == 0 {
+            while !self.readers[i].shown.is_empty() || self.readers[i].position == Page::new(0) {
                 self.read(i);
                 if self.readers[i].shown.is_empty() {
                     break;
@@ -97,7 +97,7 @@ impl Rows {
     }
 
     fn free(&mut self, choice: &mut impl Choice) {
-        let page = choice.below(self.manager.pages());
+        let page = Page::new(choice.below(self.manager.pages()));
         let mut lives = self.live.range(page..).chain(self.live.range(..page));
         let Some((&start, _)) = lives.next() else {
             return;
@@ -115,6 +115,7 @@ impl Rows {
             1 => u32::MAX - choice.below(3),
             _ => choice.below(self.manager.pages() + 3),
         };
+        let position = Page::new(position);
         self.readers[choice.below(3) as usize] = Reader {
             from: position,
             began: self.now,
@@ -133,7 +134,7 @@ impl Rows {
             for (start, (_, since)) in self.live.range(reader.from..) {
                 assert!(
                     *since >= reader.began || reader.shown.contains(start),
-                    "{start} was not shown from {} on",
+                    "{start:?} was not shown from {:?} on",
                     reader.from
                 );
             }
@@ -141,13 +142,14 @@ impl Rows {
             return;
         };
         assert!(row.start >= reader.position, "{row:?} shown again");
-        assert!(row.start + row.pages < self.manager.pages(), "{row:?}");
+        let end = row.start.plus(row.pages);
+        assert!(end.get() < self.manager.pages(), "{row:?}");
         let live = self.live.get(&row.start).map(|(pages, _)| *pages);
         match &row.live {
             Some(_) => assert_eq!(live, Some(row.pages)),
             None => assert!(row.lazy && live.is_none(), "{row:?}"),
         }
         reader.shown.push(row.start);
-        reader.position = row.start + row.pages + GUARD;
+        reader.position = end.plus(GUARD);
     }
 }

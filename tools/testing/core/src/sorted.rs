@@ -5,9 +5,17 @@
 
 use crate::{
     choice::Choice,
-    sys::mem::Mode,
+    sys::{mem::Mode, Page},
     va::space::tree::{Extent, NodeId, Passed, Request, Tree},
 };
+
+/// The extent from page `start` up to `end`.
+pub fn extent(start: u32, end: u32) -> Extent {
+    Extent {
+        start: Page::new(start),
+        end: Page::new(end),
+    }
+}
 
 /// The pages of the extents, and the kind of requests.
 pub struct Ground {
@@ -99,11 +107,11 @@ impl Sorted {
     #[track_caller]
     pub fn insert(&mut self, start: u32, end: u32) {
         self.reserve();
-        let (floor, _) = self.tree.around(start);
-        let extent = Extent { start, end };
+        let extent = extent(start, end);
+        let (floor, _) = self.tree.around(extent.start);
         let node = self.tree.insert(floor, extent).unwrap();
         assert_eq!(self.tree.get(node), Some(extent));
-        let i = self.extents.partition_point(|e| e.start < start);
+        let i = self.extents.partition_point(|e| e.start < extent.start);
         self.extents.insert(i, extent);
         self.marked = self.marked.map(|m| m + usize::from(m >= i));
     }
@@ -122,11 +130,12 @@ impl Sorted {
     #[track_caller]
     pub fn split(&mut self, i: usize, start: u32, end: u32) {
         self.reserve();
-        let behind = self.tree.split(self.node(i), start, end).unwrap();
+        let cut = extent(start, end);
+        let behind = self.tree.split(self.node(i), cut.start, cut.end).unwrap();
         let whole = self.extents[i];
-        self.extents[i].end = start;
+        self.extents[i].end = cut.start;
         let rest = Extent {
-            start: end,
+            start: cut.end,
             end: whole.end,
         };
         self.extents.insert(i + 1, rest);
@@ -137,11 +146,11 @@ impl Sorted {
     /// Moves one end of the `i`-th extent.
     pub fn stretch(&mut self, i: usize, start: Option<u32>, end: Option<u32>) {
         let node = self.node(i);
-        if let Some(start) = start {
+        if let Some(start) = start.map(Page::new) {
             self.tree.move_start(node, start);
             self.extents[i].start = start;
         }
-        if let Some(end) = end {
+        if let Some(end) = end.map(Page::new) {
             self.tree.move_end(node, end);
             self.extents[i].end = end;
         }
@@ -171,11 +180,11 @@ impl Sorted {
         let rest = &self.extents[first..];
         let fits = |e: &Extent| {
             let align = 1u64 << request.exp;
-            let start = u64::from(e.start).next_multiple_of(align);
-            start + u64::from(request.pages) <= u64::from(e.end)
+            let start = u64::from(e.start.get()).next_multiple_of(align);
+            start + u64::from(request.pages) <= u64::from(e.end.get())
         };
         let skipped = rest.iter().take_while(|e| !fits(e));
-        let longest = skipped.clone().map(|e| e.end - e.start).max();
+        let longest = skipped.clone().map(|e| e.pages()).max();
         let (pages, exp) = (request.pages, request.exp);
         let wanted = rest.get(skipped.count()).copied();
         assert_eq!(
@@ -198,7 +207,7 @@ impl Sorted {
         self.tree.validate().unwrap();
         self.check_mark();
         assert_eq!(self.tree.count() as usize, self.extents.len());
-        let longest = self.extents.iter().map(|e| e.end - e.start).max();
+        let longest = self.extents.iter().map(|e| e.pages()).max();
         assert_eq!(self.tree.longest(), longest.unwrap_or(0));
         let mut node = self.tree.first();
         for &extent in &self.extents {
@@ -211,6 +220,7 @@ impl Sorted {
     /// The neighbours of a page, in both.
     #[track_caller]
     pub fn around(&self, page: u32) {
+        let page = Page::new(page);
         let (floor, next) = self.tree.around(page);
         let behind = self.extents.partition_point(|e| e.start <= page);
         let before = behind.checked_sub(1).map(|i| self.extents[i]);
@@ -221,7 +231,7 @@ impl Sorted {
     /// One random thing; `more` of 100 times it adds an extent.
     pub fn step(&mut self, choice: &mut impl Choice, ground: &Ground, more: u32) {
         let page = ground.start + choice.below(ground.pages);
-        let i = self.extents.partition_point(|e| e.start <= page);
+        let i = self.extents.partition_point(|e| e.start.get() <= page);
         match choice.below(100) {
             n if n < more => self.add_at(i, page, choice, ground),
             n if n < 80 && i > 0 => self.remove(i - 1),
@@ -241,12 +251,12 @@ impl Sorted {
 
     /// Adds an extent at `page`, or behind the one that holds it, as far as there is room.
     fn add_at(&mut self, i: usize, page: u32, choice: &mut impl Choice, ground: &Ground) {
-        let behind = i.checked_sub(1).map_or(0, |i| self.extents[i].end);
+        let behind = i.checked_sub(1).map_or(0, |i| self.extents[i].end.get());
         let start = page.max(behind);
         let limit = self
             .extents
             .get(i)
-            .map_or(ground.start + ground.pages, |e| e.start);
+            .map_or(ground.start + ground.pages, |e| e.start.get());
         let pages = 1 + choice.below(ground.longest);
         let end = start.saturating_add(pages).min(limit);
         if start < end {
@@ -256,10 +266,12 @@ impl Sorted {
 
     /// Shortens, lengthens or splits the `i`-th extent.
     fn change(&mut self, i: usize, choice: &mut impl Choice) {
-        let Extent { start, end } = self.extents[i];
+        let (start, end) = (self.extents[i].start.get(), self.extents[i].end.get());
         let inside = start + choice.below(end - start);
-        let before = i.checked_sub(1).map_or(start, |i| self.extents[i].end);
-        let behind = self.extents.get(i + 1).map_or(end, |e| e.start);
+        let before = i
+            .checked_sub(1)
+            .map_or(start, |i| self.extents[i].end.get());
+        let behind = self.extents.get(i + 1).map_or(end, |e| e.start.get());
         match choice.below(5) {
             0 => self.stretch(i, Some(inside), None),
             1 => self.stretch(i, None, Some(inside + 1)),

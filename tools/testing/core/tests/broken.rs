@@ -5,7 +5,7 @@
 #![cfg(not(loom))]
 
 use core_tests::{
-    sys::Mode,
+    sys::{Mode, Page},
     va::{
         area::{index::Index, Descriptors, Id, NO_ID},
         flush::list::{List, Stack},
@@ -54,7 +54,7 @@ fn range_longer_than_what_was_taken() {
 #[should_panic(expected = "not in the arena")]
 fn range_that_ends_behind_the_arena() {
     let shards = Shards::new(PAGES, 4).unwrap();
-    let start = PAGES / 4 * 3;
+    let start = Page::new(PAGES / 4 * 3);
     let pages = PAGES / 4;
     let taken = shards.take(pages, 1, 3, Mode::Sleep).unwrap().range();
     assert_eq!(taken.start, start);
@@ -69,7 +69,7 @@ fn range_that_ends_behind_the_arena() {
 fn area_given_back_in_two_pieces() {
     let (shards, Range { start, .. }) = shards(4);
     let half = |start| Claimed(Range { start, pages: 2 });
-    shards.give_back(&[half(start), half(start + 2)]);
+    shards.give_back(&[half(start), half(start.plus(2))]);
 }
 
 /// The name of a node in a tree that has two chunks, for one that has one.
@@ -79,10 +79,10 @@ fn node_of_another_tree() -> (Tree, NodeId) {
     for chunk in 0..2 {
         assert!(other.donate(Tree::prepare(Mode::Sleep).unwrap()).is_none());
         for i in 0..other.nodes() / (chunk + 1) {
-            let start = (chunk * 64 + i) * 10;
+            let start = Page::new((chunk * 64 + i) * 10);
             let extent = Extent {
                 start,
-                end: start + 5,
+                end: start.plus(5),
             };
             last = other.insert(last, extent).unwrap();
         }
@@ -104,7 +104,7 @@ fn node_that_is_asked_for() {
 #[should_panic(expected = "to change a node that it does not have")]
 fn node_that_is_changed() {
     let (mut tree, node) = node_of_another_tree();
-    tree.move_end(node, 7);
+    tree.move_end(node, Page::new(7));
 }
 
 /// A name of an area, from another pool of descriptors than those that are asked.
@@ -115,21 +115,22 @@ fn an_id() -> Id {
 #[test]
 #[should_panic(expected = "not prepared for")]
 fn index_without_words() {
-    Index::new(PAGES).unwrap().set(3, 4, an_id());
+    let index = Index::new(PAGES).unwrap();
+    index.set(Page::new(3), 4, an_id());
 }
 
 #[test]
 #[should_panic(expected = "told of pages that are not in the arena")]
 fn index_of_a_smaller_arena() {
-    Index::new(PAGES).unwrap().set(2 * PAGES, 4, an_id());
+    let index = Index::new(PAGES).unwrap();
+    index.set(Page::new(2 * PAGES), 4, an_id());
 }
 
 #[test]
 #[should_panic(expected = "asked for pages that are not in the arena")]
 fn index_prepared_for_a_larger_arena() {
-    let _ = Index::new(PAGES)
-        .unwrap()
-        .prepare(2 * PAGES, 4, Mode::Sleep);
+    let index = Index::new(PAGES).unwrap();
+    let _ = index.prepare(Page::new(2 * PAGES), 4, Mode::Sleep);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use core_tests::{
     choice::{Choice, Rng},
     pair::{iter_from, Mix, Pair, MIXES},
-    sys::mem::Mode,
+    sys::{mem::Mode, Page},
     va::space::extents::{Extents, Refused},
 };
 
@@ -71,8 +71,8 @@ fn nothing_is_asked_for() {
     assert_eq!(pair.extents.alloc(0, 1, &mut 0), None);
     assert_eq!(pair.extents.alloc(1, 0, &mut 0), None);
     assert_eq!(pair.extents.alloc(1, 3, &mut 0), None);
-    assert!(!pair.extents.take_at(5, 0));
-    assert_eq!(pair.extents.free(5, 0), Err(Refused::Outside));
+    assert!(!pair.extents.take_at(Page::new(5), 0));
+    assert_eq!(pair.extents.free(Page::new(5), 0), Err(Refused::Outside));
     pair.check();
 }
 
@@ -80,8 +80,8 @@ fn nothing_is_asked_for() {
 fn a_shard_of_nothing() {
     let mut pair = Pair::new(7, 0);
     assert_eq!(pair.alloc(1, 1), None);
-    assert!(!pair.extents.take_at(7, 1));
-    assert_eq!(pair.extents.free(7, 1), Err(Refused::Outside));
+    assert!(!pair.extents.take_at(Page::new(7), 1));
+    assert_eq!(pair.extents.free(Page::new(7), 1), Err(Refused::Outside));
     pair.check();
 }
 
@@ -154,20 +154,20 @@ fn the_last_page() {
         assert_eq!(pair.alloc(u32::MAX, 1), None);
         assert_eq!(pair.alloc(2, 32), Some(u32::MAX - 95));
         assert_eq!(pair.alloc(100, 1), None);
-        assert!(!pair.extents.take_at(u32::MAX - 1, 2));
-        assert!(!pair.extents.take_at(u32::MAX - 1, u32::MAX));
-        assert_eq!(pair.extents.free(u32::MAX - 1, 2), Err(Refused::Outside));
-        assert_eq!(
-            pair.extents.free(u32::MAX - 1, u32::MAX),
-            Err(Refused::Outside)
-        );
-        assert!(pair.extents.take_at(u32::MAX - 1, 1) && pair.oracle.take_at(u32::MAX - 1, 1));
+        let last = Page::new(u32::MAX - 1);
+        for pages in [2, u32::MAX] {
+            assert!(!pair.extents.take_at(last, pages));
+            assert_eq!(pair.extents.free(last, pages), Err(Refused::Outside));
+        }
+        assert!(pair.extents.take_at(last, 1) && pair.oracle.take_at(last.get(), 1));
         pair.check();
         // More pages than there are numbers.
-        let extents = Extents::new(u32::MAX - 10, 100, Mode::Sleep).unwrap();
+        let extents = Extents::new(Page::new(u32::MAX - 10), 100, Mode::Sleep).unwrap();
         assert_eq!(extents.free_pages(), 10);
         assert_eq!(
-            Extents::new(u32::MAX, 100, Mode::Sleep).unwrap().largest(),
+            Extents::new(Page::new(u32::MAX), 100, Mode::Sleep)
+                .unwrap()
+                .largest(),
             0
         );
     }
@@ -268,7 +268,7 @@ fn freeing_needs_no_memory() {
     let mut order: Vec<u32> = (0..30_000).step_by(2).collect();
     order.extend((1..30_000).step_by(2));
     for start in order {
-        pair.extents.free(start, 1).unwrap();
+        pair.extents.free(Page::new(start), 1).unwrap();
     }
     pair.extents.validate().unwrap();
     assert_eq!(pair.extents.count(), 1);
@@ -279,30 +279,30 @@ fn freeing_needs_no_memory() {
 /// Without a node nothing changes.
 #[test]
 fn no_node() {
-    let mut extents = Extents::new(0, 1_000, Mode::Sleep).unwrap();
-    let mut start = 1;
+    let mut extents = Extents::new(Page::new(0), 1_000, Mode::Sleep).unwrap();
+    let mut start = Page::new(1);
     while extents.spare() > 0 {
         assert!(extents.take_at(start, 1));
-        start += 2;
+        start = start.plus(2);
     }
     let before: Vec<_> = iter_from(&extents, 0).collect();
-    assert!(!extents.take_at(501, 1));
+    assert!(!extents.take_at(Page::new(501), 1));
     assert_eq!(extents.alloc(2, 512, &mut 0), None);
     extents.validate().unwrap();
     assert!(iter_from(&extents, 0).eq(before));
-    assert!(extents.take_at(500, 500));
-    assert_eq!(extents.free(700, 1), Err(Refused::NoNode));
+    assert!(extents.take_at(Page::new(500), 500));
+    assert_eq!(extents.free(Page::new(700), 1), Err(Refused::NoNode));
     extents.validate().unwrap();
     assert!(extents
         .donate(Extents::prepare(Mode::Sleep).unwrap())
         .is_none());
-    assert_eq!(extents.free(700, 1), Ok(()));
+    assert_eq!(extents.free(Page::new(700), 1), Ok(()));
     extents.validate().unwrap();
 }
 
 /// `n` lazy areas at 16 KiB alignment: each leaves a hole that the next cannot use. Returns extents visited by each of the next few requests.
 fn visited_behind(n: u32, cached: bool) -> Vec<u32> {
-    let mut extents = Extents::new(0, 1 << 22, Mode::Sleep).unwrap();
+    let mut extents = Extents::new(Page::new(0), 1 << 22, Mode::Sleep).unwrap();
     for pieces in 0..n {
         while !extents.covers(pieces) {
             extents.donate(Extents::prepare(Mode::Sleep).unwrap());
@@ -316,7 +316,7 @@ fn visited_behind(n: u32, cached: bool) -> Vec<u32> {
             extents.donate(Extents::prepare(Mode::Sleep).unwrap());
         }
         let mut count = 0;
-        assert_eq!(extents.alloc(2, 4, &mut count), Some(4 * pieces));
+        assert_eq!(extents.alloc(2, 4, &mut count), Some(Page::new(4 * pieces)));
         visited.push(count);
     }
     extents.validate().unwrap();
@@ -341,14 +341,14 @@ fn visited_with_and_without_the_cache() {
 fn visited_when_the_cache_is_of_no_use() {
     const HOLES: u32 = 50_000;
     let mut rng = Rng::new(4);
-    let mut extents = Extents::new(0, HOLES * 16 + 64, Mode::Sleep).unwrap();
+    let mut extents = Extents::new(Page::new(0), HOLES * 16 + 64, Mode::Sleep).unwrap();
     for pieces in 0..HOLES {
         while !extents.covers(pieces) {
             extents.donate(Extents::prepare(Mode::Sleep).unwrap());
         }
         // Holes of 1 to 14 pages at all offsets.
         let start = pieces * 16 + rng.below(8);
-        assert!(extents.take_at(start, 1 + rng.below(8)));
+        assert!(extents.take_at(Page::new(start), 1 + rng.below(8)));
     }
     let mut most = 0;
     for _ in 0..20_000 {

@@ -8,7 +8,7 @@ use core_tests::{
     env::IdleEnv,
     look,
     model::free_space,
-    sys::{sync::run_on_cpu, Mode},
+    sys::{sync::run_on_cpu, Mode, Page},
     va::{
         area::Kind,
         info::{
@@ -31,7 +31,7 @@ fn manager() -> Manager<IdleEnv> {
     Manager::new(config, IdleEnv).unwrap()
 }
 
-fn alloc(manager: &Manager<IdleEnv>, pages: u32, caller: usize) -> Option<u32> {
+fn alloc(manager: &Manager<IdleEnv>, pages: u32, caller: usize) -> Option<Page> {
     let request = Request {
         pages,
         align: 1,
@@ -44,7 +44,7 @@ fn alloc(manager: &Manager<IdleEnv>, pages: u32, caller: usize) -> Option<u32> {
     Some(start)
 }
 
-fn free(manager: &Manager<IdleEnv>, start: u32) {
+fn free(manager: &Manager<IdleEnv>, start: Page) {
     match manager.begin_free(start).unwrap() {
         Freed::Now(dying) => manager.finish_free(dying),
         Freed::Deferred(_) => panic!("nobody has pinned it"),
@@ -95,7 +95,7 @@ fn any_change_makes_the_record_stale() {
     manager.purge(Purge::Drain);
     assert!(!manager.is_current(seen), "a drain");
     let seen = record();
-    assert!(manager.lookup(0).is_none());
+    assert!(manager.lookup(Page::new(0)).is_none());
     assert!(manager.is_current(seen), "a lookup changes nothing");
     manager.set_switch(Switch::InfoCache, false);
     assert!(!manager.is_current(seen), "switched off");
@@ -206,7 +206,7 @@ fn sums_under_churn() {
     let stop = AtomicBool::new(false);
     let slots: Vec<AtomicU64> = (0..HELD).map(|_| AtomicU64::new(0)).collect();
     // These stay.
-    let kept: Vec<u32> = (0..50)
+    let kept: Vec<Page> = (0..50)
         .filter_map(|i| alloc(&manager, 1 + i, 0x42))
         .collect();
     let kept_gross: u64 = (0..50).map(|i| 2 + i).sum();
@@ -221,10 +221,10 @@ fn sums_under_churn() {
                     let slot = &slots[(random >> 33) as usize % HELD];
                     let pages = 1 + (random >> 50) as u32 % 8;
                     let new = alloc(manager, pages, 0x1000 + pages as usize);
-                    let new = new.map_or(0, |start| u64::from(start) + 1);
+                    let new = new.map_or(0, |start| u64::from(start.get()) + 1);
                     let old = slot.swap(new, SeqCst);
                     if old != 0 {
-                        free(manager, (old - 1) as u32);
+                        free(manager, Page::new((old - 1) as u32));
                     }
                     if random >> 60 == 0 {
                         manager.purge(Purge::Background);
@@ -260,7 +260,7 @@ fn sums_under_churn() {
     for slot in &slots {
         match slot.load(SeqCst) {
             0 => {}
-            start => free(&manager, (start - 1) as u32),
+            start => free(&manager, Page::new((start - 1) as u32)),
         }
     }
     kept.iter().for_each(|&start| free(&manager, start));

@@ -18,6 +18,7 @@ use core_tests::{
             fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Acquire, Relaxed, Release, SeqCst},
         },
+        Page,
     },
     va::{
         area::{index::Index, Descriptors, Id, Kill, Kind, NO_ID},
@@ -66,6 +67,10 @@ impl Owned {
     }
 }
 
+/// The page of an area, and that of the next life of its descriptor.
+const HERE: Page = Page::new(10);
+const THERE: Page = Page::new(20);
+
 /// The first descriptor.
 const ID: Id = Id::from_word(0);
 
@@ -81,7 +86,7 @@ impl OneArea {
         let descriptors = Descriptors::new(1).unwrap();
         assert_eq!(descriptors.take(Mode::Sleep), Ok(ID));
         let descriptor = descriptors.get(ID).unwrap();
-        descriptor.shape(10, 1, None);
+        descriptor.shape(HERE, 1, None);
         descriptor.claim(None, OTHERS, 0);
         descriptor.publish(111, Kind::Vmap);
         Arc::new(Self {
@@ -98,7 +103,10 @@ impl OneArea {
         };
         // One life or the other, and never a mixture.
         let what = (seen.start, seen.pages, seen.payload);
-        assert!(what == (10, 1, 111) || what == (20, 2, 222), "{what:?}");
+        assert!(
+            what == (HERE, 1, 111) || what == (THERE, 2, 222),
+            "{what:?}"
+        );
         if let Some((version, found)) = descriptor.pin(seen.start) {
             // Perhaps the next life of the same start; but a pinned area is mapped.
             let seen = descriptor.snapshot().unwrap();
@@ -113,10 +121,10 @@ impl OneArea {
     /// Frees, and if nobody had it pinned, makes another area of the same descriptor.
     fn free_and_reuse(&self) {
         let descriptor = self.descriptors.get(ID).unwrap();
-        match descriptor.kill(10) {
+        match descriptor.kill(HERE) {
             Kill::Dead => {
                 self.pte.write(0);
-                descriptor.shape(20, 2, None);
+                descriptor.shape(THERE, 2, None);
                 self.pte.write(222);
                 descriptor.claim(None, OTHERS, 0);
                 descriptor.publish(222, Kind::Vmap);
@@ -139,7 +147,7 @@ fn pin_against_free_against_reuse() {
         reader.join().unwrap();
         // Nobody is left with a pin.
         if let Some(seen) = area.descriptors.get(ID).unwrap().snapshot() {
-            assert_eq!((seen.pins(), seen.dying(), seen.start), (0, false, 20));
+            assert_eq!((seen.pins(), seen.dying(), seen.start), (0, false, THERE));
         }
     });
 }
@@ -150,8 +158,8 @@ fn two_pins_against_free() {
     model(2, || {
         let area = OneArea::new();
         let descriptor = area.descriptors.get(ID).unwrap();
-        let (version, _) = descriptor.pin(10).unwrap();
-        assert_eq!(descriptor.pin(10).unwrap().0, version);
+        let (version, _) = descriptor.pin(HERE).unwrap();
+        assert_eq!(descriptor.pin(HERE).unwrap().0, version);
         let unpin = move |area: &OneArea| {
             assert_eq!(area.pte.read(), 111);
             let descriptor = area.descriptors.get(ID).unwrap();
@@ -168,7 +176,7 @@ fn two_pins_against_free() {
         let killer = {
             let area = area.clone();
             thread::spawn(move || {
-                let killed = area.descriptors.get(ID).unwrap().kill(10);
+                let killed = area.descriptors.get(ID).unwrap().kill(HERE);
                 if killed == Kill::Dead {
                     area.pte.write(0);
                 }
@@ -186,7 +194,7 @@ fn free_against_free() {
     model(3, || {
         let area = OneArea::new();
         let free = |area: &OneArea| {
-            let dead = area.descriptors.get(ID).unwrap().kill(10) == Kill::Dead;
+            let dead = area.descriptors.get(ID).unwrap().kill(HERE) == Kill::Dead;
             if dead {
                 area.pte.write(0);
             }
@@ -209,7 +217,7 @@ fn double_free_against_reuse() {
         let late = {
             let area = area.clone();
             thread::spawn(move || {
-                let killed = area.descriptors.get(ID).unwrap().kill(10);
+                let killed = area.descriptors.get(ID).unwrap().kill(HERE);
                 assert!(matches!(
                     killed,
                     Kill::NotLive | Kill::Elsewhere | Kill::Dead
@@ -218,13 +226,13 @@ fn double_free_against_reuse() {
             })
         };
         let descriptor = area.descriptors.get(ID).unwrap();
-        if descriptor.kill(10) == Kill::Dead {
-            descriptor.shape(20, 2, None);
+        if descriptor.kill(HERE) == Kill::Dead {
+            descriptor.shape(THERE, 2, None);
             descriptor.claim(None, OTHERS, 0);
             descriptor.publish(222, Kind::Vmap);
             assert!(!late.join().unwrap(), "the second free won");
             let seen = descriptor.snapshot().unwrap();
-            assert_eq!((seen.start, seen.pages), (20, 2));
+            assert_eq!((seen.start, seen.pages), (THERE, 2));
         } else {
             assert!(late.join().unwrap());
         }
@@ -237,18 +245,18 @@ fn range_against_shape() {
     model(3, || {
         let area = OneArea::new();
         let descriptor = area.descriptors.get(ID).unwrap();
-        assert_eq!(descriptor.kill(10), Kill::Dead);
+        assert_eq!(descriptor.kill(HERE), Kill::Dead);
         let walker = {
             let area = area.clone();
             thread::spawn(move || {
                 let range = area.descriptors.get(ID).unwrap().range();
                 assert!(
-                    matches!(range, None | Some((10, 1)) | Some((20, 2))),
+                    matches!(range, None | Some((HERE, 1)) | Some((THERE, 2))),
                     "{range:?}"
                 );
             })
         };
-        descriptor.shape(20, 2, None);
+        descriptor.shape(THERE, 2, None);
         walker.join().unwrap();
     });
 }
@@ -260,9 +268,9 @@ fn slot_publication() {
     model(2, || {
         let index = Index::new(1).unwrap();
         let area = OneArea::new();
-        index.prepare(10, 1, Mode::Sleep).unwrap();
-        index.prepare(20, 2, Mode::Sleep).unwrap();
-        index.set(10, 1, ID);
+        index.prepare(HERE, 1, Mode::Sleep).unwrap();
+        index.prepare(THERE, 2, Mode::Sleep).unwrap();
+        index.set(HERE, 1, ID);
         let world = Arc::new((index, area));
         let find = |(index, area): &(Index, Arc<OneArea>), page| {
             let descriptor = area.descriptors.get(index.get(page))?;
@@ -271,26 +279,26 @@ fn slot_publication() {
         let reader = {
             let world = world.clone();
             thread::spawn(move || {
-                if let Some(seen) = find(&world, 20) {
-                    assert_eq!((seen.start, seen.payload), (20, 222));
+                if let Some(seen) = find(&world, THERE) {
+                    assert_eq!((seen.start, seen.payload), (THERE, 222));
                     // The area at the new page stays, and the old page has lost it.
-                    assert!(find(&world, 20).is_some());
-                    assert!(find(&world, 10).is_none());
+                    assert!(find(&world, THERE).is_some());
+                    assert!(find(&world, HERE).is_none());
                 }
-                if let Some(seen) = find(&world, 10) {
-                    assert_eq!((seen.start, seen.payload), (10, 111));
+                if let Some(seen) = find(&world, HERE) {
+                    assert_eq!((seen.start, seen.payload), (HERE, 111));
                 }
             })
         };
         let (index, area) = &*world;
         let descriptor = area.descriptors.get(ID).unwrap();
-        assert_eq!(descriptor.kill(10), Kill::Dead);
-        index.set(10, 1, NO_ID);
-        descriptor.shape(20, 2, None);
-        index.set(20, 2, ID);
+        assert_eq!(descriptor.kill(HERE), Kill::Dead);
+        index.set(HERE, 1, NO_ID);
+        descriptor.shape(THERE, 2, None);
+        index.set(THERE, 2, ID);
         descriptor.claim(None, OTHERS, 0);
         descriptor.publish(222, Kind::Vmap);
-        assert!(find(&world, 20).is_some() && find(&world, 10).is_none());
+        assert!(find(&world, THERE).is_some() && find(&world, HERE).is_none());
         reader.join().unwrap();
     });
 }
@@ -339,7 +347,7 @@ fn splice_against_push() {
 struct Flush<F>(F);
 
 impl<F: Fn() + Send + Sync> Env for Flush<F> {
-    fn flush(&self, _start: u32, _end: u32) {
+    fn flush(&self, _start: Page, _end: Page) {
         self.0()
     }
     fn kick_purge(&self) {}
@@ -609,7 +617,7 @@ fn magazine_hand_over() {
 struct Ptes([Owned; 4]);
 
 impl Env for Ptes {
-    fn flush(&self, _start: u32, _end: u32) {
+    fn flush(&self, _start: Page, _end: Page) {
         fence(SeqCst);
     }
     fn kick_purge(&self) {}
@@ -636,7 +644,7 @@ fn small_manager() -> Arc<Manager<Ptes>> {
     Arc::new(Manager::new(config, ptes).unwrap())
 }
 
-fn take_one(manager: &Manager<Ptes>) -> Option<u32> {
+fn take_one(manager: &Manager<Ptes>) -> Option<Page> {
     let request = Request {
         pages: 1,
         align: 1,
@@ -645,18 +653,18 @@ fn take_one(manager: &Manager<Ptes>) -> Option<u32> {
     };
     let area = manager.alloc(request).ok()?;
     let start = area.start();
-    let pte = &manager.env().0[start as usize];
+    let pte = &manager.env().0[start.get() as usize];
     assert_eq!(pte.read(), 0, "handed out while it is mapped");
     pte.write(1);
     manager.publish(area, 0, Kind::Vmap);
     Some(start)
 }
 
-fn give_back(manager: &Manager<Ptes>, start: u32) {
+fn give_back(manager: &Manager<Ptes>, start: Page) {
     let Ok(Freed::Now(dying)) = manager.begin_free(start) else {
-        panic!("{start} is not Live");
+        panic!("{start:?} is not Live");
     };
-    manager.env().0[start as usize].write(0);
+    manager.env().0[start.get() as usize].write(0);
     manager.finish_free(dying);
 }
 

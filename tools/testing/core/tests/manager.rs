@@ -11,7 +11,7 @@ use core_tests::{
     sys::{
         mem::{fail_nth, NoMemory},
         sync::run_on_cpu,
-        Mode,
+        Mode, Page,
     },
     va::{
         area::{
@@ -71,11 +71,11 @@ fn no_memory_at_the_start() {
     assert!(nth > 20, "only {nth}");
 }
 
-fn alloc(manager: &Manager<TestEnv>, pages: u32) -> u32 {
+fn alloc(manager: &Manager<TestEnv>, pages: u32) -> Page {
     alloc_aligned(manager, pages, 1)
 }
 
-fn alloc_aligned(manager: &Manager<TestEnv>, pages: u32, align: u32) -> u32 {
+fn alloc_aligned(manager: &Manager<TestEnv>, pages: u32, align: u32) -> Page {
     let request = Request {
         pages,
         align,
@@ -88,7 +88,7 @@ fn alloc_aligned(manager: &Manager<TestEnv>, pages: u32, align: u32) -> u32 {
     start
 }
 
-fn free(manager: &Manager<TestEnv>, start: u32) {
+fn free(manager: &Manager<TestEnv>, start: Page) {
     match manager.begin_free(start).unwrap() {
         Freed::Now(dying) => manager.finish_free(dying),
         Freed::Deferred(_) => panic!("nobody has pinned it"),
@@ -112,16 +112,16 @@ fn the_limit_is_of_what_is_lazy() {
     run_on_cpu(0);
     let manager = two_cpus(8_000);
     for _ in 0..20 {
-        let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
+        let areas: Vec<Page> = (0..900).map(|_| alloc(&manager, 9)).collect();
         areas.iter().for_each(|&start| free(&manager, start));
         assert_eq!(manager.stats().backpressure_steps, 0);
         manager.purge(Purge::Full);
     }
     // Beyond four times the limit, tasks that free help, and not much earlier.
-    let areas: Vec<u32> = (0..3_000).map(|_| alloc(&manager, 9)).collect();
+    let areas: Vec<Page> = (0..3_000).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     assert_eq!(manager.stats().backpressure_steps, 0);
-    let areas: Vec<u32> = (0..900).map(|_| alloc(&manager, 9)).collect();
+    let areas: Vec<Page> = (0..900).map(|_| alloc(&manager, 9)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     assert!(manager.stats().backpressure_steps > 0);
 }
@@ -164,7 +164,7 @@ fn stock_out_of_use_makes_room() {
     run_on_cpu(0);
     let manager = two_cpus(8_000);
     let turn = |pages: u32, count: u32| {
-        let areas: Vec<u32> = (0..count).map(|_| alloc(&manager, pages)).collect();
+        let areas: Vec<Page> = (0..count).map(|_| alloc(&manager, pages)).collect();
         areas.iter().for_each(|&start| free(&manager, start));
         manager.purge(Purge::Full);
         manager.stats().extent_searches
@@ -186,7 +186,7 @@ fn stock_out_of_use_makes_room() {
 fn rare_sizes_come_home() {
     run_on_cpu(0);
     let manager = two_cpus(8_000);
-    let all = |manager: &Manager<TestEnv>| -> Vec<u32> {
+    let all = |manager: &Manager<TestEnv>| -> Vec<Page> {
         (1..=60).map(|pages| alloc(manager, pages)).collect()
     };
     let first = all(&manager);
@@ -239,7 +239,7 @@ fn all_comes_back_from_rare_sizes() {
     for round in 0..6 {
         run_on_cpu(round % 2);
         for _ in 0..3 {
-            let areas: Vec<u32> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
+            let areas: Vec<Page> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
             areas.iter().for_each(|&start| free(&manager, start));
             manager.purge(Purge::Full);
         }
@@ -260,7 +260,7 @@ fn all_comes_back_from_rare_sizes() {
 fn single_areas_of_a_cpu_that_went() {
     run_on_cpu(0);
     let manager = two_cpus(8_000);
-    let mut first: Vec<u32> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
+    let mut first: Vec<Page> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
     first.iter().for_each(|&start| free(&manager, start));
     manager.purge(Purge::Full);
     // Takes them all into its stock.
@@ -268,7 +268,7 @@ fn single_areas_of_a_cpu_that_went() {
     manager.drain_cpu(0);
     manager.purge(Purge::Full);
     run_on_cpu(1);
-    let mut again: Vec<u32> = (2..=60).map(|pages| alloc(&manager, pages)).collect();
+    let mut again: Vec<Page> = (2..=60).map(|pages| alloc(&manager, pages)).collect();
     again.push(one);
     first.sort_unstable();
     again.sort_unstable();
@@ -280,7 +280,7 @@ fn single_areas_of_a_cpu_that_went() {
 fn the_longest_hold_is_told() {
     run_on_cpu(0);
     let manager = two_cpus(8_000);
-    let areas: Vec<u32> = (0..200).map(|_| alloc(&manager, 3)).collect();
+    let areas: Vec<Page> = (0..200).map(|_| alloc(&manager, 3)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     assert_eq!(manager.stats().hold_max_ns, 0);
     manager.purge(Purge::Drain);
@@ -349,7 +349,7 @@ fn areas_come_home() {
 fn stock_of_a_cpu_that_went() {
     let manager = two_cpus(8_000);
     run_on_cpu(1);
-    let areas: Vec<u32> = (0..40).map(|_| alloc(&manager, 1)).collect();
+    let areas: Vec<Page> = (0..40).map(|_| alloc(&manager, 1)).collect();
     areas.iter().for_each(|&start| free(&manager, start));
     run_on_cpu(0);
     manager.purge(Purge::Background);

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 #[test]
 fn neighbours_are_one_run() {
     let plan = check_plan(&[(10, 1), (14, 1), (12, 1)], 100);
-    assert!(matches!(plan, Plan::Runs(runs, 1) if (runs[0].start, runs[0].pages) == (10, 5)));
+    assert!(matches!(plan, Plan::Runs(runs, 1) if (runs[0].start.get(), runs[0].pages) == (10, 5)));
 }
 
 #[test]

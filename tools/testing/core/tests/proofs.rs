@@ -7,7 +7,7 @@
 
 use core_tests::{
     env::IdleEnv,
-    sys::Mode,
+    sys::{Mode, Page},
     va::{
         area::{
             class::{Class, Lane},
@@ -44,7 +44,7 @@ impl World {
     fn area(&self) -> Id {
         let id = self.descriptors.take(Mode::Sleep).unwrap();
         let descriptor = self.descriptors.get(id).unwrap();
-        descriptor.shape(10 * id.word(), 1, Class::from(1, 1));
+        descriptor.shape(Page::new(10 * id.word()), 1, Class::from(1, 1));
         id
     }
 
@@ -178,7 +178,7 @@ fn never_is_never() {
         assert!(!world.flush_all().cleans(&Stamp::NEVER));
     }
     let mut planner = Planner::new(&world.epochs);
-    planner.add(1, 1);
+    planner.add(Page::new(1), 1);
     assert!(!world.flush_ranges(planner).cleans(&Stamp::NEVER));
 }
 

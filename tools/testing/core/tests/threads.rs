@@ -10,7 +10,7 @@ use core_tests::{
     choice::{Choice, Rng},
     env::{set_atomic, TestEnv},
     look,
-    sys::{sync::run_on_cpu, Mode},
+    sys::{sync::run_on_cpu, Mode, Page},
     va::{
         area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request,
         Switch, GUARD,
@@ -28,7 +28,7 @@ use std::{
 struct World {
     manager: Manager<TestEnv>,
     /// Live areas that nobody is about to free: start, pages, payload.
-    pool: Mutex<Vec<(u32, u32, usize)>>,
+    pool: Mutex<Vec<(Page, u32, usize)>>,
     stop: AtomicBool,
 }
 
@@ -57,7 +57,7 @@ impl World {
             mode,
             caller: 0x1000 + pages as usize,
         })?;
-        assert!(area.start() % align == 0 && area.pages() == pages);
+        assert!(area.start().get() % align == 0 && area.pages() == pages);
         self.manager.env().map(area.start(), pages);
         Ok(area)
     }
@@ -67,12 +67,12 @@ impl World {
         self.manager.finish_free(dying);
     }
 
-    fn free(&self, start: u32) {
+    fn free(&self, start: Page) {
         match self.manager.begin_free(start) {
             Ok(Freed::Now(dying)) => self.finish(dying),
             // The last unpin finishes it.
             Ok(Freed::Deferred(_)) => {}
-            Err(e) => panic!("{start}: {e:?}"),
+            Err(e) => panic!("{start:?}: {e:?}"),
         }
     }
 
@@ -121,7 +121,7 @@ impl World {
                 let Some((start, pages, payload)) = taken else {
                     continue;
                 };
-                let seen = self.manager.inspect(start + rng.below(pages)).unwrap();
+                let seen = self.manager.inspect(start.plus(rng.below(pages))).unwrap();
                 assert_eq!(
                     (seen.start, seen.pages, seen.payload),
                     (start, pages, payload)
@@ -131,7 +131,7 @@ impl World {
                     Ok(Freed::Now(dying)) if rng.percent(10) => self.manager.defer_free(dying),
                     Ok(Freed::Now(dying)) => self.finish(dying),
                     Ok(Freed::Deferred(_)) => {}
-                    Err(e) => panic!("{start}: {e:?}"),
+                    Err(e) => panic!("{start:?}: {e:?}"),
                 }
             }
         }
@@ -165,13 +165,13 @@ impl World {
         let mut rng = Rng::new(seed);
         run_on_cpu(0);
         self.until_stopped(|| {
-            let page = rng.below(self.manager.pages());
+            let page = Page::new(rng.below(self.manager.pages()));
             let Some((pin, found)) = self.manager.pin(page) else {
                 return;
             };
             let seen = self.manager.inspect(page).unwrap();
             assert_eq!((found.start, found.pages), (seen.start, seen.pages));
-            assert!(seen.start <= page && page < seen.start + seen.pages);
+            assert!(seen.start <= page && page < seen.start.plus(seen.pages));
             for _ in 0..rng.below(4) {
                 let env = self.manager.env();
                 assert!(env.is_mapped(seen.start, seen.pages), "{seen:?} is pinned");
@@ -186,26 +186,29 @@ impl World {
     }
 
     /// `stable` areas, sorted, are never freed: each walk must see each of them.
-    fn walk_often(&self, seed: u64, stable: &[(u32, u32)]) {
+    fn walk_often(&self, seed: u64, stable: &[(Page, u32)]) {
         let mut rng = Rng::new(seed);
         self.until_stopped(|| {
-            let from = if rng.percent(50) {
+            let from = Page::new(if rng.percent(50) {
                 0
             } else {
                 rng.below(self.manager.pages())
-            };
+            });
             let mut rest = &stable[stable.partition_point(|s| s.0 < from)..];
-            let mut end = 0;
+            let mut end = Page::new(0);
             self.manager.walk(from, &mut |seen| {
-                assert!(seen.start >= end && seen.pages > 0, "{seen:?} after {end}");
-                end = seen.start + seen.pages;
+                assert!(
+                    seen.start >= end && seen.pages > 0,
+                    "{seen:?} after {end:?}"
+                );
+                end = seen.start.plus(seen.pages);
                 if let Some((&(start, pages), others)) = rest.split_first() {
-                    assert!(seen.start <= start, "{start} was not seen, but {seen:?}");
+                    assert!(seen.start <= start, "{start:?} was not seen, but {seen:?}");
                     if seen.start == start {
                         assert!(seen.live.is_some() && seen.pages == pages);
                         rest = others;
                     } else {
-                        assert!(end <= start, "{seen:?} overlaps {start}");
+                        assert!(end <= start, "{seen:?} overlaps {start:?}");
                     }
                 }
                 true
@@ -248,7 +251,8 @@ impl World {
             (stats.areas, stats.bytes_lazy.0, stats.bytes_stock.0),
             (0, 0, 0)
         );
-        self.manager.walk(0, &mut |seen| panic!("{seen:?}"));
+        self.manager
+            .walk(Page::new(0), &mut |seen| panic!("{seen:?}"));
     }
 }
 
@@ -322,7 +326,7 @@ fn one_free_wins() {
                         continue;
                     }
                     seen = now;
-                    let start = now as u32;
+                    let start = Page::new(now as u32);
                     match world.manager.begin_free(start) {
                         Ok(Freed::Now(dying)) => {
                             world.finish(dying);
@@ -338,7 +342,7 @@ fn one_free_wins() {
             let area = world.alloc(1, 1, Mode::Sleep).unwrap();
             let start = area.start();
             world.manager.publish(area, 1, Kind::Vmap);
-            round.store(u64::from(i + 1) << 32 | u64::from(start), SeqCst);
+            round.store(u64::from(i + 1) << 32 | u64::from(start.get()), SeqCst);
             while freed.load(SeqCst) != i + 1 {
                 thread::yield_now();
             }
@@ -352,7 +356,7 @@ fn one_free_wins() {
 /// A second free of an address, while its descriptor goes on to another area, ends no area elsewhere.
 #[test]
 fn a_double_free_harms_nobody_else() {
-    const VICTIM: u32 = 2;
+    const VICTIM: Page = Page::new(2);
     let world = World::new(4_096, 1, 0);
     world.manager.set_switch(Switch::Magazines, false);
     // So that page 2 is the lowest free one, and not aligned to 16 pages.
@@ -388,7 +392,7 @@ fn a_double_free_harms_nobody_else() {
             // The same descriptor, elsewhere.
             let area = world.alloc(1, 16, Mode::Sleep).unwrap();
             let start = area.start();
-            assert_eq!(start, 16);
+            assert_eq!(start, Page::new(16));
             world.manager.publish(area, 1, Kind::Vmap);
             world.free(start);
         }
@@ -443,7 +447,7 @@ fn producer_and_consumer() {
         scope.spawn(move || {
             run_on_cpu(1);
             while !world.stop.load(SeqCst) {
-                let batch: Vec<u32> = std::mem::take(&mut *queue.lock().unwrap());
+                let batch: Vec<Page> = std::mem::take(&mut *queue.lock().unwrap());
                 batch.into_iter().for_each(|start| world.free(start));
                 if world.manager.env().purge_kicked.swap(false, SeqCst) {
                     world.manager.purge(Purge::Background);
@@ -454,7 +458,7 @@ fn producer_and_consumer() {
         run_on_cpu(0);
         for i in 0..100_000u32 {
             let area = world.alloc(1, 1, Mode::Sleep).unwrap();
-            let span = spans.entry(i / 25_000).or_insert(0);
+            let span = spans.entry(i / 25_000).or_insert(Page::new(0));
             *span = area.start().max(*span);
             let start = area.start();
             world.manager.publish(area, 1, Kind::Vmap);
@@ -469,7 +473,7 @@ fn producer_and_consumer() {
         }
         world.stop.store(true, SeqCst);
     });
-    assert!(spans[&3] <= spans[&0].max(4_096), "{spans:?}");
+    assert!(spans[&3] <= spans[&0].max(Page::new(4_096)), "{spans:?}");
     let left = queue.into_inner().unwrap();
     left.into_iter().for_each(|start| world.free(start));
     world.finish_all();

@@ -6,9 +6,9 @@
 
 use core_tests::{
     choice::{Bytes, Choice, Rng},
-    sorted::{Sorted, GROUNDS},
-    sys::mem::Mode,
-    va::space::tree::{Extent, NodeId, Passed, Request, Tree, CHUNK},
+    sorted::{extent, Sorted, GROUNDS},
+    sys::{mem::Mode, Page},
+    va::space::tree::{NodeId, Passed, Request, Tree, CHUNK},
 };
 use proptest::prelude::*;
 
@@ -55,7 +55,10 @@ fn an_empty_tree() {
     assert_eq!(sorted.seek(Request { pages: 1, exp: 0 }, Some(0)), None);
     let mut kept = NodeId::NONE;
     assert_eq!(sorted.tree.remove(NodeId::NONE, &mut kept), NodeId::NONE);
-    assert_eq!(sorted.tree.split(NodeId::NONE, 1, 2), None);
+    assert!(sorted
+        .tree
+        .split(NodeId::NONE, Page::new(1), Page::new(2))
+        .is_none());
     sorted.check();
 }
 
@@ -130,7 +133,10 @@ fn beyond_the_maxima() {
             sorted.seek(Request { pages, exp }, None);
         }
     }
-    let at = |pages, exp| sorted.seek(Request { pages, exp }, None).map(|e| e.start);
+    let at = |pages, exp| {
+        let found = sorted.seek(Request { pages, exp }, None)?;
+        Some(found.start.get())
+    };
     assert_eq!(at(70_000, 28), Some(9 << 28));
     assert_eq!(at(70_001, 28), None);
     assert_eq!(at(1, 31), None);
@@ -140,30 +146,28 @@ fn beyond_the_maxima() {
 #[test]
 fn no_node() {
     let mut tree = Tree::new(1, Mode::Sleep).unwrap();
-    let extent = |i: u32| Extent {
-        start: i * 10,
-        end: i * 10 + 5,
-    };
-    assert_eq!(tree.insert(NodeId::NONE, extent(0)), None);
+    let nth = |i: u32| extent(i * 10, i * 10 + 5);
+    assert_eq!(tree.insert(NodeId::NONE, nth(0)), None);
     assert!(!tree.is_full());
     assert!(tree.donate(Tree::prepare(Mode::Sleep).unwrap()).is_none());
     assert!(tree.is_full());
     assert!(tree.donate(Tree::prepare(Mode::Sleep).unwrap()).is_some());
     let mut last = NodeId::NONE;
     for i in 0..CHUNK {
-        last = tree.insert(last, extent(i)).unwrap();
+        last = tree.insert(last, nth(i)).unwrap();
     }
-    assert_eq!(tree.insert(last, extent(CHUNK)), None);
-    assert_eq!(tree.split(last, CHUNK * 10 - 8, CHUNK * 10 - 7), None);
-    assert_eq!(tree.get(last), Some(extent(CHUNK - 1)));
+    assert_eq!(tree.insert(last, nth(CHUNK)), None);
+    let middle = Page::new(CHUNK * 10 - 8);
+    assert_eq!(tree.split(last, middle, middle.plus(1)), None);
+    assert_eq!(tree.get(last), Some(nth(CHUNK - 1)));
     tree.validate().unwrap();
     for _ in 0..3 {
         tree.remove(tree.first(), &mut last);
     }
     for i in CHUNK..CHUNK + 3 {
-        last = tree.insert(last, extent(i)).unwrap();
+        last = tree.insert(last, nth(i)).unwrap();
     }
-    assert_eq!(tree.insert(last, extent(CHUNK + 3)), None);
+    assert_eq!(tree.insert(last, nth(CHUNK + 3)), None);
     assert_eq!((tree.count(), tree.nodes()), (CHUNK, CHUNK));
     tree.validate().unwrap();
 }
@@ -181,7 +185,7 @@ fn visited_is_logarithmic() {
         }
         let start = i * 16 + rng.below(8);
         let end = start + 1 + rng.below(8);
-        last = tree.insert(last, Extent { start, end }).unwrap();
+        last = tree.insert(last, extent(start, end)).unwrap();
     }
     for _ in 0..20_000 {
         let (pages, exp) = (1 + rng.below(9), rng.below(16));

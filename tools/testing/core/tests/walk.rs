@@ -7,7 +7,7 @@
 use core_tests::{
     env::IdleEnv,
     look,
-    sys::Mode,
+    sys::{Mode, Page},
     va::{
         area::{
             link::{Number, Numbers},
@@ -32,7 +32,7 @@ fn manager_of(pages: u32, lazy_max_pages: u32) -> Manager<IdleEnv> {
     Manager::new(config, IdleEnv).unwrap()
 }
 
-fn alloc(manager: &Manager<IdleEnv>, pages: u32) -> u32 {
+fn alloc(manager: &Manager<IdleEnv>, pages: u32) -> Page {
     let request = Request {
         pages,
         align: 1,
@@ -45,7 +45,7 @@ fn alloc(manager: &Manager<IdleEnv>, pages: u32) -> u32 {
     start
 }
 
-fn free(manager: &Manager<IdleEnv>, start: u32) {
+fn free(manager: &Manager<IdleEnv>, start: Page) {
     match manager.begin_free(start).unwrap() {
         Freed::Now(dying) => manager.finish_free(dying),
         Freed::Deferred(_) => panic!("nobody has pinned it"),
@@ -56,10 +56,10 @@ fn free(manager: &Manager<IdleEnv>, start: u32) {
 #[track_caller]
 fn agree(manager: &Manager<IdleEnv>) {
     let (mut live, mut lazy, mut stock) = (0u64, 0u64, 0u64);
-    let mut end = 0;
-    manager.walk(0, &mut |seen| {
-        assert!(seen.start >= end, "{seen:?} begins before {end}");
-        end = seen.start + seen.pages + GUARD;
+    let mut end = Page::new(0);
+    manager.walk(end, &mut |seen| {
+        assert!(seen.start >= end, "{seen:?} begins before {end:?}");
+        end = seen.start.plus(seen.pages + GUARD);
         let gross = u64::from(seen.pages + GUARD);
         match (seen.live.is_some(), seen.lazy) {
             (true, false) => live += gross,
@@ -143,26 +143,26 @@ fn walk_and_totals_agree_when_each_free_flushes() {
 #[test]
 fn walk_in_parts() {
     let manager = manager(4_000);
-    let starts: Vec<u32> = (0..500).map(|i| alloc(&manager, SIZES[i % 5])).collect();
+    let starts: Vec<Page> = (0..500).map(|i| alloc(&manager, SIZES[i % 5])).collect();
     starts
         .iter()
         .skip(1)
         .step_by(2)
         .for_each(|&at| free(&manager, at));
     let mut whole = Vec::new();
-    manager.walk(0, &mut |seen| {
+    manager.walk(Page::new(0), &mut |seen| {
         whole.push((seen.start, seen.pages, seen.lazy));
         true
     });
     for step in [1, 7, 64, 1000] {
         let mut parts = Vec::new();
-        let mut from = 0;
-        while from < manager.pages() {
-            let to = from + step;
+        let mut from = Page::new(0);
+        while from.get() < manager.pages() {
+            let to = from.plus(step);
             let mut next = to;
             assert!(manager.walk_part(from, to, &mut |seen| {
                 parts.push((seen.start, seen.pages, seen.lazy));
-                next = next.max(seen.start + seen.pages + GUARD);
+                next = next.max(seen.start.plus(seen.pages + GUARD));
                 true
             }));
             from = next;
@@ -220,13 +220,13 @@ fn numbers_wrap() {
 #[test]
 fn shown_behind_clean_stock() {
     let manager = manager_of(1 << 18, 1 << 17);
-    let areas: Vec<u32> = (0..60_000).map(|_| alloc(&manager, 1)).collect();
-    let first = 1 << 16;
+    let areas: Vec<Page> = (0..60_000).map(|_| alloc(&manager, 1)).collect();
+    let first = Page::new(1 << 16);
     for &start in areas.iter().filter(|&&start| start < first) {
         free(&manager, start);
     }
     manager.purge(Purge::Full);
-    let shown = manager.next_shown(0).unwrap();
+    let shown = manager.next_shown(Page::new(0)).unwrap();
     assert!(shown.live.is_some());
     assert_eq!(
         Some(shown.start),
