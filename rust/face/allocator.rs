@@ -484,6 +484,7 @@ impl Allocator {
     /// allocate or free any more.
     pub(crate) fn reclaim_leaks(&self) {
         self.finish_deferred();
+        let mut pinned = false;
         let mut from = Page::new(0);
         loop {
             let mut found = None;
@@ -516,10 +517,13 @@ impl Allocator {
             // SAFETY: The area is pinned, so nobody else has cleared it. The module goes, so nobody is
             // left to use or unpin it. The area was published with this word.
             unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };
+            pinned = true;
         }
         self.manager.purge(Purge::Full);
-        // Pinned areas are not in the manager's hands: flush these, too.
-        self.manager.flush_lazy();
+        if pinned {
+            // These are not in the manager's hands.
+            self.manager.flush_all();
+        }
     }
 }
 

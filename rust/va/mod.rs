@@ -146,6 +146,8 @@ pub struct Manager<E: Env> {
     loose: Table<Padded<Loose>>,
     deferred: Stack,
     epochs: Epochs,
+    /// All areas were clean after a full flush that began when this many frees were counted.
+    flushed_frees: AtomicU64,
     purging: Mutex<()>,
 
     callers: Callers,
@@ -200,6 +202,7 @@ impl<E: Env> Manager<E> {
             })?,
             deferred: Stack::new(),
             epochs: Epochs::new(),
+            flushed_frees: AtomicU64::new(0),
             purging: Mutex::new(())?,
             callers: Callers::new()?,
             counters,

@@ -188,7 +188,11 @@ impl<E: Env> Manager<E> {
             Plan::Runs(_, count) => (&self.shared.flushes_range, *count as u64),
         };
         counter.fetch_add(calls, Relaxed);
-        self.epochs.flush(planned, &self.env, self.pages)
+        let full = matches!(planned.plan(), Plan::Full);
+        let frees = if full { self.counters.frees() } else { 0 };
+        let flushed = self.epochs.flush(planned, &self.env, self.pages);
+        self.flushed_frees.fetch_max(frees, Release);
+        flushed
     }
 
     /// The third step: puts clean magazines where CPUs find them, and turns loose areas into free
@@ -347,12 +351,25 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Flushes the TLB for all lazy areas, and leaves them where they are. Sleeps.
+    /// Flushes the TLB for all lazy areas, and leaves them where they are; unless a full flush has done so
+    /// since the last one was freed. Sleeps.
     pub fn flush_lazy(&self) {
+        // First: so this reads of each CPU at least the frees that the flush in question has covered. If
+        // the sums are equal, so are all of their parts.
+        let flushed = self.flushed_frees.load(Acquire);
+        if self.counters.frees() != flushed {
+            self.flush_all();
+        }
+    }
+
+    /// Flushes the whole arena, whatever is lazy. Sleeps.
+    pub fn flush_all(&self) {
+        let frees = self.counters.frees();
         // Orders the PTEs cleared by the caller, as a stamp would.
         let _ = self.epochs.stamp();
         self.shared.flushes_full.fetch_add(1, Relaxed);
         self.epochs.flush_all(&self.env, self.pages);
+        self.flushed_frees.fetch_max(frees, Release);
     }
 
     pub(super) fn cleaned(&self, areas: u64, gross: u64) {

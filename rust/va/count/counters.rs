@@ -4,7 +4,8 @@
 //!
 //! The fast path counts once per operation, under its caller and its size; every total is a sum over
 //! callers or sizes, made by a reader. The number of operations of a CPU serves as its generation: it
-//! only grows, so if the sum over all CPUs is the same as before, no CPU has done anything.
+//! only grows, so if the sum over all CPUs is the same as before, no CPU has done anything. Frees have a
+//! word of their own, which tells whether anything has become lazy.
 
 use crate::{
     sys::{
@@ -52,7 +53,8 @@ impl PerCaller {
 
 /// The counters of one CPU.
 pub struct Cpu {
-    operations: AtomicU64,
+    allocs: AtomicU64,
+    frees: AtomicU64,
     /// Areas of each size, allocated minus freed here.
     sizes: [AtomicU64; SIZES],
     callers: LargeBox<[PerCaller; CALLERS]>,
@@ -61,7 +63,8 @@ pub struct Cpu {
 impl Cpu {
     fn new() -> Result<Self, NoMemory> {
         Ok(Self {
-            operations: AtomicU64::new(0),
+            allocs: AtomicU64::new(0),
+            frees: AtomicU64::new(0),
             sizes: core::array::from_fn(|_| AtomicU64::new(0)),
             callers: large_array(|_| PerCaller::default())?,
         })
@@ -78,7 +81,8 @@ impl Cpu {
         if let Some(size) = self.sizes.get(size_of(pages)) {
             bump(size, 1);
         }
-        self.count();
+        // Counts the operation after its other counters.
+        bump(&self.allocs, 1);
     }
 
     /// Counts a free, as [`Self::alloc`].
@@ -91,14 +95,7 @@ impl Cpu {
         if let Some(size) = self.sizes.get(size_of(pages)) {
             bump(size, 1u64.wrapping_neg());
         }
-        self.count();
-    }
-
-    /// Counts an operation of this CPU, after its other counters.
-    #[inline(always)]
-    fn count(&self) {
-        let operations = self.operations.load(Relaxed);
-        self.operations.store(operations.wrapping_add(1), Release);
+        bump(&self.frees, 1);
     }
 }
 
@@ -197,7 +194,7 @@ impl Counters {
         if let Some(size) = self.shared.sizes.get(size_of(pages)) {
             size.fetch_add(1, Relaxed);
         }
-        self.shared.operations.fetch_add(1, Release);
+        self.shared.allocs.fetch_add(1, Release);
     }
 
     /// Counts a free anywhere, off the fast path.
@@ -210,7 +207,7 @@ impl Counters {
         if let Some(size) = self.shared.sizes.get(size_of(pages)) {
             size.fetch_sub(1, Relaxed);
         }
-        self.shared.operations.fetch_add(1, Release);
+        self.shared.frees.fetch_add(1, Release);
     }
 
     fn all(&self) -> impl Iterator<Item = &Cpu> {
@@ -222,8 +219,15 @@ impl Counters {
 
     /// Operations counted so far: the generation of all totals.
     pub fn generation(&self) -> u64 {
+        self.all().fold(self.frees(), |sum, cpu| {
+            sum.wrapping_add(cpu.allocs.load(Acquire))
+        })
+    }
+
+    /// Frees counted so far.
+    pub fn frees(&self) -> u64 {
         self.all()
-            .fold(0, |sum, cpu| sum.wrapping_add(cpu.operations.load(Acquire)))
+            .fold(0, |sum, cpu| sum.wrapping_add(cpu.frees.load(Acquire)))
     }
 
     /// The totals of one caller: of one moment if no CPU counts meanwhile, else of the shortest span

@@ -63,6 +63,12 @@ impl TestEnv {
         range.all(|page| page.load(SeqCst) == MAPPED)
     }
 
+    /// Whether no TLB may hold a page that is not mapped.
+    pub fn is_flushed(&self) -> bool {
+        let mut pages = self.pages.iter();
+        pages.all(|page| matches!(page.load(SeqCst), CLEAN | MAPPED))
+    }
+
     /// Sets the PTEs of an area that was just allocated.
     #[track_caller]
     pub fn map(&self, start: Page, pages: u32) {

@@ -132,7 +132,10 @@ impl<'m> Model<'m> {
             94..=95 => self.work(),
             96 => self.manager.drain_cpu(choice.below(CPUS)),
             97 => drop(self.manager.shrink()),
-            98 => self.manager.flush_lazy(),
+            98 => {
+                self.manager.flush_lazy();
+                assert!(self.manager.env().is_flushed(), "something is stale");
+            }
             _ => self.check(),
         }
     }

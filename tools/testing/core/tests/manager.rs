@@ -126,6 +126,43 @@ fn the_limit_is_of_what_is_lazy() {
     assert!(manager.stats().backpressure_steps > 0);
 }
 
+/// A flush for all that is lazy is left out if nothing has become lazy since the last one: not after an
+/// allocation, but after each free on either CPU, in a magazine or loose, and after an abort.
+#[test]
+fn nothing_is_flushed_twice() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let flushes = || {
+        manager.flush_lazy();
+        manager.stats().flushes
+    };
+    assert_eq!(flushes(), 0);
+    let areas = [1, 1, 3_000].map(|pages| alloc(&manager, pages));
+    assert_eq!(flushes(), 0);
+    for (done, start) in (1..).zip(areas) {
+        run_on_cpu(done as u32 % 2);
+        free(&manager, start);
+        assert_eq!(flushes(), done);
+        alloc(&manager, 1);
+        assert_eq!(flushes(), done);
+    }
+    let request = Request {
+        pages: 2,
+        align: 1,
+        mode: Mode::Sleep,
+        caller: 1,
+    };
+    manager.abort(manager.alloc(request).unwrap());
+    assert_eq!(flushes(), 4);
+    // A full flush of a purge serves as well.
+    for start in [40; 3].map(|pages| alloc(&manager, pages)) {
+        free(&manager, start);
+    }
+    manager.purge(Purge::Full);
+    assert_eq!(manager.stats().flushes_full, 5);
+    assert_eq!(flushes(), 5);
+}
+
 /// A small area at a large alignment counts with its span: otherwise the arena would be used up long
 /// before the limit.
 #[test]
