@@ -9,8 +9,11 @@
  *
  * If a file defines VMAPCACHE_DROPIN before it includes this header, the in-tree names
  * mean vmapcache's in the rest of the file, so that a driver builds against it
- * unchanged. Include it after all other headers. Never pass an area to kvfree() or
- * kvfree_rcu(): they call the in-tree vfree().
+ * unchanged. Include it after all other headers.
+ *
+ * With guards (Documentation/guards.rst) kvfree(), kvfree_rcu() and the in-tree vfree() free
+ * an area as well. Without them (guards=off, or a kernel that cannot have them) never pass
+ * an area to these: they would unmap all areas.
  */
 #ifndef VMAPCACHE_H
 #define VMAPCACHE_H
@@ -91,6 +94,13 @@ void vmapcache_walk(const void *from,
 
 #ifdef VMAPCACHE_DROPIN
 
+/* What the caller has freed may be of either allocator. */
+static inline void vmapcache_dropin_vm_unmap_aliases(void)
+{
+	vm_unmap_aliases();
+	vmapcache_vm_unmap_aliases();
+}
+
 #undef vmalloc
 #undef vzalloc
 #undef vmalloc_node
@@ -120,7 +130,7 @@ void vmapcache_walk(const void *from,
 #define vunmap			vmapcache_vunmap
 #define vm_map_ram		vmapcache_vm_map_ram
 #define vm_unmap_ram		vmapcache_vm_unmap_ram
-#define vm_unmap_aliases	vmapcache_vm_unmap_aliases
+#define vm_unmap_aliases	vmapcache_dropin_vm_unmap_aliases
 
 #endif /* VMAPCACHE_DROPIN */
 

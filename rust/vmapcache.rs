@@ -20,6 +20,7 @@ use face::{
     allocator::Allocator,
     events::Events,
     files::{debugfs::Debugfs, procfs::Procfs},
+    guards::{self, Guards},
     published::Published,
 };
 use kernel::sync::Arc;
@@ -44,7 +45,9 @@ struct Vmapcache {
     /// Nobody reads or switches any more.
     _procfs: Procfs,
     _debugfs: Debugfs,
-    /// Reclaims what consumers leaked, and stops all calls from the kernel.
+    /// Reclaims what consumers leaked; then no in-tree function leads here any more.
+    _guards: Guards,
+    /// Stops all other calls from the kernel.
     _events: Events,
     /// The last owner: all areas are flushed by now, and this gives the arena back.
     _allocator: Arc<Allocator>,
@@ -61,13 +64,16 @@ impl kernel::Module for Vmapcache {
         let events = Events::start(Published::new(allocator.clone()))?;
         let debugfs = Debugfs::new(allocator.clone())?;
         let procfs = Procfs::new(allocator.clone())?;
+        let guards = Guards::put_on(allocator.clone())?;
         pr_info!(
-            "arena of {mib} MiB reserved, {} kernel symbols resolved\n",
-            symbols::all().filter(|s| s.how.is_some()).count()
+            "arena of {mib} MiB reserved, {} kernel symbols resolved, {} guards on\n",
+            symbols::all().filter(|s| s.how.is_some()).count(),
+            guards::all().filter(|g| g.is_on()).count()
         );
         Ok(Self {
             _procfs: procfs,
             _debugfs: debugfs,
+            _guards: guards,
             _events: events,
             _allocator: allocator,
         })

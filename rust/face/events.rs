@@ -35,9 +35,9 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        // The consumers are gone, so nobody can allocate or free. The areas that they left may still
-        // need the work items.
-        self.published.allocator().reclaim_leaks();
+        // The consumers and the guards are gone, so nobody can allocate or free. What a guard freed last is
+        // finished here, and then flushed.
+        self.published.allocator().purge(Purge::Full);
         // SAFETY: Events were started, and no area is left that could kick a work item.
         unsafe { bindings::vc_events_stop() };
     }

@@ -323,6 +323,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_ram);
 /**
  * vmapcache_vm_unmap_aliases() - flush the TLB for all freed areas
  *
+ * Nothing happens if a flush has done so since the last area was freed.
+ *
  * Context: Task context, may sleep.
  */
 void vmapcache_vm_unmap_aliases(void)

@@ -82,6 +82,13 @@ bool vc_report_failure_now(void);
 void vc_report_failure(const struct vc_failure *failure);
 void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins);
 
+/* guards.c */
+
+int vc_guards_start(unsigned long start, unsigned long size);
+void vc_guards_settle(void);
+void vc_guards_stop(void);
+const char *vc_guard(unsigned int index, const char **state);
+
 /* names.c */
 
 /* Bytes that hold the longest name. */

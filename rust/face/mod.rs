@@ -7,5 +7,6 @@ pub(crate) mod events;
 mod exports;
 mod failure;
 pub(crate) mod files;
+pub(crate) mod guards;
 pub(crate) mod published;
 mod surroundings;

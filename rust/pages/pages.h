@@ -17,6 +17,7 @@ struct vm_struct;
 
 int vc_symbols_resolve(void);
 const struct vc_symbol *vc_symbol(unsigned int index);
+unsigned long vc_symbol_address(const char *name);
 
 /* arena.c */
 

@@ -4,7 +4,9 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/ftrace.h>
 #include <linux/kernel.h>
+#include <linux/slab.h>
 
 #include "pages.h"
 #include "resolve.h"
@@ -15,6 +17,8 @@ DEFINE_STATIC_CALL_NULL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
 DEFINE_STATIC_CALL_NULL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DEFINE_STATIC_CALL(vc_free_pages_bulk, free_pages_one_by_one);
 DEFINE_STATIC_CALL_RET0(vc___get_vm_area_caller, __get_vm_area_caller);
+DEFINE_STATIC_CALL_RET0(vc_ftrace_location, ftrace_location);
+DEFINE_STATIC_CALL_NULL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
 
 enum {
 	SYM_KALLSYMS_LOOKUP_NAME,
@@ -23,6 +27,8 @@ enum {
 	SYM_FLUSH_TLB_KERNEL_RANGE,
 	SYM_FREE_PAGES_BULK,
 	SYM_GET_VM_AREA_CALLER,
+	SYM_FTRACE_LOCATION,
+	SYM_KVFREE_RCU_BARRIER,
 };
 
 static struct vc_symbol symbols[] = {
@@ -38,6 +44,10 @@ static struct vc_symbol symbols[] = {
 		"free_pages_bulk", NULL, "CONFIG_KALLSYMS", true },
 	[SYM_GET_VM_AREA_CALLER] = {
 		"__get_vm_area_caller", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+	[SYM_FTRACE_LOCATION] = {
+		"ftrace_location", NULL, "CONFIG_DYNAMIC_FTRACE", true },
+	[SYM_KVFREE_RCU_BARRIER] = {
+		"kvfree_rcu_barrier", NULL, "CONFIG_KALLSYMS", true },
 };
 
 /* As resolve(), by the symbol's number. */
@@ -65,7 +75,25 @@ int vc_symbols_resolve(void)
 #endif
 	if (!err)
 		err = find(vc___get_vm_area_caller, SYM_GET_VM_AREA_CALLER);
+	if (!err)
+		err = find(vc_ftrace_location, SYM_FTRACE_LOCATION);
+	if (!err)
+		err = find(vc_kvfree_rcu_barrier, SYM_KVFREE_RCU_BARRIER);
 	return err;
+}
+
+/**
+ * vc_symbol_address() - where a function of the kernel begins
+ * @name: its name
+ *
+ * Only a static call may use it: see symbols.h.
+ *
+ * Context: Task context. After vc_symbols_resolve().
+ * Return: the address, or 0 if there is no such function.
+ */
+unsigned long vc_symbol_address(const char *name)
+{
+	return static_call(vc_kallsyms_lookup_name)(name);
 }
 
 /**

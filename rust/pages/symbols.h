@@ -9,10 +9,12 @@
 #ifndef VMAPCACHE_SYMBOLS_H
 #define VMAPCACHE_SYMBOLS_H
 
+#include <linux/ftrace.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
+#include <linux/slab.h>
 #include <linux/static_call.h>
 #include <linux/vmalloc.h>
 
@@ -49,6 +51,9 @@ DECLARE_STATIC_CALL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
 DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
+/* The guards of rust/face/guards.c use these. */
+DECLARE_STATIC_CALL(vc_ftrace_location, ftrace_location);
+DECLARE_STATIC_CALL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
 
 /* The laboratory calls the in-tree allocator by these. */
 DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);

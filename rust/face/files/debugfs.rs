@@ -12,6 +12,7 @@ use crate::{
             info::{self, Readers},
             number,
         },
+        guards,
     },
     pages::symbols,
     va::{switches::switch_table, Purge, Switch},
@@ -65,6 +66,9 @@ fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for symbol in symbols::all() {
         let how = symbol.how.unwrap_or(c"none");
         writeln!(f, "symbol_{} {}", text(symbol.name), text(how))?;
+    }
+    for guard in guards::all() {
+        writeln!(f, "guard_{} {}", text(guard.name), text(guard.state))?;
     }
     Ok(())
 }

@@ -138,6 +138,24 @@ stat() {
 	value "$1" $ours/stats
 }
 
+# guarded: whether this kernel can have guards; the test ends here if not
+guarded() {
+	[ "$(stat guard_vfree)" != none ] || skip "this kernel cannot have guards: $(grep ^guard_ $ours/stats)"
+	if grep '^guard_' $ours/stats | grep -v ' on$'; then
+		fail "a guard is not on"
+	fi
+}
+
+# areas_end: waits until no area is left that RCU or a work item still has to free
+areas_end() {
+	tries=0
+	while [ "$(stat areas)" != 0 ]; do
+		tries=$((tries + 1))
+		[ $tries -lt $((100 * SLOWNESS)) ] || fail "$(stat areas) areas are never freed"
+		sleep 0.1
+	done
+}
+
 # balanced: every page of the arena is live, lazy or free
 balanced() {
 	sum=0

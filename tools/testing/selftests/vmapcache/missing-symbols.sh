@@ -18,8 +18,8 @@ while read -r name; do
 	LC_ALL=C sed "s/\\x00$name\\x00/\\x00${name%??}zz\\x00/g" "$TMP/vmapcache.ko" >"$TMP/lacking.ko"
 	! cmp -s "$TMP/vmapcache.ko" "$TMP/lacking.ko" || fail "$name is not in the module"
 	case $name in
-		free_pages_bulk)
-			# Faster than what there is without it, and no more.
+		free_pages_bulk | ftrace_location | kvfree_rcu_barrier)
+			# Faster than what there is without it, or for guards, and no more.
 			insmod "$TMP/lacking.ko" || fail "without $name"
 			grep -q "^symbol_${name%??}zz " $ours/stats || fail "$name: $(grep symbol_ $ours/stats)"
 			kcase contents areas=20
@@ -50,6 +50,22 @@ for name in get_vm_area __get_vm_area_node find_vm_area __vmalloc_node_noprof vm
 	grep -qE 'No such file|Unknown symbol' "$TMP/error" || fail "$name: $(cat "$TMP/error")"
 	[ ! -e $ours/bench ] || fail "$name: the laboratory has left $ours/bench"
 done
+unload
+nothing_left
+
+# A function that has a guard. Where it is missing the others have theirs, unless all are required.
+load
+if [ "$(stat guard_vfree 2>/dev/null)" = on ]; then
+	all=$(grep -c '^guard_.* on$' $ours/stats)
+	unload
+	LC_ALL=C sed 's/\x00remove_vm_area\x00/\x00remove_vm_arzz\x00/g' "$TMP/vmapcache.ko" >"$TMP/lacking.ko"
+	expect_log 'vmapcache: no guard on remove_vm_arzz\(\): this kernel has no such function'
+	insmod "$TMP/lacking.ko" || fail "without a function that has a guard"
+	[ "$(stat guard_remove_vm_arzz)" = none ] || fail "guard_remove_vm_arzz is $(stat guard_remove_vm_arzz)"
+	[ "$(grep -c '^guard_.* on$' $ours/stats)" = $((all - 1)) ] || fail "$(grep ^guard_ $ours/stats)"
+	unload
+	insmod "$TMP/lacking.ko" guards=require 2>"$TMP/error" && fail "guards=require without a function"
+fi
 unload
 nothing_left
 rm "$TMP/lacking.ko"

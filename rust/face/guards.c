@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guards: in-tree functions that meet an address of the arena do what they say.
+ *
+ * To mm/vmalloc.c the arena is one area. Its vfree() of an address of ours would unmap all of
+ * it. So the nop at the entry of each function of the table below becomes a jump to a
+ * function of the same prototype here (an ftrace direct call in JMP mode). That function
+ * is entered with the caller's registers and stack, serves an address of the arena, and passes
+ * any other on, to the instruction behind the nop, by a static call: see symbols.h.
+ *
+ * Documentation/guards.rst says what each guard does and costs.
+ *
+ * Rules:
+ *
+ *  1. A guard that is on stays on until no area is left.
+ *  2. A function here that can sleep or return to its caller after it has served an
+ *     address counts itself (begin, end); one that passes an address on ends in a jump. So
+ *     nobody is in this file any more when vc_guards_stop() returns.
+ *  3. A guard calls no function that has a guard, except by the static call behind its nop.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ftrace.h>
+#include <linux/moduleparam.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/static_call.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "exports.h"
+#include "face.h"
+#include "pages.h"
+#include "symbols.h"
+
+/* ---- the parameter ---- */
+
+enum policy { AUTO, REQUIRE, OFF };
+
+static const char * const policies[] = { [AUTO] = "auto", [REQUIRE] = "require", [OFF] = "off" };
+static unsigned int policy = AUTO;
+
+static int policy_set(const char *value, const struct kernel_param *kp)
+{
+	int found = sysfs_match_string(policies, value);
+
+	if (found < 0) {
+		pr_err("guards=%s is none of auto, require, off\n", value);
+		return -EINVAL;
+	}
+	policy = found;
+	return 0;
+}
+
+static int policy_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", policies[policy]);
+}
+
+static const struct kernel_param_ops policy_ops = { .set = policy_set, .get = policy_get };
+module_param_cb(guards, &policy_ops, NULL, 0444);
+MODULE_PARM_DESC(guards, "Serve in-tree functions that meet an address of the arena: auto, require (or do not load), off");
+
+#if defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS) && defined(CONFIG_DYNAMIC_FTRACE_WITH_JMP)
+
+/* ---- who is inside ---- */
+
+static unsigned long arena_start __ro_after_init;
+static unsigned long arena_size __ro_after_init;
+static DEFINE_PER_CPU(long, inside);
+
+static __always_inline bool is_ours(const void *addr)
+{
+	return (unsigned long)addr - arena_start < arena_size;
+}
+
+static void begin(void)
+{
+	this_cpu_inc(inside);
+	/* Counted before anything else happens, for tasks that are preempted here. */
+	barrier();
+}
+
+static void end(void)
+{
+	barrier();
+	this_cpu_dec(inside);
+}
+
+static long count_inside(void)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(inside, cpu));
+	return sum;
+}
+
+/* ---- frees ---- */
+
+DEFINE_STATIC_CALL_NULL(vc_vfree, vfree);
+DEFINE_STATIC_CALL_NULL(vc_vfree_atomic, vfree_atomic);
+DEFINE_STATIC_CALL_NULL(vc_vunmap, vunmap);
+DEFINE_STATIC_CALL_NULL(vc_vm_unmap_ram, vm_unmap_ram);
+DEFINE_STATIC_CALL_RET0(vc_remove_vm_area, remove_vm_area);
+
+/* In-tree, a free from an NMI is a BUG. This one is refused: the area stays. */
+static bool refuse_in_nmi(void)
+{
+	return WARN_ONCE(in_nmi(), "vmapcache: a free in an NMI: the area stays\n");
+}
+
+static noinline void free_ours(const void *addr, bool atomic, unsigned long caller)
+{
+	begin();
+	if (!refuse_in_nmi())
+		vc_rs_free((unsigned long)addr, atomic, caller);
+	end();
+}
+
+/* Whether a free must be left to a work item: vfree() itself looks at interrupts alone. */
+static bool must_defer(void)
+{
+	return preempt_count() || irqs_disabled();
+}
+
+static notrace void guard_vfree(const void *addr)
+{
+	if (likely(!is_ours(addr)))
+		static_call(vc_vfree)(addr);
+	else
+		free_ours(addr, must_defer(), _RET_IP_);
+}
+
+static notrace void guard_vfree_atomic(const void *addr)
+{
+	if (likely(!is_ours(addr)))
+		static_call(vc_vfree_atomic)(addr);
+	else
+		free_ours(addr, true, _RET_IP_);
+}
+
+static notrace void guard_vunmap(const void *addr)
+{
+	if (likely(!is_ours(addr)))
+		static_call(vc_vunmap)(addr);
+	else
+		free_ours(addr, must_defer(), _RET_IP_);
+}
+
+static noinline void unmap_ram_of_ours(const void *addr, unsigned int count, unsigned long caller)
+{
+	begin();
+	if (!refuse_in_nmi()) {
+		might_sleep();
+		vc_rs_vm_unmap_ram((unsigned long)addr, count, caller);
+	}
+	end();
+}
+
+static notrace void guard_vm_unmap_ram(const void *addr, unsigned int count)
+{
+	if (likely(!is_ours(addr)))
+		static_call(vc_vm_unmap_ram)(addr, count);
+	else
+		unmap_ram_of_ours(addr, count, _RET_IP_);
+}
+
+static noinline struct vm_struct *keep_ours(const void *addr, unsigned long caller)
+{
+	pr_warn_ratelimited("remove_vm_area() of %p by %pS: only vfree() and its like take an area of vmapcache\n",
+			    addr, (void *)caller);
+	return NULL;
+}
+
+static notrace struct vm_struct *guard_remove_vm_area(const void *addr)
+{
+	if (likely(!is_ours(addr)))
+		return static_call(vc_remove_vm_area)(addr);
+	return keep_ours(addr, _RET_IP_);
+}
+
+/* ---- flushes ---- */
+
+DEFINE_STATIC_CALL_NULL(vc_vm_unmap_aliases, vm_unmap_aliases);
+
+static notrace void guard_vm_unmap_aliases(void)
+{
+	begin();
+	static_call(vc_vm_unmap_aliases)();
+	vc_rs_unmap_aliases();
+	end();
+}
+
+/* ---- on and off ---- */
+
+struct guard {
+	const char *name;
+	const char *state;
+	void *hook;
+	struct static_call_key *key;
+	void *trampoline;
+	struct ftrace_ops ops;
+};
+
+/* The hook must have the prototype of the function that it replaces. */
+#define GUARD_ON(function)							\
+{									\
+	.name = #function,						\
+	.state = "off",							\
+	.hook = guard_##function +					\
+		BUILD_BUG_ON_ZERO(!__same_type(guard_##function, function)), \
+	.key = &STATIC_CALL_KEY(vc_##function),				\
+	.trampoline = STATIC_CALL_TRAMP_ADDR(vc_##function),		\
+}
+
+static struct guard guards[] = {
+	GUARD_ON(vfree),
+	GUARD_ON(vfree_atomic),
+	GUARD_ON(vunmap),
+	GUARD_ON(vm_unmap_ram),
+	GUARD_ON(remove_vm_area),
+	GUARD_ON(vm_unmap_aliases),
+};
+
+#define GUARDS	ARRAY_SIZE(guards)
+
+static unsigned long entry_of(const struct guard *guard)
+{
+	return ftrace_jmp_set((unsigned long)guard->hook);
+}
+
+static bool is_on(const struct guard *guard)
+{
+	return guard->ops.flags & FTRACE_OPS_FL_ENABLED;
+}
+
+/* Returns NULL, or in a few words why this guard could not be put on. */
+static const char *put_on(struct guard *guard)
+{
+	unsigned long nop = static_call(vc_ftrace_location)(vc_symbol_address(guard->name));
+	int err;
+
+	guard->state = "none";
+	if (!nop)
+		return "this kernel has no such function, or it cannot be traced";
+	/* Nobody may turn the guards off by kernel.ftrace_enabled. */
+	guard->ops.flags = FTRACE_OPS_FL_PERMANENT;
+	err = ftrace_set_filter_ip(&guard->ops, nop, 0, 0);
+	if (!err) {
+		__static_call_update(guard->key, guard->trampoline,
+				     (void *)(nop + MCOUNT_INSN_SIZE));
+		err = register_ftrace_direct(&guard->ops, entry_of(guard));
+	}
+	if (!err) {
+		guard->state = "on";
+		return NULL;
+	}
+	ftrace_free_filter(&guard->ops);
+	if (err == -EBUSY) {
+		guard->state = "busy";
+		return "a BPF program, a livepatch or another direct call has it";
+	}
+	guard->state = "failed";
+	return err == -ENOMEM ? "no memory" : "ftrace refuses it";
+}
+
+/*
+ * Each removal waits for all tasks to leave what it removes, a tenth of a second or more,
+ * if the ops is marked as dynamic memory. One such wait at the end serves all.
+ */
+static void take_off(void)
+{
+	struct guard *last = NULL, *guard;
+	int i;
+
+	for (i = 0; i < GUARDS; i++)
+		if (is_on(&guards[i]))
+			last = &guards[i];
+	for (i = 0; i < GUARDS; i++) {
+		guard = &guards[i];
+		if (!is_on(guard))
+			continue;
+		if (guard != last)
+			guard->ops.flags &= ~FTRACE_OPS_FL_DYNAMIC;
+		WARN_ON(unregister_ftrace_direct(&guard->ops, entry_of(guard), false));
+	}
+	for (i = 0; i < GUARDS; i++) {
+		ftrace_free_filter(&guards[i].ops);
+		guards[i].state = "off";
+	}
+	if (!last)
+		return;
+	/* All tasks that came by a jump have counted themselves by now, or are through. */
+	while (count_inside())
+		schedule_timeout_uninterruptible(1);
+	/* Those that have just counted themselves out leave the code. */
+	synchronize_rcu_tasks();
+}
+
+static int put_all_on(void)
+{
+	const char *why;
+	int i;
+
+	for (i = 0; i < GUARDS; i++) {
+		why = put_on(&guards[i]);
+		if (!why)
+			continue;
+		pr_warn("no guard on %s(): %s\n", guards[i].name, why);
+		if (policy == REQUIRE) {
+			take_off();
+			return -EBUSY;
+		}
+	}
+	return 0;
+}
+
+static struct guard *guard_at(unsigned int index)
+{
+	return index < GUARDS ? &guards[index] : NULL;
+}
+
+#else
+
+struct guard {
+	const char *name;
+	const char *state;
+};
+
+static unsigned long arena_start, arena_size;
+
+static int put_all_on(void)
+{
+	pr_warn("no guards: they need CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and _WITH_JMP\n");
+	return policy == REQUIRE ? -EOPNOTSUPP : 0;
+}
+
+static void take_off(void)
+{
+}
+
+static struct guard *guard_at(unsigned int index)
+{
+	static struct guard none = { "all", "none" };
+
+	return index == 0 ? &none : NULL;
+}
+
+#endif
+
+/**
+ * vc_guards_start() - put the guards on, as far as the parameter and the kernel allow
+ * @start: the arena's first address
+ * @size: its bytes
+ *
+ * Context: Task context, may sleep. The allocator must be published.
+ * Return: 0, or with guards=require an error, after a line that names what is missing;
+ *	then no guard is on.
+ */
+int vc_guards_start(unsigned long start, unsigned long size)
+{
+	if (policy == OFF)
+		return 0;
+	arena_start = start;
+	arena_size = size;
+	return put_all_on();
+}
+
+/**
+ * vc_guards_stop() - take the guards off, and wait until nobody is in one
+ *
+ * Context: Task context, sleeps. No area is left.
+ */
+void vc_guards_stop(void)
+{
+	take_off();
+}
+
+/**
+ * vc_guards_settle() - wait for frees that callers have left to RCU
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_guards_settle(void)
+{
+	rcu_barrier();
+	static_call_cond(vc_kvfree_rcu_barrier)();
+}
+
+/**
+ * vc_guard() - the index-th guard
+ * @index: from 0
+ * @state: set to what became of it
+ *
+ * Context: Any.
+ * Return: the name of the function, or NULL behind the last.
+ */
+const char *vc_guard(unsigned int index, const char **state)
+{
+	const struct guard *guard = guard_at(index);
+
+	if (!guard)
+		return NULL;
+	*state = guard->state;
+	return guard->name;
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=one
+FIRST=2
+DESCRIPTION="call the kernel's vm_unmap_aliases() and see freed addresses fault, and no flush if nothing was freed"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+need
+guarded
+kcase aliases
+[ "$(noted once)" = 1 ] || fail "$(noted once) flushes after one free"
+[ "$(noted more)" = 0 ] || fail "$(noted more) flushes of what was flushed already"
+empty
