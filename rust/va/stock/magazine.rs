@@ -439,17 +439,17 @@ mod state {
 
     /// A state in which magazines are kept in a chain.
     pub trait State {
-        fn wrap(magazine: Box<Magazine>) -> Self;
-        fn unwrap(self) -> Box<Magazine>;
+        fn from_box(magazine: Box<Magazine>) -> Self;
+        fn into_box(self) -> Box<Magazine>;
     }
 
     macro_rules! states {
         ($($state:ident)*) => {$(
             impl State for $state {
-                fn wrap(magazine: Box<Magazine>) -> Self {
+                fn from_box(magazine: Box<Magazine>) -> Self {
                     Self(magazine)
                 }
-                fn unwrap(self) -> Box<Magazine> {
+                fn into_box(self) -> Box<Magazine> {
                     self.0
                 }
             }
@@ -485,7 +485,7 @@ impl<S: State> Chain<S> {
 
     /// Puts a magazine in front.
     pub fn push(&mut self, magazine: S) {
-        let mut magazine = magazine.unwrap();
+        let mut magazine = magazine.into_box();
         self.span += u64::from(magazine.span());
         self.len += 1;
         magazine.next = self.head.take();
@@ -531,7 +531,7 @@ impl<S: State> Chain<S> {
         *link = magazine.next.take();
         self.span -= u64::from(magazine.span());
         self.len -= 1;
-        Some(S::wrap(magazine))
+        Some(S::from_box(magazine))
     }
 
     /// Pages that all areas in it keep from others.
