@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the laboratory needs and Rust cannot call: kernel threads bound to a CPU, the scheduler's
- * inline functions, a probe that counts TLB flushes, and the watch that measures how long a CPU
- * is held.
+ * The laboratory's C: Rust cannot call what it needs here. It starts kernel threads bound to a
+ * CPU, calls the scheduler's inline functions, counts TLB flushes by a probe, and measures how
+ * long a task keeps a CPU from others.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>

@@ -25,7 +25,8 @@ impl<F: FnMut() -> bool> Step for F {
 pub(crate) trait Ground {
     /// Nanoseconds since any moment. They may differ between CPUs, so a thread stays on one.
     fn now(&self) -> u64;
-    /// Called between two batches: lets other tasks run. False ends the loop early.
+    /// The loop calls this between two batches, so that other tasks run. If it returns false, the loop
+    /// ends early.
     fn pause(&self) -> bool;
 }
 

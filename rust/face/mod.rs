@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What others see: the allocator, its exports, the kernel's calls, files.
+//! Others meet vmapcache here: the allocator, its exports, the functions that the kernel calls, and files.
 
 pub(crate) mod allocator;
 pub(crate) mod events;

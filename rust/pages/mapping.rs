@@ -23,7 +23,7 @@ pub(crate) struct Place {
     pub(crate) pages: u32,
 }
 
-/// What is mapped at a range of the arena: one of
+/// A payload says what [`Mapping`] has mapped at a range of the arena: one of
 ///
 /// - a *run*: the range's own pages, all neighbours, so that the first one tells them all;
 /// - an *array*: the range's own pages, and the array that names them;

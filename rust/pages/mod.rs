@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped at the addresses: the arena, page tables, pages, and the functions of mm/ for them.
+//! This room maps pages at addresses: the arena, page tables, pages, and the functions of mm/ for them.
 
 pub(crate) mod arena;
 pub(crate) mod mapping;

@@ -20,7 +20,7 @@ use super::{
 };
 use kernel::{prelude::*, sync::atomic::Atomic};
 
-/// What an area of a scenario consists of. The content check needs to know.
+/// A scenario says by this what its areas consist of. The content check needs to know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuff {
     /// Addresses.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What no allocator can avoid: the kernel's own functions for page tables and pages, called as
- * an allocator would call them.
+ * The side "bare" calls the kernel's own functions for page tables and pages as an allocator
+ * would. No allocator can avoid that work.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this thread holds, which decides what it must not do now.
+//! Counts the spinlocks and per-CPU values that a thread holds. If it holds any, it must not sleep; under a
+//! spinlock it must not allocate either.
 
 use crate::sys::Mode;
 
