@@ -89,6 +89,19 @@ class Frames(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         self.assertRegex(result.stdout, r"^1 functions, the largest frame is 1\d\d bytes\n$")
 
+    def test_modules_of_a_folder_without_those_in_faults(self):
+        small = self.c(text="void use(void *); void f(void) { char text[100]; use(text); }")
+        (self.folder / "samples").mkdir()
+        (self.folder / "faults").mkdir()
+        module = small.rename(self.folder / "samples/small.ko")
+        large = self.c().rename(self.folder / "faults/large.ko")
+        result = self.check(self.folder)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+        # Each is looked at if it is named, or where it is not below faults/.
+        self.assertEqual(self.check(large).returncode, 1)
+        large.rename(module)
+        self.assertEqual(self.check(self.folder).returncode, 1)
+
     def test_nothing_to_look_at(self):
         for what in (self.folder, self.c(text="int number = 1;")):
             result = self.check(what)
