@@ -60,6 +60,7 @@ use crate::sys::{
     LockClass, Mode, NoMemory, Padded, Page,
 };
 use area::{index::Index, link::Numbers, Descriptors};
+use core::num::NonZeroU32;
 use count::{callers::Callers, counters::Counters};
 use flush::{epochs::Epochs, list::Stack};
 use space::shards::Shards;
@@ -166,7 +167,10 @@ impl<E: Env> Manager<E> {
     #[inline(never)]
     pub fn new(config: Config, env: E) -> Result<Self, NoMemory> {
         let pages = config.pages;
-        let cpus = config.cpus.max(1);
+        // A division by a number of this type cannot panic.
+        let cpus = NonZeroU32::new(config.cpus).unwrap_or(NonZeroU32::MIN);
+        let local_clean_max = pages / 8 / cpus;
+        let cpus = cpus.get();
         let magazine_span = (pages / 256).min(16384);
         let counters = Counters::new(cpus)?;
         let manager = Self {
@@ -174,7 +178,7 @@ impl<E: Env> Manager<E> {
             pages,
             flush_ceiling: config.flush_ceiling,
             local_lazy_max: AtomicU32::new(0),
-            local_clean_max: pages / cpus.saturating_mul(8),
+            local_clean_max,
             depot_max: u64::from(pages / 4),
             lazy_max: AtomicU32::new(0),
             switches: Switches::new(),
