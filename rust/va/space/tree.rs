@@ -118,6 +118,12 @@ pub struct NodeId(u32);
 impl NodeId {
     /// No node.
     pub const NONE: Self = Self(u32::MAX);
+
+    /// The node's chunk, and its place there.
+    #[inline]
+    fn place(self) -> (usize, usize) {
+        ((self.0 / CHUNK) as usize, (self.0 % CHUNK) as usize)
+    }
 }
 
 /// A node of the tree. 64 bytes.
@@ -181,7 +187,7 @@ pub struct Chunk(Table<Node>);
 
 /// The tree.
 pub struct Tree {
-    /// Node `i` is the `i % CHUNK`-th of chunk `i / CHUNK`.
+    /// [`NodeId::place`] says where a node is.
     chunks: Table<Option<Chunk>>,
     root: NodeId,
     /// Nodes that were in the tree once.
@@ -276,13 +282,17 @@ impl Tree {
         }
     }
 
+    // These two ask for `NONE` first: when they found that out by a missing chunk, an allocation from the
+    // extents and its free took 190 instructions more, of 2,000.
     #[inline]
     fn at(&self, i: NodeId) -> Option<&Node> {
-        let chunk = self.chunks.get((i.0 / CHUNK) as usize);
-        let node = chunk
-            .and_then(|chunk| chunk.as_ref())
-            .and_then(|chunk| chunk.0.get((i.0 % CHUNK) as usize));
-        if node.is_none() && i != NodeId::NONE {
+        if i == NodeId::NONE {
+            return None;
+        }
+        let (chunk, place) = i.place();
+        let chunk = self.chunks.get(chunk).and_then(Option::as_ref);
+        let node = chunk.and_then(|chunk| chunk.0.get(place));
+        if node.is_none() {
             broken(c"a tree is asked for a node that it does not have");
         }
         node
@@ -290,11 +300,13 @@ impl Tree {
 
     #[inline]
     fn at_mut(&mut self, i: NodeId) -> Option<&mut Node> {
-        let chunk = self.chunks.get_mut((i.0 / CHUNK) as usize);
-        let node = chunk
-            .and_then(|chunk| chunk.as_mut())
-            .and_then(|chunk| chunk.0.get_mut((i.0 % CHUNK) as usize));
-        if node.is_none() && i != NodeId::NONE {
+        if i == NodeId::NONE {
+            return None;
+        }
+        let (chunk, place) = i.place();
+        let chunk = self.chunks.get_mut(chunk).and_then(Option::as_mut);
+        let node = chunk.and_then(|chunk| chunk.0.get_mut(place));
+        if node.is_none() {
             broken(c"a tree is asked to change a node that it does not have");
         }
         node
