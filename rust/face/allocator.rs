@@ -16,8 +16,10 @@ use crate::{
     },
     sys::{Mode, Page},
     va::{
-        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError, Freed,
-        Manager, Pages, Pin, Purge, Request, Switch, Ticket,
+        area::{Kind, Snapshot},
+        info::cache::fragmentation,
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pages, Pin, Purge, Request,
+        Switch, Ticket, GUARD,
     },
 };
 use kernel::{
@@ -390,6 +392,9 @@ impl Allocator {
                 start: dying.start(),
                 pages: dying.pages(),
             };
+            if let Some(id) = dying.take_note() {
+                self.forget(id, place);
+            }
             // SAFETY: The manager makes one `Dying` for each life of an area, after its owner and its
             // pins have let go of it. This life was published with this word.
             unsafe {
@@ -398,6 +403,17 @@ impl Allocator {
             };
             self.manager.finish_free(dying);
         }
+    }
+
+    /// Takes back what the kernel asked about an area that goes. Sleeps.
+    #[cold]
+    fn forget(&self, id: u32, place: Place) {
+        let (addr, size) = (
+            self.arena().address(place.start),
+            (place.pages as usize) << PAGE_SHIFT,
+        );
+        // SAFETY: The life of this area has ended, and the next one has not begun.
+        unsafe { bindings::vc_companion_forget(id, addr, size) };
     }
 
     /// Finishes the deferred frees. Sleeps.
@@ -449,6 +465,42 @@ impl Allocator {
         let area = self.manager.lookup(page)?;
         let start = self.arena().address(area.start);
         Some((start, (area.pages as usize) << PAGE_SHIFT))
+    }
+
+    /// The area that holds `addr`, or whose guard page does. Any context.
+    pub(crate) fn identify(&self, addr: usize) -> Option<bindings::vc_life> {
+        let page = self.arena().page_of(addr)?;
+        let (ticket, seen) = self
+            .manager
+            .identify(page)
+            .or_else(|| self.guarded_by(page))?;
+        let (id, version) = ticket.parts();
+        let payload = Payload::from_word(seen.payload);
+        let array = payload.array().unwrap_or(0) as *mut PagePtr;
+        Some(bindings::vc_life {
+            id,
+            version,
+            start: self.arena().address(seen.start),
+            size: (seen.pages as usize) << PAGE_SHIFT,
+            use_: match seen.kind {
+                Kind::Vmalloc => bindings::vc_use_VC_USE_VMALLOC,
+                Kind::Vmap => bindings::vc_use_VC_USE_VMAP,
+                Kind::VmMapRam => bindings::vc_use_VC_USE_RAM,
+                Kind::VaOnly => bindings::vc_use_VC_USE_ADDRESSES,
+            },
+            given: payload.is_foreign(),
+            array,
+            run: payload.run().unwrap_or(core::ptr::null_mut()),
+            caller: self.manager.caller(seen.caller),
+        })
+    }
+
+    /// The area whose guard page `page` is.
+    fn guarded_by(&self, page: Page) -> Option<(Ticket, Snapshot)> {
+        if page == Page::new(0) {
+            return None;
+        }
+        self.manager.identify(page.minus(GUARD))
     }
 
     /// Bytes of the area that starts at `addr`. Any context.

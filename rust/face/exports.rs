@@ -155,6 +155,27 @@ export! {
 
     /// # Safety
     ///
+    /// `life` may be written.
+    unsafe fn vc_rs_identify(addr: usize, life: *mut bindings::vc_life) -> bool {
+        let Some(found) = with(|a| a.identify(addr)) else {
+            return false;
+        };
+        // SAFETY: As the caller says.
+        unsafe { *life = found };
+        true
+    }
+
+    /// # Safety
+    ///
+    /// `life` is what `vc_rs_identify` has written.
+    unsafe fn vc_rs_note(life: *const bindings::vc_life) -> bool {
+        // SAFETY: As the caller says.
+        let (id, version) = unsafe { ((*life).id, (*life).version) };
+        with(|a| a.manager().note(Ticket::from_parts(id, version)))
+    }
+
+    /// # Safety
+    ///
     /// `visitor` is what `vc_visit` expects.
     unsafe fn vc_rs_walk(from: usize, visitor: *mut c_void) {
         with(|a| {

@@ -7,6 +7,8 @@
 
 #include "alone.h"
 
+struct page;
+
 /* events.c */
 
 int vc_events_start(void);
@@ -15,6 +17,41 @@ void vc_kick_purge(void);
 void vc_kick_deferred(void);
 void vc_wait_gone(const void *ticket);
 void vc_wake_gone(void);
+
+/* companion.c */
+
+enum vc_use {
+	VC_USE_VMALLOC,
+	VC_USE_VMAP,
+	VC_USE_RAM,
+	VC_USE_ADDRESSES,
+};
+
+/**
+ * struct vc_life - one life of one area
+ * @id: the number of the area; after its life another area has it
+ * @version: tells the lives with that number apart
+ * @start: its first address
+ * @size: its bytes, without the guard page
+ * @use: what it was allocated for
+ * @given: the pages came from a caller, with @array
+ * @array: the pages' array, or NULL
+ * @run: the first of pages that are neighbours, where they have no array, or NULL
+ * @caller: the code that asked for it
+ */
+struct vc_life {
+	u32 id;
+	u32 version;
+	unsigned long start;
+	unsigned long size;
+	enum vc_use use;
+	bool given;
+	struct page **array;
+	struct page *run;
+	unsigned long caller;
+};
+
+void vc_companion_forget(u32 id, unsigned long addr, unsigned long size);
 
 /* surroundings.c */
 

@@ -30,6 +30,9 @@
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
+#include <vmapcache.h>
+
+#include "companion.h"
 #include "exports.h"
 #include "face.h"
 #include "pages.h"
@@ -195,6 +198,67 @@ static notrace void guard_vm_unmap_aliases(void)
 	end();
 }
 
+/* ---- what areas are ---- */
+
+DEFINE_STATIC_CALL_RET0(vc_find_vm_area, find_vm_area);
+DEFINE_STATIC_CALL_RET0(vc_find_vmap_area, find_vmap_area);
+
+static noinline struct vm_struct *vm_struct_of_ours(const void *addr)
+{
+	struct vm_struct *vm;
+
+	begin();
+	vm = vc_companion_vm_struct((unsigned long)addr);
+	end();
+	return vm;
+}
+
+static notrace struct vm_struct *guard_find_vm_area(const void *addr)
+{
+	if (likely(!is_ours(addr)))
+		return static_call(vc_find_vm_area)(addr);
+	return vm_struct_of_ours(addr);
+}
+
+static noinline struct vmap_area *vmap_area_of_ours(unsigned long addr)
+{
+	struct vmap_area *va;
+
+	begin();
+	va = vc_companion_vmap_area(addr);
+	end();
+	return va;
+}
+
+static notrace struct vmap_area *guard_find_vmap_area(unsigned long addr)
+{
+	if (likely(!is_ours((void *)addr)))
+		return static_call(vc_find_vmap_area)(addr);
+	return vmap_area_of_ours(addr);
+}
+
+/* ---- resizing ---- */
+
+DEFINE_STATIC_CALL_RET0(vc_vrealloc_node_align_noprof, vrealloc_node_align_noprof);
+
+static noinline void *vrealloc_ours(const void *addr, size_t size, gfp_t gfp)
+{
+	void *new;
+
+	begin();
+	new = vmapcache_vrealloc(addr, size, gfp);
+	end();
+	return new;
+}
+
+static notrace void *guard_vrealloc_node_align_noprof(const void *addr, size_t size,
+						      unsigned long align, gfp_t gfp, int node)
+{
+	if (likely(!is_ours(addr)))
+		return static_call(vc_vrealloc_node_align_noprof)(addr, size, align, gfp, node);
+	return vrealloc_ours(addr, size, gfp);
+}
+
 /* ---- on and off ---- */
 
 struct guard {
@@ -224,6 +288,9 @@ static struct guard guards[] = {
 	GUARD_ON(vm_unmap_ram),
 	GUARD_ON(remove_vm_area),
 	GUARD_ON(vm_unmap_aliases),
+	GUARD_ON(find_vm_area),
+	GUARD_ON(find_vmap_area),
+	GUARD_ON(vrealloc_node_align_noprof),
 };
 
 #define GUARDS	ARRAY_SIZE(guards)
@@ -292,20 +359,29 @@ static void take_off(void)
 		ftrace_free_filter(&guards[i].ops);
 		guards[i].state = "off";
 	}
-	if (!last)
-		return;
-	/* All tasks that came by a jump have counted themselves by now, or are through. */
-	while (count_inside())
-		schedule_timeout_uninterruptible(1);
-	/* Those that have just counted themselves out leave the code. */
-	synchronize_rcu_tasks();
+	if (last) {
+		/* All tasks that came by a jump have counted themselves by now, or are through. */
+		while (count_inside())
+			schedule_timeout_uninterruptible(1);
+		/* Those that have just counted themselves out leave the code, and what they were told. */
+		synchronize_rcu_tasks();
+	}
+	vc_companions_stop();
 }
 
 static int put_all_on(void)
 {
+	unsigned long find = vc_symbol_address("find_vmap_area");
 	const char *why;
-	int i;
+	int i, err;
 
+	/* Before any guard is on: this asks the in-tree allocator about the arena. */
+	if (find)
+		static_call_update(vc_find_vmap_area, (void *)find);
+	err = vc_companions_start(arena_size / PAGE_SIZE,
+				  static_call(vc_find_vmap_area)(arena_start));
+	if (err)
+		return err;
 	for (i = 0; i < GUARDS; i++) {
 		why = put_on(&guards[i]);
 		if (!why)

@@ -69,7 +69,7 @@ impl Payload {
 
     /// Whether the pages came from a caller.
     #[inline(always)]
-    fn is_foreign(self) -> bool {
+    pub(crate) fn is_foreign(self) -> bool {
         self.0 & GIVEN != 0
     }
 
@@ -78,6 +78,11 @@ impl Payload {
     pub(crate) fn array(self) -> Option<usize> {
         let address = self.0 & !GIVEN;
         (!self.is_run() && address != 0).then_some(address)
+    }
+
+    /// The first page of a run.
+    pub(crate) fn run(self) -> Option<PagePtr> {
+        self.is_run().then_some((self.0 & !RUN) as PagePtr)
     }
 
     /// Whether the pages go with the range.

@@ -55,6 +55,13 @@ impl Dying<'_> {
         self.descriptor.payload()
     }
 
+    /// If somebody has noted the area with [`Manager::note`], its number, once: its holder must tell them
+    /// that the area goes.
+    #[inline(always)]
+    pub fn take_note(&self) -> Option<u32> {
+        self.descriptor.take_note().then(|| self.id.word())
+    }
+
     /// Its use.
     #[inline(always)]
     #[allow(dead_code, reason = "only tests on the host call it")]

@@ -19,6 +19,21 @@ pub struct Ticket {
     pub(super) version: u32,
 }
 
+impl Ticket {
+    /// The number of the area, and the version of its life.
+    pub fn parts(self) -> (u32, u32) {
+        (self.id.word(), self.version)
+    }
+
+    /// The ticket that [`Self::parts`] took apart.
+    pub fn from_parts(number: u32, version: u32) -> Self {
+        Self {
+            id: Id::from_word(number),
+            version,
+        }
+    }
+}
+
 /// Keeps an area mapped. Its holder must give it back with [`Manager::unpin`].
 #[must_use = "a pin that is not given back keeps the area mapped"]
 #[derive(Debug, PartialEq, Eq)]
@@ -93,12 +108,26 @@ impl<E: Env> Manager<E> {
 
     /// As [`Self::lookup`], with everything that the descriptor says.
     pub fn inspect(&self, page: Page) -> Option<Snapshot> {
-        let (_, seen) = self.find(page, |_, descriptor| {
+        self.identify(page).map(|(_, seen)| seen)
+    }
+
+    /// As [`Self::inspect`], with the ticket of the life that it saw.
+    pub fn identify(&self, page: Page) -> Option<(Ticket, Snapshot)> {
+        let (_, seen) = self.find(page, |id, descriptor| {
             let seen = descriptor.snapshot().filter(|seen| seen.covers(page))?;
             let (start, pages) = (seen.start, seen.pages);
-            Some((Found { start, pages }, seen))
+            let version = seen.version();
+            Some((Found { start, pages }, (Ticket { id, version }, seen)))
         })?;
         Some(seen)
+    }
+
+    /// Notes that the caller keeps something for the life of a ticket: [`Dying::take_note`] tells when that
+    /// must go. False if that life is over already. Any context.
+    pub fn note(&self, ticket: Ticket) -> bool {
+        self.descriptors
+            .get(ticket.id)
+            .is_some_and(|d| d.note(ticket.version))
     }
 
     /// Pins the Live area that holds `page`: it stays mapped until [`Self::unpin`]. Any context, no

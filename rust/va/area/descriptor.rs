@@ -87,6 +87,8 @@ const LIVE: u64 = 1;
 const DYING: u64 = 2;
 /// The range of a free descriptor is changing.
 const SHAPING: u64 = 1 << 2;
+/// Somebody keeps something for this life: see [`Descriptor::note`].
+const NOTED: u64 = 1 << 3;
 const PIN: u64 = 1 << 8;
 const PINS: u64 = 0x00ff_ffff << 8;
 const VERSION_SHIFT: u32 = 32;
@@ -99,9 +101,11 @@ fn version_of(state: u64) -> u32 {
     (state >> VERSION_SHIFT) as u32
 }
 
-/// The state word of the next life, free and without pins.
+/// The state word of the next life, free and without pins. The holder of the area learns by it whether
+/// the last life was noted.
 fn next_life(state: u64) -> u64 {
-    (u64::from(version_of(state).wrapping_add(1))) << VERSION_SHIFT | FREE
+    const VERSION: u64 = !0 << VERSION_SHIFT;
+    (state & (VERSION | NOTED)).wrapping_add(1 << VERSION_SHIFT) | FREE
 }
 
 /// What the manager knows of one area. 40 bytes.
@@ -320,6 +324,37 @@ impl Descriptor {
                 return result;
             }
         }
+    }
+
+    /// Notes that somebody keeps something for life `version`, which must go when that life has ended:
+    /// [`Self::take_note`] tells its holder. False if it has ended already. Any context.
+    pub fn note(&self, version: u32) -> bool {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if version_of(state) != version || state & STATE == FREE {
+                return false;
+            }
+            match self
+                .state
+                .compare_exchange(state, state | NOTED, AcqRel, Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Whether [`Self::note`] was called in the life that has ended. Only for the holder of the area, once,
+    /// before the next life begins.
+    #[inline(always)]
+    pub fn take_note(&self) -> bool {
+        let state = self.state.load(Relaxed);
+        let noted = state & NOTED != 0;
+        if noted {
+            // The area is Free, and its holder has it: nobody else writes the word.
+            self.state.store(state & !NOTED, Relaxed);
+        }
+        noted
     }
 
     /// The version of the current life.

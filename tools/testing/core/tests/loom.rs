@@ -239,6 +239,32 @@ fn double_free_against_reuse() {
     });
 }
 
+/// If somebody notes a life that another CPU ends, either the note fails or the holder of the area learns
+/// of it, and sees what was kept.
+#[test]
+fn note_against_free() {
+    model(3, || {
+        let area = OneArea::new();
+        let kept = Arc::new(Owned::new(0));
+        let version = area.descriptors.get(ID).unwrap().version();
+        let noter = {
+            let (area, kept) = (area.clone(), kept.clone());
+            thread::spawn(move || {
+                kept.write(1);
+                area.descriptors.get(ID).unwrap().note(version)
+            })
+        };
+        let descriptor = area.descriptors.get(ID).unwrap();
+        assert_eq!(descriptor.kill(HERE), Kill::Dead);
+        let taken = descriptor.take_note();
+        if taken {
+            assert_eq!(kept.read(), 1);
+        }
+        assert!(!descriptor.take_note());
+        assert_eq!(noter.join().unwrap(), taken);
+    });
+}
+
 /// A walk that looks at an area nobody has, while it gets another range.
 #[test]
 fn range_against_shape() {

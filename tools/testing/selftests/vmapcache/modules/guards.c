@@ -3,10 +3,19 @@
  * Guards: in-tree functions with addresses of vmapcache, in many contexts, and what the
  * areas beside them look like afterwards.
  */
+#include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/irq_work.h>
+#include <linux/kprobes.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/static_call.h>
+#include <linux/ucopysize.h>
 #include <linux/vmalloc.h>
+#ifdef CONFIG_X86_64
+#include <asm/apic.h>
+#include <asm/nmi.h>
+#endif
 
 #include <vmapcache.h>
 
@@ -235,8 +244,305 @@ static void aliases(struct run *run)
 	__free_page(page);
 }
 
+/* ---- find_vm_area(), find_vmap_area() and hardened usercopy ---- */
+
+DEFINE_STATIC_CALL_RET0(test_find_vm_area, find_vm_area);
+DEFINE_STATIC_CALL_RET0(test_find_vmap_area, find_vmap_area);
+
+/* The address of a function that modules cannot link. */
+static void *address_of(const char *name)
+{
+	struct kprobe probe = { .symbol_name = name };
+
+	if (register_kprobe(&probe))
+		return NULL;
+	unregister_kprobe(&probe);
+	return probe.addr;
+}
+
+static bool resolve_find(struct run *run)
+{
+	void *vm = address_of("find_vm_area"), *va = address_of("find_vmap_area");
+
+	if (!expect(run, vm && va, "the kernel has no such functions"))
+		return false;
+	static_call_update(test_find_vm_area, vm);
+	static_call_update(test_find_vmap_area, va);
+	return true;
+}
+
+/* Whether the bounds of the area that holds @at are exactly these. */
+static bool is_exact(const void *at, const void *start, unsigned long size)
+{
+	struct vmap_area *va = static_call(test_find_vmap_area)((unsigned long)at);
+
+	return va && va->va_start == (unsigned long)start &&
+	       va->va_end == (unsigned long)start + size;
+}
+
+/* The same, or those of something larger. */
+static bool is_bounded(const void *at, const void *start, unsigned long size)
+{
+	struct vmap_area *va = static_call(test_find_vmap_area)((unsigned long)at);
+
+	return va && va->va_start <= (unsigned long)start &&
+	       va->va_end >= (unsigned long)start + size;
+}
+
+static void check_found(struct run *run, const char *what, const u8 *p, unsigned long pages,
+			unsigned long flags, struct page **array)
+{
+	unsigned long size = pages * PAGE_SIZE, i;
+	struct vm_struct *vm;
+
+	if (!expect(run, p, "%s of %lu pages", what, pages))
+		return;
+	for (i = 0; i < size; i += size > SZ_64K ? size / 7 : 1000)
+		expect(run, is_exact(p + i, p, size), "%s of %lu pages, byte %lu", what, pages, i);
+	expect(run, is_exact(p + size - 1, p, size), "%s of %lu pages, last byte", what, pages);
+	expect(run, is_exact(p + size + 5, p, size), "%s of %lu pages, guard page", what, pages);
+	/* A BUG if the copy was refused. */
+	__check_object_size(p, size, true);
+	__check_object_size(p + size - 1, 1, false);
+	vm = static_call(test_find_vm_area)(p + size / 2);
+	if (!flags) {
+		expect(run, !vm, "%s has a vm_struct", what);
+		return;
+	}
+	if (!expect(run, vm && vm == static_call(test_find_vm_area)(p), "%s", what))
+		return;
+	expect(run, vm->addr == p && get_vm_area_size(vm) == size, "%s", what);
+	expect(run, vm->size == size + PAGE_SIZE, "%s", what);
+	expect(run, vm->flags == flags, "%s has flags %#lx", what, vm->flags);
+	expect(run, abs((long)vm->caller - (long)check_found) < (long)SZ_1M, "%s by %pS", what,
+	       vm->caller);
+	if (!(flags & VM_ALLOC)) {
+		expect(run, vm->pages == array && vm->nr_pages == (array ? pages : 0), "%s", what);
+		return;
+	}
+	expect(run, vm->nr_pages == pages, "%s of %lu pages has %lu", what, pages, vm->nr_pages);
+	for (i = 0; i < vm->nr_pages; i++)
+		if (!expect(run, vm->pages[i] == vmalloc_to_page(p + i * PAGE_SIZE), "page %lu", i))
+			break;
+}
+
+static void check_gone(struct run *run, const char *what, const void *p)
+{
+	expect(run, !static_call(test_find_vmap_area)((unsigned long)p), "%s", what);
+	expect(run, !static_call(test_find_vm_area)(p), "%s", what);
+}
+
+/* Areas of all kinds, found by any address in them as long as they live. */
+static void found(struct run *run)
+{
+	static const unsigned int sizes[] = { 1, 2, 3, 31, 32, 33, 513, 1, 700, 2 };
+	struct page **pages = pages_alloc(40), **given;
+	unsigned int i, round;
+	void *p;
+
+	if (!expect(run, pages, "no memory") || !resolve_find(run))
+		goto out;
+	/* The same descriptors, again and again. */
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			p = vmapcache_vmalloc(sizes[i] * PAGE_SIZE);
+			check_found(run, "vmalloc", p, sizes[i], VM_ALLOC, NULL);
+			vmapcache_vfree(p);
+			check_gone(run, "vmalloc", p);
+			/* So that the descriptor gets another range. */
+			vmapcache_drain();
+		}
+		p = vmapcache_vmap(pages, 40, VM_MAP, PAGE_KERNEL);
+		check_found(run, "vmap", p, 40, VM_MAP, NULL);
+		vmapcache_vunmap(p);
+		check_gone(run, "vmap", p);
+		p = vmapcache_vm_map_ram(pages, 7, NUMA_NO_NODE);
+		check_found(run, "vm_map_ram", p, 7, 0, NULL);
+		vmapcache_vm_unmap_ram(p, 7);
+		check_gone(run, "vm_map_ram", p);
+		p = vmapcache_get_vm_area(5 * PAGE_SIZE, VM_MAP);
+		check_found(run, "get_vm_area", p, 5, VM_MAP, NULL);
+		vmapcache_free_vm_area(p);
+		check_gone(run, "get_vm_area", p);
+		given = kmalloc_array(3, sizeof(*given), GFP_KERNEL);
+		for (i = 0; given && i < 3; i++)
+			given[i] = alloc_page(GFP_KERNEL);
+		p = vmapcache_vmap(given, 3, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+		check_found(run, "given", p, 3, VM_MAP | VM_MAP_PUT_PAGES, given);
+		vmapcache_vfree(p);
+		check_gone(run, "given", p);
+	}
+	/* Of the other allocator. */
+	p = vmalloc(3 * PAGE_SIZE);
+	if (expect(run, p, "no memory"))
+		expect(run, static_call(test_find_vm_area)(p)->addr == p, "in-tree");
+	vfree(p);
+	check_gone(run, "in-tree", p);
+out:
+	pages_free(pages, 40);
+}
+
+/* rounds=: areas come and go in several threads, each of which finds its own. */
+static void find_race(struct run *run, unsigned int thread, void *data)
+{
+	unsigned int i, rounds = *(unsigned int *)data;
+
+	for (i = 0; i < rounds && !interrupted(); i++) {
+		unsigned long size = (1 + (i * 7 + thread) % 19) * PAGE_SIZE;
+		u8 *p = vmapcache_vmalloc(size);
+		struct vm_struct *vm;
+
+		if (!expect(run, p && is_exact(p + size / 2, p, size), "round %u", i))
+			break;
+		if (i % 3 == 0) {
+			vm = static_call(test_find_vm_area)(p);
+			if (!expect(run, vm && vm->addr == p && vm->nr_pages == size / PAGE_SIZE &&
+				    vm->pages[0] == vmalloc_to_page(p), "round %u", i))
+				break;
+		}
+		if (i % 2)
+			vfree(p);
+		else
+			kvfree_atomic(p);
+		/* So that descriptors get other ranges. */
+		if (!thread && i % 256 == 0)
+			vmapcache_drain();
+	}
+}
+
+static void found_race(struct run *run)
+{
+	unsigned int rounds = arg(run, "rounds", 20000);
+
+	if (resolve_find(run))
+		run_threads(run, 4, find_race, &rounds);
+}
+
+/* ---- from an NMI ---- */
+
+#ifdef CONFIG_X86_64
+
+struct known {
+	const void *addr;
+	unsigned long size;
+};
+
+/* One NMI's questions, and all answers. */
+static struct {
+	bool asked, over;
+	int cpu;
+	struct known kept, fresh;
+	unsigned long exact, bounded, wrong;
+} nmi;
+
+static int on_nmi(unsigned int type, struct pt_regs *regs)
+{
+	if (!READ_ONCE(nmi.asked))
+		return NMI_DONE;
+	if (is_exact(nmi.kept.addr + 100, nmi.kept.addr, nmi.kept.size))
+		nmi.exact++;
+	else
+		nmi.wrong++;
+	/* Nobody has asked about this one before, and there is no memory here. */
+	if (is_bounded(nmi.fresh.addr, nmi.fresh.addr, nmi.fresh.size))
+		nmi.bounded++;
+	else
+		nmi.wrong++;
+	WRITE_ONCE(nmi.asked, false);
+	return NMI_HANDLED;
+}
+
+/* The first thread sends NMIs to the CPU where the second one allocates, asks and frees. */
+static void send_or_suffer(struct run *run, unsigned int thread, void *data)
+{
+	unsigned int i, rounds = *(unsigned int *)data, few = 20;
+
+	if (thread) {
+		WRITE_ONCE(nmi.cpu, raw_smp_processor_id());
+		while (!READ_ONCE(nmi.over) && !interrupted())
+			find_race(run, thread, &few);
+		return;
+	}
+	while (READ_ONCE(nmi.cpu) < 0 && !interrupted())
+		udelay(10);
+	for (i = 0; i < rounds && !interrupted(); i++) {
+		unsigned long waits = 0;
+
+		nmi.fresh.size = (1 + i % 5) * PAGE_SIZE;
+		nmi.fresh.addr = vmapcache_vmalloc(nmi.fresh.size);
+		if (!expect(run, nmi.fresh.addr, "no memory"))
+			break;
+		/* The handler sees the rest, too. */
+		smp_store_release(&nmi.asked, true);
+		__apic_send_IPI_mask(cpumask_of(READ_ONCE(nmi.cpu)), NMI_VECTOR);
+		/* As above, the other way round. */
+		while (smp_load_acquire(&nmi.asked) && waits++ < 100000)
+			udelay(10);
+		WRITE_ONCE(nmi.asked, false);
+		vmapcache_vfree(nmi.fresh.addr);
+		if (!expect(run, waits < 100000, "NMI %u never came", i))
+			break;
+	}
+	WRITE_ONCE(nmi.over, true);
+}
+
+/* rounds=500: find_vmap_area() in NMIs, beside a task that allocates and asks on that CPU. */
+static void found_in_nmi(struct run *run)
+{
+	unsigned int rounds = arg(run, "rounds", 500);
+
+	memset(&nmi, 0, sizeof(nmi));
+	nmi.cpu = -1;
+	nmi.kept.size = 3 * PAGE_SIZE;
+	nmi.kept.addr = vmapcache_vmalloc(nmi.kept.size);
+	if (expect(run, nmi.kept.addr, "no memory") && resolve_find(run) &&
+	    expect(run, is_exact(nmi.kept.addr, nmi.kept.addr, nmi.kept.size), "before any NMI") &&
+	    expect(run, !register_nmi_handler(NMI_LOCAL, on_nmi, 0, "vmapcache_test"), "handler")) {
+		run_threads(run, 2, send_or_suffer, &rounds);
+		unregister_nmi_handler(NMI_LOCAL, "vmapcache_test");
+	}
+	vmapcache_vfree(nmi.kept.addr);
+	expect(run, !nmi.wrong, "%lu wrong answers", nmi.wrong);
+	expect(run, nmi.exact == rounds && nmi.bounded == rounds, "of %u, %lu exact, %lu bounded",
+	       rounds, nmi.exact, nmi.bounded);
+}
+
+#else
+
+static void found_in_nmi(struct run *run)
+{
+	note(run, "unsupported 1");
+}
+
+#endif
+
+/* ---- vrealloc() and kvrealloc() ---- */
+
+static void in_tree_vreallocs(struct run *run)
+{
+	u8 *p = vmapcache_vmalloc(3 * PAGE_SIZE), *q;
+
+	if (!expect(run, p, "no memory"))
+		return;
+	sign(p, 3, 1);
+	q = vrealloc(p, 9 * PAGE_SIZE, GFP_KERNEL);
+	if (!expect(run, q && q != p && signed_by(q, 3, 1) == 3, "larger"))
+		return;
+	p = kvrealloc(q, 2 * PAGE_SIZE, GFP_KERNEL);
+	if (!expect(run, p && signed_by(p, 2, 1) == 2, "smaller"))
+		return;
+	p = kvrealloc(p, 4 * PAGE_SIZE, GFP_KERNEL);
+	if (!expect(run, p && signed_by(p, 2, 1) == 2, "larger again"))
+		return;
+	expect(run, !vrealloc(p, 0, GFP_KERNEL), "to nothing");
+}
+
 const struct test_case guards_cases[] = {
 	{ "foreign_frees", foreign_frees },
 	{ "aliases", aliases },
+	{ "found", found },
+	{ "found_race", found_race },
+	{ "found_in_nmi", found_in_nmi },
+	{ "in_tree_vreallocs", in_tree_vreallocs },
 	{}
 };
