@@ -31,7 +31,7 @@ kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 # Variables on make's command line that none of these targets knows are for the build of the modules:
 # any, for a kernel of one's own, else those that the sandbox's kernels can be built with. The rest are
 # mistakes.
-ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD FAULTS QUICK INSTRUCTIONS \
+ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD CPUS FAULTS QUICK INSTRUCTIONS \
 	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET
 for_modules := V W C KCFLAGS KRUSTFLAGS
 given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
@@ -62,6 +62,9 @@ bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUIC
 		"$(tool) bench $(if $(QUICK),--quick --out build/bench-quick.json)")
 	@$(if $(QUICK),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--memory "$(VM_MEM)" --instructions --alone "$(tool) bench --instructions")
+
+native: ## both allocators' object code on this machine's real cores, in one ordinary program: a table, data in build/native.json (QUICK=1: fewer runs; CPUS=: not on all)
+	@scripts/native $(if $(QUICK),--quick) $(if $(CPUS),--cpus "$(CPUS)")
 
 # On a fresh machine each takes minutes, and neither needs the other.
 ready:
@@ -115,8 +118,8 @@ fuzz: ## libFuzzer on the area manager, its parts and all input parsing, SECONDS
 	@scripts/sandbox tools/testing/core/fuzz.sh $(TARGET) $(SECONDS)
 
 # What only a run of hours brings back is no litter.
-results = build/bench.json build/bench-quick.json build/fuzz
-clean: ## removes what was built here, and names it (keeps the cache, the data of `make bench`, the finds of the fuzzer)
+results = build/bench.json build/bench-quick.json build/native.json build/fuzz
+clean: ## removes what was built here, and names it (keeps the cache, the data of `make bench` and `make native`, the finds of the fuzzer)
 	@for file in build/* build/.[!.]*; do \
 		case " $(results) " in *" $$file "*) continue ;; esac; \
 		[ ! -e "$$file" ] || { rm -rf "$$file" && echo "removed $$file"; }; \
@@ -132,4 +135,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help
+.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help

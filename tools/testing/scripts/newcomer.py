@@ -475,7 +475,7 @@ class Make(Newcomer):
         self.tree = self.top / "tree with a blank"
         (self.top / "tree").rename(self.tree)
         shutil.copy(ROOT / "Makefile", self.tree)
-        for script in "sandbox", "kernel", "modules", "tool", "vm", "check":
+        for script in "sandbox", "kernel", "modules", "native", "tool", "vm", "check":
             (self.tree / "scripts" / script).write_text(
                 f'#!/bin/sh\necho "{script} $* [$MODULE_MAKE]" >>"$TOP/asked"\necho /built\n')
             (self.tree / "scripts" / script).chmod(0o755)
@@ -525,8 +525,13 @@ class Make(Newcomer):
         self.assertIn("bench --quick --out build/bench-quick.json", self.make("bench", "QUICK=1")[1])
         self.assertNotIn("--out", self.make("bench")[1])
 
+    def test_the_native_ground(self):
+        self.assertEqual(self.make("native")[1], "native  []\n")
+        self.assertEqual(self.make("native", "QUICK=1", "CPUS=3")[1], "native --quick --cpus 3 []\n")
+
     def test_clean_says_what_goes_and_keeps_results(self):
-        results = ["build/bench-quick.json", "build/bench.json", "build/fuzz/all/crash-1"]
+        results = ["build/bench-quick.json", "build/bench.json", "build/fuzz/all/crash-1",
+                   "build/native.json"]
         other = "tools/target/no-folder-of-cargos"
         for path in (*results, other, "build/9.9.1/vmapcache.ko", "build/.hidden",
                      "build/log/modules.log", "tools/vmapcache/target/.rustc_info.json", "rust/area.o"):
@@ -539,7 +544,7 @@ class Make(Newcomer):
         self.assertEqual(left, ["Makefile", *results, other])
         for words in ("removed build/9.9.1\n", "removed ./tools/vmapcache/target\n",
                       "removed ./rust/area.o\n",
-                      "kept: build/bench-quick.json build/bench.json build/fuzz;"):
+                      "kept: build/bench-quick.json build/bench.json build/fuzz build/native.json;"):
             self.assertIn(words, result.stdout)
         for path in results:
             (self.tree / path).unlink()

@@ -18,6 +18,10 @@ pub struct Machine {
     pub virtualisation: String,
     #[serde(default)]
     pub kvm: bool,
+    /// What the figures stand on: `emulated`, `kvm` or `metal`; `native` in the data of
+    /// `make native`.
+    #[serde(default)]
+    pub ground: String,
 }
 
 fn field(file: &str, key: &str) -> Option<String> {
@@ -59,6 +63,14 @@ fn virtualisation() -> &'static str {
     }
 }
 
+/// The word for what such a machine's figures stand on.
+fn ground(virtualisation: &str) -> &str {
+    match virtualisation {
+        "emulation" => "emulated",
+        other => other,
+    }
+}
+
 impl Machine {
     pub fn here() -> Machine {
         let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
@@ -78,6 +90,7 @@ impl Machine {
                 .unwrap_or_default(),
             virtualisation: virtualisation().to_string(),
             kvm: virtualisation() == "kvm",
+            ground: ground(virtualisation()).to_string(),
         }
     }
 }

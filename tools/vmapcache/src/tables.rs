@@ -529,6 +529,13 @@ pub fn print(extent: Extent, records: &[Record]) {
     let pairs = pairs(records);
     let shaky = records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);
     print_all(extent, records, &pairs);
+    if records.iter().any(|r| r.machine.ground == "emulated") {
+        println!(
+            "\nGround: emulated. An emulator charges nothing for a cache line that another CPU has, \
+             and\nlittle for a load: neither times nor ratios are a real machine's (`make native` \
+             has those)."
+        );
+    }
     if shaky {
         println!(
             "\n~ the slowest run took 1.5 times as long as the fastest: this machine was busy"
