@@ -134,7 +134,8 @@ pub(super) fn check<S: Side, C: Scenario<S>>(spec: &Spec, side: &S) -> Result<Ve
         }
     }
 
-    let aligned = |k: &Kept| k.align == 1 || k.area.addr % (k.align as usize * PAGE_SIZE) == 0;
+    let aligned =
+        |k: &Kept| k.align == 1 || k.area.addr.checked_rem(k.align as usize * PAGE_SIZE) == Some(0);
     if !keep.areas.iter().all(aligned) {
         return Ok(Verdict::Align);
     }

@@ -30,6 +30,7 @@ use crate::{
         },
     },
 };
+use core::num::NonZeroU32;
 
 /// Most shards: the spanning search keeps two words for each on the stack.
 pub const SHARDS_MAX: u32 = 64;
@@ -118,7 +119,7 @@ impl Shard {
 /// All shards of an arena.
 pub struct Shards {
     shards: Table<Padded<Shard>>,
-    per_shard: u32,
+    per_shard: NonZeroU32,
     /// Extents looked at by all searches.
     pub extents_visited: AtomicU64,
     /// Searches.
@@ -161,13 +162,15 @@ impl Shards {
     ///
     /// [`NoMemory`].
     pub fn new(pages: u32, count: u32) -> Result<Self, NoMemory> {
-        let count = count.clamp(1, SHARDS_MAX).min(pages.max(1));
-        let per_shard = pages.div_ceil(count).max(1);
-        let count = pages.div_ceil(per_shard).max(1);
+        let some = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        let last = pages.saturating_sub(1);
+        // Rounded up: a division by a number of this type cannot panic.
+        let per_shard = some((last / some(count.min(SHARDS_MAX))).saturating_add(1));
+        let count = (last / per_shard).saturating_add(1);
         let shards = Table::try_new(count as usize, Mode::Sleep, |i| {
-            let first = i as u32 * per_shard;
+            let first = i as u32 * per_shard.get();
             let start = Page::new(first);
-            let pages = per_shard.min(pages.saturating_sub(first));
+            let pages = per_shard.get().min(pages.saturating_sub(first));
             let extents = Extents::new(start, pages, Mode::Sleep)?;
             let shard = Shard {
                 start,
@@ -306,8 +309,7 @@ impl Shards {
 
     /// The place of the shard that has page `page`.
     fn shard_of(&self, page: Page) -> usize {
-        let shard = page.get().checked_div(self.per_shard);
-        shard.unwrap_or_default() as usize
+        (page.get() / self.per_shard) as usize
     }
 
     /// The pieces of a range, one per shard that it touches.
