@@ -72,8 +72,19 @@ int vmapcache_counter(const char *name, u64 *value);
 int vmapcache_get_switch(const char *name, u32 *value);
 int vmapcache_set_switch(const char *name, u32 value);
 
-u64 vmapcache_pin(const void *addr);
-void vmapcache_unpin(u64 pin);
+/**
+ * struct vmapcache_pin - a pin that its owner holds
+ * @word: for vmapcache; 0 if this is no pin
+ *
+ * vmapcache_unpin() spends it. Do not copy it: vmapcache cannot tell a copy from the pin,
+ * and a copy that is given back takes away another pin of the same area, if there is one.
+ */
+struct vmapcache_pin {
+	u64 word;
+};
+
+struct vmapcache_pin vmapcache_pin(const void *addr);
+void vmapcache_unpin(struct vmapcache_pin *pin);
 
 /**
  * struct vmapcache_area - what vmapcache_walk() shows of an area

@@ -22,7 +22,6 @@
 
 use core::{
     mem::MaybeUninit,
-    num::NonZeroU64,
     ops::{Deref, DerefMut},
     ptr::NonNull,
 };
@@ -280,13 +279,14 @@ impl DerefMut for Area {
 /// // Whatever the owner does now, a read at `addr` does not fault.
 /// ```
 #[must_use = "what is dropped at once pins nothing"]
-pub struct Pin(NonZeroU64);
+pub struct Pin(raw::vmapcache_pin);
 
 impl Pin {
     /// Pins the area that holds `addr`; `None` if there is none. Any context.
     pub fn new<T>(addr: *const T) -> Option<Self> {
         // SAFETY: The function takes any address.
-        NonZeroU64::new(unsafe { raw::vmapcache_pin(addr.cast()) }).map(Self)
+        let pin = unsafe { raw::vmapcache_pin(addr.cast()) };
+        (pin.word != 0).then_some(Self(pin))
     }
 }
 
@@ -294,7 +294,7 @@ impl Drop for Pin {
     /// Any context but NMI. If the area was freed meanwhile, its last pin finishes the free.
     fn drop(&mut self) {
         // SAFETY: It comes from `vmapcache_pin`, and only this gives it back.
-        unsafe { raw::vmapcache_unpin(self.0.get()) };
+        unsafe { raw::vmapcache_unpin(&mut self.0) };
     }
 }
 

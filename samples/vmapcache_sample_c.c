@@ -48,16 +48,16 @@ static int map_pages(void)
 static int pin_area(void)
 {
 	u8 *memory = vmapcache_vmalloc(PAGE_SIZE);
-	u64 pin;
+	struct vmapcache_pin pin;
 
 	if (!memory)
 		return -ENOMEM;
 	pin = vmapcache_pin(memory + 100);
 	vmapcache_vfree(memory);
-	if (!pin)
+	if (!pin.word)
 		return -EIO;
 	memory[100] = 1;
-	vmapcache_unpin(pin);
+	vmapcache_unpin(&pin);
 	return 0;
 }
 

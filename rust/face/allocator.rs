@@ -18,8 +18,8 @@ use crate::{
     va::{
         area::{Kind, Snapshot},
         info::cache::fragmentation,
-        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pages, Pin, Purge, Request,
-        Switch, Ticket, GUARD,
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
+        Ticket, Unpinned, GUARD,
     },
 };
 use kernel::{
@@ -150,19 +150,34 @@ impl Allocator {
     /// Allocates an area with pages of its own. Returns its address, or 0 after a report.
     #[inline]
     pub(crate) fn vmalloc(&self, wanted: Wanted) -> usize {
+        match self.try_vmalloc(wanted) {
+            Ok(addr) => addr,
+            Err(why) => self.fail_or_wait(why, wanted),
+        }
+    }
+
+    /// Reports a failed request and returns 0; or tries again until the request succeeds, if it must not
+    /// fail.
+    #[cold]
+    #[inline(never)]
+    fn fail_or_wait(&self, mut why: Failure, wanted: Wanted) -> usize {
+        let mut waited = 0u32;
         loop {
+            // Comes with `VC_MAY_SLEEP`.
+            let waits = why.may_pass() && wanted.how & bindings::vc_how_VC_NOFAIL != 0;
+            // Each time at first, and then ever more rarely.
+            let tell = !waits || waited == 0 || waited.is_power_of_two();
+            if tell && wanted.how & bindings::vc_how_VC_QUIET == 0 {
+                self.report(why, wanted, waits);
+            }
+            if !waits {
+                return 0;
+            }
+            surroundings::wait_for_memory(waited);
+            waited = waited.saturating_add(1);
             match self.try_vmalloc(wanted) {
                 Ok(addr) => return addr,
-                // Comes with `VC_MAY_SLEEP`.
-                Err(why) if why.may_pass() && wanted.how & bindings::vc_how_VC_NOFAIL != 0 => {
-                    surroundings::wait_for_memory();
-                }
-                Err(why) => {
-                    if wanted.how & bindings::vc_how_VC_QUIET == 0 {
-                        self.report(why, wanted);
-                    }
-                    return 0;
-                }
+                Err(again) => why = again,
             }
         }
     }
@@ -184,7 +199,7 @@ impl Allocator {
         match result {
             Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
             Err(_) => {
-                self.manager.abort(area);
+                self.manager.abort(area, mode);
                 Err(Failure::NoPages)
             }
         }
@@ -199,10 +214,11 @@ impl Allocator {
                 let wanted = Wanted {
                     size,
                     align,
+                    how: bindings::vc_how_VC_MAY_SLEEP,
                     caller,
                     ..Wanted::default()
                 };
-                self.report(why, wanted);
+                self.report(why, wanted, false);
                 0
             }
         }
@@ -224,12 +240,9 @@ impl Allocator {
         if pages == 0 {
             return Err(Failure::ZeroSize);
         }
-        let pages = u32::try_from(pages).map_err(|_| Failure::TooLarge)?;
+        let pages = u32::try_from(pages).map_err(|_| Failure::AboveArena)?;
         if pages > MANY_PAGES {
-            let unbacked = backed && pages as usize > surroundings::total_pages();
-            if unbacked || pages >= self.manager.pages() {
-                return Err(Failure::TooLarge);
-            }
+            self.check_size(pages, backed)?;
         }
         let align = if align <= PAGE_SIZE {
             1
@@ -249,7 +262,23 @@ impl Allocator {
             mode,
             caller,
         };
-        Ok(self.manager.alloc(request)?)
+        self.manager.alloc(request).or_else(|e| {
+            // Such a request can never succeed, and the caller must not wait for it.
+            self.check_size(pages, backed)?;
+            Err(e.into())
+        })
+    }
+
+    /// Whether there could be an area of `pages` pages; `backed` means with pages of its own.
+    #[cold]
+    fn check_size(&self, pages: u32, backed: bool) -> Result<(), Failure> {
+        if pages >= self.manager.pages() {
+            Err(Failure::AboveArena)
+        } else if backed && pages as usize > surroundings::total_pages() {
+            Err(Failure::AboveMemory)
+        } else {
+            Ok(())
+        }
     }
 
     #[inline]
@@ -279,13 +308,14 @@ impl Allocator {
         let wanted = Wanted {
             size: (count as usize) << PAGE_SHIFT,
             align: 1,
+            how: bindings::vc_how_VC_MAY_SLEEP,
             caller,
             ..Wanted::default()
         };
         let area = match self.reserve(wanted.size, 1, true, Mode::Sleep, caller) {
             Ok(area) => area,
             Err(why) => {
-                self.report(why, wanted);
+                self.report(why, wanted, false);
                 return 0;
             }
         };
@@ -294,15 +324,16 @@ impl Allocator {
         match unsafe { self.mapping.map(place_of(&area), pages, put_pages, prot) } {
             Ok(payload) => self.publish(area, payload, kind),
             Err(_) => {
-                self.manager.abort(area);
-                self.report(Failure::NoPageTables, wanted);
+                self.manager.abort(area, Mode::Sleep);
+                self.report(Failure::NoPageTables, wanted, false);
                 0
             }
         }
     }
 
+    /// Says in the kernel log that a request failed, or `waits`.
     #[cold]
-    fn report(&self, why: Failure, wanted: Wanted) {
+    fn report(&self, why: Failure, wanted: Wanted, waits: bool) {
         if why == Failure::ZeroSize {
             return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, wanted.caller);
         }
@@ -310,19 +341,22 @@ impl Allocator {
         if !unsafe { bindings::vc_report_failure_now() } {
             return;
         }
-        // Debugfs `info` shows these numbers under the same names.
-        let stats = self.manager.stats();
-        let (Pages(largest), Pages(free)) = (stats.largest_free_bytes, stats.bytes_free);
+        let seen = if wanted.how & bindings::vc_how_VC_MAY_SLEEP != 0 {
+            self.manager.look()
+        } else {
+            self.manager.glance()
+        };
         let failure = bindings::vc_failure {
             reason: why.text().as_char_ptr(),
             size: wanted.size,
             align: wanted.align,
             caller: wanted.caller,
-            free_pages: free as usize,
-            largest_pages: largest as usize,
-            lazy_pages: stats.bytes_lazy.0 as usize,
-            fragmentation: fragmentation(largest, free) as u32,
+            free_pages: seen.free as usize,
+            largest_pages: seen.largest as usize,
+            lazy_pages: seen.lazy as usize,
+            fragmentation: fragmentation(seen.largest, seen.free) as u32,
             gfp: wanted.gfp,
+            waits,
         };
         // SAFETY: `failure` outlives the call, and its string is static.
         unsafe { bindings::vc_report_failure(&failure) };
@@ -330,34 +364,34 @@ impl Allocator {
 
     // ---- free ----
 
-    /// Frees the area that starts at `addr`. If it is pinned, returns a ticket for the last unpin. Any
-    /// context but NMI if `atomic`, else sleeps.
+    /// Frees the area that starts at `addr`. If it is pinned, the last unpin finishes that. Any context but
+    /// NMI if `atomic`, else sleeps.
     #[inline]
-    pub(crate) fn free(&self, addr: usize, atomic: bool, caller: usize) -> Option<Ticket> {
-        match self.begin_free(addr) {
-            Ok(Freed::Now(dying)) => {
-                self.end(dying, atomic);
-                None
-            }
-            Ok(Freed::Deferred(ticket)) => Some(ticket),
-            Err(e) => {
-                self.refuse(e, addr, caller);
-                None
-            }
+    pub(crate) fn free(&self, addr: usize, atomic: bool, caller: usize) {
+        match self.begin_free(addr, Manager::begin_free) {
+            Ok(Freed::Now(dying)) => self.end(dying, atomic),
+            Ok(Freed::Deferred(_)) => {}
+            Err(e) => self.refuse(e, addr, caller),
         }
     }
 
-    /// As [`Self::free`], and waits until nobody holds a pin on the area any more. Sleeps.
+    /// As [`Self::free`], and waits until nobody holds a pin on the area any more. When it returns, the
+    /// PTEs are clear. Sleeps.
     pub(crate) fn free_sync(&self, addr: usize, caller: usize) {
-        if let Some(ticket) = self.free(addr, false, caller) {
-            // SAFETY: `ticket` outlives the call; sleeping is allowed.
-            unsafe { bindings::vc_wait_gone(core::ptr::from_ref(&ticket).cast()) };
+        match self.begin_free(addr, Manager::begin_free_sync) {
+            Ok(Freed::Now(dying)) => self.end(dying, false),
+            Ok(Freed::Deferred(ticket)) => {
+                // SAFETY: `ticket` outlives the call; sleeping is allowed.
+                unsafe { bindings::vc_wait_last(core::ptr::from_ref(&ticket).cast()) };
+                self.unpin(ticket.into(), false, caller);
+            }
+            Err(e) => self.refuse(e, addr, caller),
         }
     }
 
-    /// Whether the area of a ticket has no pin left. Any context.
-    pub(crate) fn is_gone(&self, ticket: Ticket) -> bool {
-        self.manager.is_gone(ticket)
+    /// Whether the area of a ticket has one pin left. Any context.
+    pub(crate) fn is_last(&self, ticket: Ticket) -> bool {
+        self.manager.is_last(ticket)
     }
 
     /// Frees an area of [`Self::map`] that must have `count` pages. Sleeps.
@@ -369,17 +403,21 @@ impl Allocator {
             self.misuse(vc_misuse::VC_MISUSE_COUNT, addr, caller);
             return;
         }
-        let _ = self.free(addr, false, caller);
+        self.free(addr, false, caller);
     }
 
     #[inline]
-    fn begin_free(&self, addr: usize) -> Result<Freed<'_>, FreeError> {
+    fn begin_free<'a>(
+        &'a self,
+        addr: usize,
+        begin: impl FnOnce(&'a Manager<Surroundings>, Page) -> Result<Freed<'a>, FreeError>,
+    ) -> Result<Freed<'a>, FreeError> {
         // No area has this page.
         let page = self.arena().page_of(addr).unwrap_or(Page::new(u32::MAX));
         if addr & (PAGE_SIZE - 1) != 0 {
             return Err(self.manager.refuse_unaligned(page));
         }
-        self.manager.begin_free(page)
+        begin(&self.manager, page)
     }
 
     /// Finishes a free that [`Self::begin_free`] began.
@@ -416,8 +454,14 @@ impl Allocator {
         unsafe { bindings::vc_companion_forget(id, addr, size) };
     }
 
-    /// Finishes the deferred frees. Sleeps.
+    /// Finishes all deferred frees, also those that the worker has begun. Sleeps. Not for the worker.
     pub(crate) fn finish_deferred(&self) {
+        self.work_deferred();
+        surroundings::wait_for_worker();
+    }
+
+    /// The worker: finishes the deferred frees that nobody has begun. Sleeps.
+    pub(crate) fn work_deferred(&self) {
         for dying in self.manager.take_deferred() {
             self.end(dying, false);
             surroundings::resched();
@@ -448,12 +492,10 @@ impl Allocator {
     #[inline]
     pub(crate) fn unpin(&self, pin: Pin, atomic: bool, caller: usize) {
         match self.manager.unpin(pin) {
-            Ok(None) => {}
-            Ok(Some(dying)) => {
-                self.end(dying, atomic);
-                // SAFETY: No precondition but the context.
-                unsafe { bindings::vc_wake_gone() };
-            }
+            Ok(Unpinned::Live) => {}
+            // SAFETY: No precondition but the context.
+            Ok(Unpinned::Dying) => unsafe { bindings::vc_wake_last() },
+            Ok(Unpinned::Last(dying)) => self.end(dying, atomic),
             Err(_) => self.misuse(vc_misuse::VC_MISUSE_BAD_UNPIN, 0, caller),
         }
     }
@@ -552,7 +594,7 @@ impl Allocator {
             unsafe {
                 bindings::vc_report_leak(
                     (area.pages as usize) << PAGE_SHIFT,
-                    self.manager.caller(area.caller),
+                    area.caller,
                     area.pins(),
                 );
             }

@@ -4,6 +4,7 @@
  * pressure, exhaustion of the vmalloc space, CPUs that go offline. rust/face/events.rs does
  * the work.
  */
+#include <linux/bitops.h>
 #include <linux/cpuhotplug.h>
 #include <linux/notifier.h>
 #include <linux/shrinker.h>
@@ -13,6 +14,7 @@
 
 #include "exports.h"
 #include "face.h"
+#include "symbols.h"
 
 static struct workqueue_struct *queue;
 static struct shrinker *shrinker;
@@ -31,8 +33,18 @@ static void finish_deferred(struct work_struct *work)
 }
 static DECLARE_WORK(deferred_work, finish_deferred);
 
+/*
+ * What we pass to the other users of the vmalloc range when we ask them, one word for each task that
+ * asks: by the address our own callback knows the call.
+ */
+static unsigned long asked[BITS_PER_LONG];
+static unsigned long asking;
+
 static int space_exhausted(struct notifier_block *nb, unsigned long action, void *freed)
 {
+	/* We have done our part, and would wait for ourselves. */
+	if (freed >= (void *)asked && freed < (void *)(asked + ARRAY_SIZE(asked)))
+		return NOTIFY_DONE;
 	vc_rs_space_exhausted();
 	return NOTIFY_OK;
 }
@@ -116,6 +128,8 @@ void vc_events_stop(void)
 	unregister_vmap_purge_notifier(&purge_notifier);
 	cpuhp_remove_state_nocalls(cpu_state);
 	vc_names_stop();
+	/* This one first: it may ask for the other. */
+	flush_work(&deferred_work);
 	cancel_delayed_work_sync(&purge_work);
 	destroy_workqueue(queue);
 }
@@ -142,22 +156,57 @@ void vc_kick_deferred(void)
 }
 
 /**
- * vc_wait_gone() - wait until the area of a ticket has no pin left
- * @ticket: for vc_rs_is_gone()
+ * vc_wait_deferred() - wait until the work item has finished what it has begun
  *
- * Context: Task context, sleeps.
+ * Context: Task context, sleeps. Not from the work item.
  */
-void vc_wait_gone(const void *ticket)
+void vc_wait_deferred(void)
 {
-	wait_event(unpinned, vc_rs_is_gone(ticket));
+	flush_work(&deferred_work);
 }
 
 /**
- * vc_wake_gone() - the last pin of some freed area is gone
+ * vc_ask_others() - ask drivers that keep mappings which they could do without
+ *
+ * As the in-tree allocator does before it fails, by the same chain: see
+ * register_vmap_purge_notifier().
+ *
+ * Context: Task context, sleeps.
+ * Return: whether one of them has freed something.
+ */
+bool vc_ask_others(void)
+{
+	struct blocking_notifier_head *chain = vc_purge_chain();
+	unsigned int i = find_first_zero_bit(&asking, BITS_PER_LONG);
+	bool freed;
+
+	/* If so many tasks ask, others have just been asked. */
+	if (!chain || i >= BITS_PER_LONG || test_and_set_bit_lock(i, &asking))
+		return false;
+	asked[i] = 0;
+	blocking_notifier_call_chain(chain, 0, &asked[i]);
+	freed = asked[i] > 0;
+	clear_bit_unlock(i, &asking);
+	return freed;
+}
+
+/**
+ * vc_wait_last() - wait until the area of a ticket has one pin left
+ * @ticket: for vc_rs_is_last()
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_wait_last(const void *ticket)
+{
+	wait_event(unpinned, vc_rs_is_last(ticket));
+}
+
+/**
+ * vc_wake_last() - some freed area has fewer pins
  *
  * Context: Any but NMI.
  */
-void vc_wake_gone(void)
+void vc_wake_last(void)
 {
 	if (wq_has_sleeper(&unpinned))
 		wake_up_all(&unpinned);

@@ -11,9 +11,13 @@ use crate::{
         allocator::Allocator,
         published::{with, Published},
     },
-    va::{count::callers::CALLERS, Purge},
+    va::Purge,
 };
-use kernel::{error::to_result, ffi::c_uint, prelude::*};
+use kernel::{
+    error::to_result,
+    ffi::{c_uint, c_void},
+    prelude::*,
+};
 
 /// The allocator at work: published, and called for events, until dropped.
 pub(crate) struct Events {
@@ -56,7 +60,7 @@ export! {
     }
 
     fn vc_rs_finish_deferred() {
-        with(|a| a.finish_deferred());
+        with(Allocator::work_deferred);
     }
 
     fn vc_rs_cpu_dead(cpu: c_uint) {
@@ -71,12 +75,22 @@ export! {
         });
     }
 
-    /// rust/face/names.c asks, to keep the names of callers whose module goes.
     fn vc_rs_caller(id: c_uint) -> usize {
-        if id as usize >= CALLERS {
-            return usize::MAX;
-        }
         with(|a| a.manager().caller(id))
+    }
+
+    /// # Safety
+    ///
+    /// `module` is what `vc_is_going` and `vc_keep_name` expect.
+    unsafe fn vc_rs_retire_callers(module: *const c_void) {
+        with(|a| {
+            a.manager().retire_callers(
+                // SAFETY: As the caller says.
+                |addr| unsafe { bindings::vc_is_going(module, addr) },
+                // SAFETY: As the caller says.
+                |id, addr| unsafe { bindings::vc_keep_name(id, addr) },
+            );
+        });
     }
 
     fn vc_rs_shrink_count() -> usize {

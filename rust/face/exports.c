@@ -9,6 +9,7 @@
 
 #include <linux/errno.h>
 #include <linux/export.h>
+#include <linux/atomic.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
 #include <linux/kernel.h>
@@ -28,12 +29,38 @@
 			 GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
 			 __GFP_NOWARN)
 
+/* The word of a pin that was given back: no area has this number. */
+#define PIN_SPENT	U64_MAX
+
 /* Under KASAN: poisons the bytes of the last page that the caller did not ask for. */
 static void *limit(void *addr, unsigned long size)
 {
 	if (IS_ENABLED(CONFIG_KASAN) && addr)
 		shadow_open((unsigned long)addr, size, PAGE_ALIGN(size));
 	return addr;
+}
+
+/*
+ * The locks below are not for interrupts. The in-tree allocator stops the machine in
+ * hard interrupts and NMIs; vmapcache refuses, in softirqs too.
+ */
+static noinline bool refuse_interrupt(unsigned long caller)
+{
+	WARN_ONCE(1, "vmapcache: allocation in an interrupt, for %pS; it fails\n",
+		  (void *)caller);
+	return true;
+}
+
+static __always_inline bool in_wrong_context(unsigned long caller)
+{
+	return unlikely(!in_task()) && refuse_interrupt(caller);
+}
+
+/* Work items cannot be queued from an NMI. */
+static bool refuse_nmi(unsigned long caller)
+{
+	return WARN_ONCE(in_nmi(), "vmapcache: free or unpin in an NMI, by %pS; it has no effect\n",
+			 (void *)caller);
 }
 
 /*
@@ -47,6 +74,8 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, 
 	unsigned int how = gfp & __GFP_NOWARN ? VC_QUIET : 0;
 	void *addr;
 
+	if (in_wrong_context(caller))
+		return NULL;
 	might_alloc(gfp);
 	if (gfpflags_allow_blocking(gfp)) {
 		how |= VC_MAY_SLEEP;
@@ -70,6 +99,8 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, 
  */
 void *vmapcache_vmalloc(unsigned long size)
 {
+	if (in_wrong_context(_RET_IP_))
+		return NULL;
 	might_sleep();
 	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, NUMA_NO_NODE, _RET_IP_),
 		     size);
@@ -85,6 +116,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc);
  */
 void *vmapcache_vzalloc(unsigned long size)
 {
+	if (in_wrong_context(_RET_IP_))
+		return NULL;
 	might_sleep();
 	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL | __GFP_ZERO, VC_MAY_SLEEP,
 				   NUMA_NO_NODE, _RET_IP_), size);
@@ -101,6 +134,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vzalloc);
  */
 void *vmapcache_vmalloc_node(unsigned long size, int node)
 {
+	if (in_wrong_context(_RET_IP_))
+		return NULL;
 	might_sleep();
 	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, node, _RET_IP_), size);
 }
@@ -203,7 +238,7 @@ static bool must_defer(void)
 
 /**
  * vmapcache_vfree() - free memory
- * @addr: what an allocation returned, or %NULL; anything else is reported once,
+ * @addr: what an allocation returned, or %NULL; anything else is reported,
  *	  counted, and has no effect
  *
  * If the area is pinned, the last vmapcache_unpin() frees it.
@@ -217,6 +252,8 @@ void vmapcache_vfree(const void *addr)
 
 	if (!atomic)
 		might_sleep();
+	else if (refuse_nmi(_RET_IP_))
+		return;
 	if (addr)
 		vc_rs_free((unsigned long)addr, atomic, _RET_IP_);
 }
@@ -230,7 +267,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree);
  */
 void vmapcache_vfree_atomic(const void *addr)
 {
-	if (addr)
+	if (addr && !refuse_nmi(_RET_IP_))
 		vc_rs_free((unsigned long)addr, true, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vfree_atomic);
@@ -266,6 +303,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree_sync);
 void *vmapcache_vmap(struct page **pages, unsigned int count, unsigned long flags,
 		     pgprot_t prot)
 {
+	if (in_wrong_context(_RET_IP_))
+		return NULL;
 	might_sleep();
 	if (flags & VM_FLUSH_RESET_PERMS) {
 		pr_warn_once("VM_FLUSH_RESET_PERMS is not for vmap(), for %pS\n",
@@ -301,6 +340,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vunmap);
  */
 void *vmapcache_vm_map_ram(struct page **pages, unsigned int count, int node)
 {
+	if (in_wrong_context(_RET_IP_))
+		return NULL;
 	might_sleep();
 	return vc_rs_vm_map_ram(pages, count, pgprot_val(PAGE_KERNEL), _RET_IP_);
 }
@@ -337,6 +378,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_aliases);
 static void *get_vm_area_flagged(unsigned long size, unsigned long align, unsigned long flags,
 				 unsigned long caller)
 {
+	if (in_wrong_context(caller))
+		return NULL;
 	might_sleep();
 	if (unlikely(flags & ~VM_MAP)) {
 		pr_warn_once("flags %#lx are not for address space alone, for %pS\n",
@@ -385,8 +428,8 @@ EXPORT_SYMBOL_GPL(vmapcache_get_vm_area_aligned);
 
 /**
  * vmapcache_free_vm_area() - give address space back
- * @addr: what vmapcache_get_vm_area() returned, or %NULL; anything else is reported
- *	  once, counted, and has no effect
+ * @addr: what vmapcache_get_vm_area() returned, or %NULL; anything else is reported,
+ *	  counted, and has no effect
  *
  * Unlike free_vm_area() this clears no page tables: the caller has unmapped what it
  * mapped. vmapcache hands the addresses out again after a TLB flush that begins later.
@@ -492,27 +535,35 @@ EXPORT_SYMBOL_GPL(vmapcache_set_switch);
  * @addr: any address inside it
  *
  * Context: Any.
- * Return: the pin, for vmapcache_unpin(), or 0 if there is no area.
+ * Return: the pin, for vmapcache_unpin(); its word is 0 if there is no area.
  */
-u64 vmapcache_pin(const void *addr)
+struct vmapcache_pin vmapcache_pin(const void *addr)
 {
-	return vc_rs_pin((unsigned long)addr);
+	return (struct vmapcache_pin){ .word = vc_rs_pin((unsigned long)addr) };
 }
 EXPORT_SYMBOL_GPL(vmapcache_pin);
 
 /**
  * vmapcache_unpin() - give a pin back
- * @pin: what vmapcache_pin() returned; 0 is ignored
+ * @pin: what vmapcache_pin() returned, or no pin; a pin that was given back is reported,
+ *	 and has no effect
  *
  * If the area was freed meanwhile and this is its last pin, this finishes the free; in
  * atomic context a work item does.
  *
  * Context: Any but NMI.
  */
-void vmapcache_unpin(u64 pin)
+void vmapcache_unpin(struct vmapcache_pin *pin)
 {
-	if (pin)
-		vc_rs_unpin(pin, !vc_may_sleep(), _RET_IP_);
+	bool atomic = !vc_may_sleep();
+	u64 word;
+
+	if (!READ_ONCE(pin->word) || (atomic && refuse_nmi(_RET_IP_)))
+		return;
+	/* Of two tasks that give it back, one has it. */
+	word = xchg(&pin->word, PIN_SPENT);
+	if (word)
+		vc_rs_unpin(word, atomic, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_unpin);
 

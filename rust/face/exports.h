@@ -36,7 +36,7 @@ unsigned long vc_rs_size(unsigned long addr);
 bool vc_rs_identify(unsigned long addr, struct vc_life *life);
 bool vc_rs_note(const struct vc_life *life);
 void vc_rs_walk(unsigned long from, void *visitor);
-bool vc_rs_is_gone(const void *ticket);
+bool vc_rs_is_last(const void *ticket);
 
 /* rust/face/events.rs */
 void vc_rs_purge(void);
@@ -45,8 +45,9 @@ void vc_rs_cpu_dead(unsigned int cpu);
 void vc_rs_space_exhausted(void);
 unsigned long vc_rs_shrink_count(void);
 unsigned long vc_rs_shrink(void);
-/* The caller of a number, 0 where it has none; ULONG_MAX behind the last number. */
+/* The caller of a number; 0 if it has none, or if the caller's code is gone. */
 unsigned long vc_rs_caller(unsigned int id);
+void vc_rs_retire_callers(const void *module);
 
 /* rust/face/files/procfs.rs */
 bool vc_rs_next_row(const void *source, unsigned int page, struct vc_row *row);

@@ -74,9 +74,7 @@ export! {
     }
 
     fn vc_rs_free(addr: usize, atomic: bool, caller: usize) {
-        with(|a| {
-            let _ = a.free(addr, atomic, caller);
-        });
+        with(|a| a.free(addr, atomic, caller));
     }
 
     fn vc_rs_free_sync(addr: usize, caller: usize) {
@@ -85,11 +83,11 @@ export! {
 
     /// # Safety
     ///
-    /// `ticket` is what `Allocator::free_sync` passed to `vc_wait_gone`.
-    unsafe fn vc_rs_is_gone(ticket: *const c_void) -> bool {
+    /// `ticket` is what `Allocator::free_sync` passed to `vc_wait_last`.
+    unsafe fn vc_rs_is_last(ticket: *const c_void) -> bool {
         // SAFETY: It points to a live `Ticket`.
         let ticket = unsafe { *ticket.cast::<Ticket>() };
-        with(|a| a.is_gone(ticket))
+        with(|a| a.is_last(ticket))
     }
 
     fn vc_rs_vm_unmap_ram(addr: usize, count: c_uint, caller: usize) {

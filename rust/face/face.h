@@ -15,8 +15,10 @@ int vc_events_start(void);
 void vc_events_stop(void);
 void vc_kick_purge(void);
 void vc_kick_deferred(void);
-void vc_wait_gone(const void *ticket);
-void vc_wake_gone(void);
+void vc_wait_deferred(void);
+bool vc_ask_others(void);
+void vc_wait_last(const void *ticket);
+void vc_wake_last(void);
 
 /* companion.c */
 
@@ -59,7 +61,7 @@ bool vc_may_sleep(void);
 unsigned long long vc_now(void);
 void vc_resched(void);
 unsigned long vc_total_pages(void);
-void vc_wait_for_memory(void);
+void vc_wait_for_memory(unsigned int nth);
 
 /* exports.c */
 
@@ -101,6 +103,7 @@ enum vc_misuse {
  * @lazy_pages: pages that wait for a flush
  * @fragmentation: 1 - largest / free, in percent
  * @gfp: flags of the request
+ * @waits: the request must not fail, and tries again
  */
 struct vc_failure {
 	const char *reason;
@@ -112,12 +115,13 @@ struct vc_failure {
 	unsigned long lazy_pages;
 	unsigned int fragmentation;
 	gfp_t gfp;
+	bool waits;
 };
 
 void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long caller);
 bool vc_report_failure_now(void);
 void vc_report_failure(const struct vc_failure *failure);
-void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins);
+void vc_report_leak(unsigned long size, unsigned int caller, unsigned int pins);
 
 /* guards.c */
 
@@ -132,6 +136,9 @@ const char *vc_guard(unsigned int index, const char **state);
 #define VC_SYMBOL_NAME	1024
 
 size_t vc_symbol_name(unsigned long addr, char *name);
+size_t vc_caller_name(unsigned int id, char *name);
+bool vc_is_going(const void *module, unsigned long addr);
+void vc_keep_name(unsigned int id, unsigned long addr);
 int vc_names_start(void);
 void vc_names_stop(void);
 

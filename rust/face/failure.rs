@@ -16,8 +16,10 @@ use kernel::error::{code::ENOMEM, Error};
 pub(super) enum Failure {
     /// The caller asked for no bytes.
     ZeroSize,
-    /// More than the arena or the memory has.
-    TooLarge,
+    /// More than the arena has.
+    AboveArena,
+    /// More than the machine's memory.
+    AboveMemory,
     /// An alignment larger than the arena.
     AlignTooLarge,
     /// The area manager found no area.
@@ -40,7 +42,7 @@ impl Failure {
         match self {
             Self::Va(e) => e != AllocError::Invalid,
             Self::NoPages | Self::NoPageTables => true,
-            Self::ZeroSize | Self::TooLarge | Self::AlignTooLarge => false,
+            Self::ZeroSize | Self::AboveArena | Self::AboveMemory | Self::AlignTooLarge => false,
         }
     }
 
@@ -48,7 +50,8 @@ impl Failure {
     pub(super) fn text(self) -> &'static CStr {
         match self {
             Self::ZeroSize => c"size 0",
-            Self::TooLarge => c"more than the arena or the memory holds",
+            Self::AboveArena => c"more than the arena holds",
+            Self::AboveMemory => c"more than the memory holds",
             Self::AlignTooLarge => c"alignment above the arena's",
             Self::Va(AllocError::Invalid) => c"alignment is no power of two",
             Self::Va(AllocError::NoSpace) => c"no free extent",

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of code addresses.
+ * Names of code addresses, and of callers.
  *
  * An area that was never freed outlives the module that allocated it, and then a user
- * needs its caller's name most. So when a module goes, vmapcache keeps the names of all
- * callers in it.
+ * needs its caller's name most. Soon another module may be loaded at the same address. So
+ * when code goes (a whole module, or its __init part), vmapcache keeps the names of the
+ * callers in it that have areas, by their numbers, and nobody asks for the name of such an
+ * address again.
  */
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
@@ -18,37 +20,19 @@
 #include "exports.h"
 #include "face.h"
 
-/* The name of a caller whose module is gone. */
+/* The name of a caller whose code is gone. */
 struct gone {
 	struct list_head list;
-	struct rcu_head rcu;
-	unsigned long addr;
+	unsigned int id;
 	char name[];
 };
 
-/* At most one for each caller: read under RCU, changed under the mutex. */
+/* At most one for each number, and for good: read under RCU, added to under the mutex. */
 static LIST_HEAD(names);
 static DEFINE_MUTEX(names_lock);
 
-static const struct gone *find_gone(unsigned long addr)
-{
-	const struct gone *gone;
-
-	list_for_each_entry_rcu(gone, &names, list, lockdep_is_held(&names_lock))
-		if (gone->addr == addr)
-			return gone;
-	return NULL;
-}
-
-static int symbol(unsigned long addr, char *name)
-{
-	int len = sprint_symbol(name, addr);
-
-	return len > 0 && strncmp(name, "0x", 2) ? len : 0;
-}
-
 /**
- * vc_symbol_name() - name the place at a code address
+ * vc_symbol_name() - name the place at a code address, whose code is there
  * @addr: the address
  * @name: gets "function+0x12/0x34 [module]"; must have room for VC_SYMBOL_NAME bytes
  *
@@ -58,57 +42,87 @@ static int symbol(unsigned long addr, char *name)
  */
 size_t vc_symbol_name(unsigned long addr, char *name)
 {
-	int len = symbol(addr, name);
-	const struct gone *gone;
+	int len = addr ? sprint_symbol(name, addr) : 0;
 
 	BUILD_BUG_ON(KSYM_SYMBOL_LEN > VC_SYMBOL_NAME);
-	if (len)
+	if (len > 0 && strncmp(name, "0x", 2))
 		return len;
 	name[0] = '\0';
-	guard(rcu)();
-	gone = find_gone(addr);
-	return gone ? strscpy(name, gone->name, VC_SYMBOL_NAME) : 0;
+	return 0;
 }
 
-/* Without memory only the name is lost. */
-static void keep_name(unsigned long addr, char *name)
+/**
+ * vc_caller_name() - name a caller, whether its code is still there or not
+ * @id: its number
+ * @name: as for vc_symbol_name()
+ *
+ * Context: Any.
+ * Return: as vc_symbol_name(); 0 also if the code is gone and there was no memory to keep
+ * the name.
+ */
+size_t vc_caller_name(unsigned int id, char *name)
 {
-	int len = symbol(addr, name);
-	struct gone *gone, *old;
+	/* First: if it is gone by now, its name is kept by now. */
+	size_t len = vc_symbol_name(vc_rs_caller(id), name);
+	const struct gone *gone;
 
-	if (!len)
+	guard(rcu)();
+	list_for_each_entry_rcu(gone, &names, list)
+		if (gone->id == id)
+			return strscpy(name, gone->name, VC_SYMBOL_NAME);
+	return len;
+}
+
+/**
+ * vc_is_going() - whether the code at an address goes
+ * @module: the module that has changed its state
+ * @addr: the address
+ *
+ * Context: Any.
+ */
+bool vc_is_going(const void *module, unsigned long addr)
+{
+	const struct module *mod = module;
+
+	return mod->state == MODULE_STATE_GOING ? within_module(addr, mod) :
+						  within_module_init(addr, mod);
+}
+
+/**
+ * vc_keep_name() - keep the name of a caller whose code goes
+ * @id: its number
+ * @addr: its address
+ *
+ * Without memory only the name is lost.
+ *
+ * Context: Task context, sleeps.
+ */
+void vc_keep_name(unsigned int id, unsigned long addr)
+{
+	char *name = kmalloc(VC_SYMBOL_NAME, GFP_KERNEL);
+	struct gone *gone = NULL;
+	size_t len;
+
+	if (!name)
 		return;
-	gone = kmalloc(struct_size(gone, name, len + 1), GFP_KERNEL);
-	if (!gone)
-		return;
-	gone->addr = addr;
-	memcpy(gone->name, name, len + 1);
-	guard(mutex)(&names_lock);
-	old = (struct gone *)find_gone(addr);
-	if (old) {
-		list_replace_rcu(&old->list, &gone->list);
-		kfree_rcu(old, rcu);
-	} else {
+	len = vc_symbol_name(addr, name);
+	if (len)
+		gone = kmalloc(struct_size(gone, name, len + 1), GFP_KERNEL);
+	if (gone) {
+		gone->id = id;
+		memcpy(gone->name, name, len + 1);
+		guard(mutex)(&names_lock);
 		list_add_rcu(&gone->list, &names);
 	}
+	kfree(name);
 }
 
 static int module_changes(struct notifier_block *nb, unsigned long state, void *data)
 {
-	const struct module *module = data;
-	unsigned long addr;
-	unsigned int id;
-	char *name;
-
-	if (state != MODULE_STATE_GOING)
+	/* After its __init code has run, that goes; at the end, all of it. */
+	if (state != MODULE_STATE_LIVE && state != MODULE_STATE_GOING)
 		return NOTIFY_DONE;
-	name = kmalloc(VC_SYMBOL_NAME, GFP_KERNEL);
-	if (!name)
-		return NOTIFY_DONE;
-	for (id = 0; (addr = vc_rs_caller(id)) != ULONG_MAX; id++)
-		if (addr && within_module(addr, module))
-			keep_name(addr, name);
-	kfree(name);
+	vc_rs_retire_callers(data);
 	return NOTIFY_OK;
 }
 static struct notifier_block notifier = { .notifier_call = module_changes };

@@ -11,6 +11,9 @@
 
 #include "face.h"
 
+/* Reports of one kind in 5 s. All are counted. */
+#define MISUSES_IN_A_ROW	3
+
 static const char * const misuses[] = {
 	[VC_MISUSE_FOREIGN] = "free of an address outside of the arena",
 	[VC_MISUSE_NO_AREA] = "free of an address without an area",
@@ -21,8 +24,14 @@ static const char * const misuses[] = {
 	[VC_MISUSE_ZERO_SIZE] = "allocation of no bytes",
 };
 
+/* Names a code address for printk; without a symbol, which "%pS" would show as an address. */
+static const char *place(unsigned long addr, char *name)
+{
+	return vc_symbol_name(addr, name) ? name : "unknown code";
+}
+
 /**
- * vc_report_misuse() - report a caller's error, each kind once
+ * vc_report_misuse() - report a caller's error, each kind at a limited rate
  * @misuse: its kind
  * @addr: the address that the caller passed
  * @caller: the code that called
@@ -31,12 +40,18 @@ static const char * const misuses[] = {
  */
 void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long caller)
 {
-	static unsigned long seen;
+	/* So one buggy driver does not hide another one's bug of another kind. */
+	static struct ratelimit_state limits[ARRAY_SIZE(misuses)] = {
+		[0 ... ARRAY_SIZE(misuses) - 1] =
+			RATELIMIT_STATE_INIT_FLAGS(misuse, DEFAULT_RATELIMIT_INTERVAL,
+						   MISUSES_IN_A_ROW, RATELIMIT_MSG_ON_RELEASE),
+	};
+	char name[VC_SYMBOL_NAME];
 
-	if (misuse >= ARRAY_SIZE(misuses) || test_and_set_bit(misuse, &seen))
+	if (misuse >= ARRAY_SIZE(misuses) || !__ratelimit(&limits[misuse]))
 		return;
-	pr_warn("%s: %p by %pS; it has no effect, further ones are only counted\n",
-		misuses[misuse], (void *)addr, (void *)caller);
+	pr_warn("%s: %p by %s; it has no effect\n", misuses[misuse], (void *)addr,
+		place(caller, name));
 }
 
 /**
@@ -62,9 +77,11 @@ bool vc_report_failure_now(void)
 void vc_report_failure(const struct vc_failure *failure)
 {
 	gfp_t gfp = failure->gfp;
+	char name[VC_SYMBOL_NAME];
 
-	pr_warn("allocation failed (%s): size %lu, align %lu, flags %pGg, for %pS; largest free extent %lu of %lu free bytes, fragmentation %u%%, %lu bytes lazy\n",
-		failure->reason, failure->size, failure->align, &gfp, (void *)failure->caller,
+	pr_warn("allocation %s (%s): size %lu, align %lu, flags %pGg, for %s; largest free extent %lu of %lu free bytes, fragmentation %u%%, %lu bytes lazy\n",
+		failure->waits ? "waits" : "failed", failure->reason, failure->size,
+		failure->align, &gfp, place(failure->caller, name),
 		failure->largest_pages * PAGE_SIZE, failure->free_pages * PAGE_SIZE,
 		failure->fragmentation, failure->lazy_pages * PAGE_SIZE);
 }
@@ -72,16 +89,15 @@ void vc_report_failure(const struct vc_failure *failure)
 /**
  * vc_report_leak() - an area that its owner did not free before the module goes
  * @size: bytes
- * @caller: the code that allocated it
+ * @caller: the number of the caller that allocated it
  * @pins: its pins
  *
  * Context: Any.
  */
-void vc_report_leak(unsigned long size, unsigned long caller, unsigned int pins)
+void vc_report_leak(unsigned long size, unsigned int caller, unsigned int pins)
 {
 	char name[VC_SYMBOL_NAME];
 
-	/* "%pS" would show the address itself if there is no symbol. */
 	pr_warn("leaked area of %lu bytes, allocated by %s, %u pins: unmapped\n",
-		size, vc_symbol_name(caller, name) ? name : "[gone module]", pins);
+		size, vc_caller_name(caller, name) ? name : "[gone module]", pins);
 }

@@ -52,10 +52,12 @@ unsigned long vc_total_pages(void)
 
 /**
  * vc_wait_for_memory() - give other tasks time to free memory
+ * @nth: how often this caller has waited; the first time is a tick, and the longest
+ *	 a tenth of a second
  *
- * Context: Task context, sleeps.
+ * Context: Task context, sleeps; a signal does not end it.
  */
-void vc_wait_for_memory(void)
+void vc_wait_for_memory(unsigned int nth)
 {
-	schedule_timeout_uninterruptible(1);
+	schedule_timeout_uninterruptible(clamp(1L << min(nth, 16U), 1L, HZ / 10 + 1L));
 }

@@ -4,7 +4,13 @@
 //!
 //! C side: [`rust/face/surroundings.c`](surroundings.c), and the work items in events.c.
 
-use crate::{bindings, pages::arena::Bounds, sys::Page, va::Env};
+use crate::{
+    bindings,
+    face::{allocator::Allocator, published::with},
+    pages::arena::Bounds,
+    sys::Page,
+    va::Env,
+};
 
 /// The kernel, as the area manager of one arena sees it.
 pub(crate) struct Surroundings {
@@ -32,6 +38,15 @@ impl Env for Surroundings {
         unsafe { bindings::vc_kick_deferred() };
     }
 
+    fn finish_deferred(&self) {
+        with(Allocator::finish_deferred);
+    }
+
+    fn ask_others(&self) -> bool {
+        // SAFETY: No precondition but the context, which the manager has.
+        unsafe { bindings::vc_ask_others() }
+    }
+
     fn resched(&self) {
         resched();
     }
@@ -53,10 +68,16 @@ pub(super) fn resched() {
     unsafe { bindings::vc_resched() };
 }
 
-/// Gives other tasks time to free memory. Sleeps.
-pub(super) fn wait_for_memory() {
+/// Waits until the worker has finished the deferred frees that it has begun. Sleeps.
+pub(super) fn wait_for_worker() {
     // SAFETY: No precondition but the context, which the caller has.
-    unsafe { bindings::vc_wait_for_memory() };
+    unsafe { bindings::vc_wait_deferred() };
+}
+
+/// Gives other tasks time to free memory, for the `nth` time. Sleeps, longer each time up to a limit.
+pub(super) fn wait_for_memory(nth: u32) {
+    // SAFETY: No precondition but the context, which the caller has.
+    unsafe { bindings::vc_wait_for_memory(nth) };
 }
 
 /// The machine's pages of memory. Any context.

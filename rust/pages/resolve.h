@@ -67,6 +67,16 @@ static int resolve_lookup(struct vc_symbol *sym)
 	return 0;
 }
 
+/* The address of an optional symbol that is no function, or NULL. */
+static __maybe_unused void *find_data(struct vc_symbol *sym)
+{
+	unsigned long addr = static_call(vc_kallsyms_lookup_name)(sym->name);
+
+	if (addr)
+		sym->how = "kallsyms";
+	return (void *)addr;
+}
+
 /* Stands in for free_pages_bulk() if the kernel has none. */
 static void free_pages_one_by_one(struct page **page_array, unsigned long nr_pages)
 {

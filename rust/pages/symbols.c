@@ -29,6 +29,7 @@ enum {
 	SYM_GET_VM_AREA_CALLER,
 	SYM_FTRACE_LOCATION,
 	SYM_KVFREE_RCU_BARRIER,
+	SYM_VMAP_NOTIFY_LIST,
 };
 
 static struct vc_symbol symbols[] = {
@@ -48,7 +49,11 @@ static struct vc_symbol symbols[] = {
 		"ftrace_location", NULL, "CONFIG_DYNAMIC_FTRACE", true },
 	[SYM_KVFREE_RCU_BARRIER] = {
 		"kvfree_rcu_barrier", NULL, "CONFIG_KALLSYMS", true },
+	[SYM_VMAP_NOTIFY_LIST] = {
+		"vmap_notify_list", NULL, "CONFIG_KALLSYMS_ALL", true },
 };
+
+static struct blocking_notifier_head *purge_chain;
 
 /* As resolve(), by the symbol's number. */
 #define find(call, index)	resolve(call, &symbols[index])
@@ -79,6 +84,8 @@ int vc_symbols_resolve(void)
 		err = find(vc_ftrace_location, SYM_FTRACE_LOCATION);
 	if (!err)
 		err = find(vc_kvfree_rcu_barrier, SYM_KVFREE_RCU_BARRIER);
+	if (!err)
+		purge_chain = find_data(&symbols[SYM_VMAP_NOTIFY_LIST]);
 	return err;
 }
 
@@ -94,6 +101,17 @@ int vc_symbols_resolve(void)
 unsigned long vc_symbol_address(const char *name)
 {
 	return static_call(vc_kallsyms_lookup_name)(name);
+}
+
+/**
+ * vc_purge_chain() - the chain of register_vmap_purge_notifier()
+ *
+ * Context: Any.
+ * Return: the chain, or NULL if the kernel does not tell its address.
+ */
+struct blocking_notifier_head *vc_purge_chain(void)
+{
+	return purge_chain;
 }
 
 /**

@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/pgtable.h>
 #include <linux/slab.h>
 #include <linux/static_call.h>
@@ -61,5 +62,7 @@ DECLARE_STATIC_CALL(vc___get_vm_area_node, vc_proto___get_vm_area_node);
 DECLARE_STATIC_CALL(vc_find_vm_area, find_vm_area);
 DECLARE_STATIC_CALL(vc___vmalloc_node, __vmalloc_node_noprof);
 DECLARE_STATIC_CALL(vc___module_address, __module_address);
+
+struct blocking_notifier_head *vc_purge_chain(void);
 
 #endif /* VMAPCACHE_SYMBOLS_H */

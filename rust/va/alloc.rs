@@ -15,6 +15,7 @@ use crate::{
     },
     va::{
         area::{class::Class, Descriptor, Id, Kind, Link},
+        room::Gap,
         space::shards::{Untouched, Vacant},
         stock::{
             depot::Taken,
@@ -138,13 +139,10 @@ impl<E: Env> Manager<E> {
                 }
             }
         }
-        let mut drains = 0;
+        let mut asked = false;
         let made = loop {
-            let seen = self.shared.dissolved_gross.load(Acquire);
-            match self.make(request, class) {
-                Err(AllocError::NoSpace) if drains < DRAINS_MAX && self.drain(request, seen) => {
-                    drains += 1
-                }
+            match self.make_with_drains(request, class) {
+                Err(AllocError::NoSpace) if !asked && self.ask_others(request) => asked = true,
                 made => break made?,
             }
         };
@@ -199,30 +197,72 @@ impl<E: Env> Manager<E> {
                 return self.take_out(&mut local, area, class, request.caller);
             }
         };
+        let mut spilled = Chain::new();
         if local.clean_span() > self.local_clean_max {
-            let mut chain = Chain::new();
-            local.spill_clean(&mut chain);
-            while let Some(magazine) = chain.pop() {
-                self.shelve(magazine);
-            }
+            local.spill_clean(&mut spilled);
         }
         if let Some(empty) = local.load(class, full) {
             self.put_away(&mut local, empty);
         }
-        self.pop(&mut local, class, request.caller)
+        let area = self.pop(&mut local, class, request.caller);
+        // There may be one magazine for each class: not while nobody else gets this CPU.
+        drop(local);
+        while let Some(magazine) = spilled.pop() {
+            self.shelve(magazine);
+        }
+        area
     }
 
     /// Purges a step before the ladder makes new areas, if far more is lazy than allowed: then the purge
     /// that was asked for still waits for a CPU. False if the request must not wait, or no purge is
     /// overdue.
     fn help_to_purge(&self, request: &Request) -> bool {
-        let overdue = self.lazy_span.load(Relaxed) > self.high();
+        let overdue = self.lazy_pages() > self.high();
         if !overdue || request.mode == Mode::NoWait {
             return false;
         }
         self.shared.backpressure_steps.fetch_add(1, Relaxed);
         self.purge(Purge::Step);
         true
+    }
+
+    /// Makes an area from the extents, after drains if they can help.
+    fn make_with_drains(
+        &self,
+        request: &Request,
+        class: Option<Class>,
+    ) -> Result<CleanId, AllocError> {
+        let mut drains = 0;
+        loop {
+            let seen = self.shared.dissolved_gross.load(Acquire);
+            match self.make(request, class) {
+                Err(AllocError::NoSpace) if drains < DRAINS_MAX && self.drain(request, seen) => {
+                    drains += match request.mode {
+                        Mode::Sleep => 1,
+                        // Once: the budget is for the whole request.
+                        Mode::NoWait => DRAINS_MAX,
+                    }
+                }
+                Err(AllocError::NoSpace) if request.mode == Mode::NoWait => {
+                    // For the next request.
+                    if self.could_ever_fit(request) {
+                        self.want(Gap::of(request.pages, request.align));
+                    }
+                    return Err(AllocError::NoSpace);
+                }
+                made => return made,
+            }
+        }
+    }
+
+    /// Asks other users of address space to give some back. True if they did.
+    fn ask_others(&self, request: &Request) -> bool {
+        request.mode == Mode::Sleep && self.could_ever_fit(request) && self.env.ask_others()
+    }
+
+    /// Whether an empty arena could serve the request.
+    fn could_ever_fit(&self, request: &Request) -> bool {
+        request.pages.saturating_add(GUARD) <= self.pages
     }
 
     /// Makes an area from the extents.
@@ -282,13 +322,19 @@ impl<E: Env> Manager<E> {
     /// Makes space: purges everything lazy and dissolves all stocks. False if that cannot help, or did
     /// not: nobody has dissolved an area since the caller read `seen`.
     fn drain(&self, request: &Request, seen: u64) -> bool {
-        if request.pages.saturating_add(GUARD) > self.pages {
+        if !self.could_ever_fit(request) {
             return false;
         }
         match request.mode {
-            Mode::Sleep => self.purge(Purge::Drain),
-            // Clean areas need no flush.
-            Mode::NoWait => self.dissolve_depot(),
+            Mode::Sleep => {
+                self.env.finish_deferred();
+                if !self.has_room(Gap::of(request.pages, request.align)) {
+                    return false;
+                }
+                self.purge(Purge::Drain);
+            }
+            // Clean areas need no flush; but there may be millions of them.
+            Mode::NoWait => self.dissolve_few(),
         }
         let helped = self.shared.dissolved_gross.load(Acquire) != seen;
         if helped {
@@ -368,8 +414,9 @@ impl<E: Env> Manager<E> {
     }
 
     /// Gives back an area that was never published. If PTEs were set in it, they are clear again. Not
-    /// from interrupts.
-    pub fn abort(&self, area: Area<'_>) {
-        self.retire(area.descriptor, area.id);
+    /// from interrupts; waits for a purge only if `mode` allows it.
+    pub fn abort(&self, area: Area<'_>, mode: Mode) {
+        area.descriptor.unclaim();
+        self.retire(area.descriptor, area.id, mode);
     }
 }

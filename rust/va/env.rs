@@ -18,6 +18,14 @@ pub trait Env: Send + Sync {
     /// soon. Any context.
     fn kick_deferred(&self);
 
+    /// Finishes all deferred frees, also those that the worker has begun. Sleeps. The manager holds no
+    /// lock.
+    fn finish_deferred(&self);
+
+    /// Asks others that keep areas which they could do without to free some. True if they did. Sleeps. The
+    /// manager holds no lock.
+    fn ask_others(&self) -> bool;
+
     /// Lets other tasks run. The manager holds no lock except the purge mutex.
     fn resched(&self);
 

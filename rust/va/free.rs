@@ -19,6 +19,7 @@ use crate::{
             Descriptor, Id, Kill, Kind, Link, NO_ID,
         },
         flush::{list::List, plan::Planner},
+        purge::positive,
         stock::{
             local::{Local, Pushed},
             magazine::{Chain, CleanId, Empty, LooseList, Sealed},
@@ -84,8 +85,8 @@ pub enum Freed<'m> {
 enum Retired {
     /// In this CPU's lazy magazine.
     Kept,
-    /// The same, and magazines were handed on.
-    HandedOn,
+    /// The same, and these magazines are to be handed on.
+    Full(Chain<Sealed>),
     /// Nowhere: there is no empty magazine.
     Not,
 }
@@ -103,6 +104,25 @@ impl<E: Env> Manager<E> {
     /// [`FreeError`]; then nothing has changed.
     #[inline(always)]
     pub fn begin_free(&self, page: Page) -> Result<Freed<'_>, FreeError> {
+        self.begin(page, Descriptor::kill)
+    }
+
+    /// As [`Self::begin_free`]. But if the area is pinned, the caller has a pin from now on, too: it can
+    /// wait until [`Self::is_last`], and its own unpin finishes the free.
+    ///
+    /// # Errors
+    ///
+    /// [`FreeError`]; then nothing has changed.
+    pub fn begin_free_sync(&self, page: Page) -> Result<Freed<'_>, FreeError> {
+        self.begin(page, Descriptor::kill_and_pin)
+    }
+
+    #[inline(always)]
+    fn begin(
+        &self,
+        page: Page,
+        kill: impl FnOnce(&Descriptor, Page) -> Kill,
+    ) -> Result<Freed<'_>, FreeError> {
         let id = self.index.get(page);
         let Some(descriptor) = self.descriptors.get(id) else {
             if id != NO_ID {
@@ -110,7 +130,7 @@ impl<E: Env> Manager<E> {
             }
             return Err(self.refuse(page, None));
         };
-        match descriptor.kill(page) {
+        match kill(descriptor, page) {
             Kill::Dead => Ok(Freed::Now(Dying { descriptor, id })),
             Kill::Pinned(version) => {
                 self.shared.frees_pinned.fetch_add(1, Relaxed);
@@ -150,7 +170,7 @@ impl<E: Env> Manager<E> {
     /// must not sleep; elsewhere use [`Self::defer_free`].
     #[inline(always)]
     pub fn finish_free(&self, dying: Dying<'_>) {
-        self.retire(dying.descriptor, dying.id);
+        self.retire(dying.descriptor, dying.id, Mode::Sleep);
     }
 
     /// Leaves an area to the work item, which gets it from [`Self::take_deferred`]. Any context.
@@ -171,24 +191,25 @@ impl<E: Env> Manager<E> {
         })
     }
 
-    /// Makes a dead area lazy.
+    /// Makes a dead area lazy. Helps to purge only if both `mode` and the context allow it to sleep.
     #[inline(always)]
-    pub(super) fn retire(&self, descriptor: &Descriptor, id: Id) {
+    pub(super) fn retire(&self, descriptor: &Descriptor, id: Id, mode: Mode) {
         let class = descriptor.class();
         // If CPUs do not keep areas, no class has a lazy magazine: see `push_lazy_slow`.
         if let Some(class) = class {
             if let Some(mut local) = self.local.enter() {
                 match self.push_lazy(&mut local, descriptor, class, id) {
                     Retired::Kept => return,
-                    Retired::HandedOn => {
+                    Retired::Full(chain) => {
                         drop(local);
-                        return self.push_back();
+                        self.queue_all(chain);
+                        return self.push_back(mode);
                     }
                     Retired::Not => {}
                 }
             }
         }
-        self.retire_slow(id, descriptor, class);
+        self.retire_slow(id, descriptor, class, mode);
     }
 
     /// Pushes to this CPU's lazy magazine.
@@ -237,23 +258,29 @@ impl<E: Env> Manager<E> {
         local
             .counters()
             .free(descriptor.caller(), descriptor.pages());
+        let mut chain = Chain::new();
         if pushed == Pushed::Full {
             if let Some(full) = local.take(lane) {
-                self.queue(full.seal(&self.epochs));
+                chain.push(full.seal(&self.epochs));
             }
         } else if local.lazy_span() > self.local_lazy_max.load(Relaxed) {
-            self.hand_on(local);
+            self.detach_lazy(local, &mut chain);
         } else {
             return Retired::Kept;
         }
-        Retired::HandedOn
+        Retired::Full(chain)
     }
 
-    /// Hands on all lazy magazines of this CPU.
+    /// Takes all lazy magazines of a CPU, for [`Self::queue_all`]. That takes a lock for each, and so
+    /// follows when the caller has let go of the CPU's stock.
     #[cold]
-    pub(super) fn hand_on(&self, local: &mut Local) {
-        let mut chain = Chain::new();
+    pub(super) fn detach_lazy(&self, local: &mut Local, chain: &mut Chain<Sealed>) {
         local.spill_lazy(&self.epochs, |magazine| chain.push(magazine));
+    }
+
+    /// Hands on magazines to the next purge.
+    #[cold]
+    pub(super) fn queue_all(&self, mut chain: Chain<Sealed>) {
         while let Some(magazine) = chain.pop() {
             self.queue(magazine);
         }
@@ -261,14 +288,19 @@ impl<E: Env> Manager<E> {
 
     /// Hands on one magazine to the next purge.
     pub(super) fn queue(&self, magazine: Sealed) {
-        let span = u64::from(magazine.span());
+        let total = self.add_lazy(u64::from(magazine.span()));
         self.shared.lazy_locks.fetch_add(1, Relaxed);
         self.lazy.lock().push(magazine);
-        self.add_lazy(span);
+        self.ask_for_purge(total);
     }
 
-    fn add_lazy(&self, span: u64) {
-        let total = self.lazy_span.fetch_add(span, Relaxed).wrapping_add(span);
+    /// Counts pages as lazy. Returns all lazy pages.
+    fn add_lazy(&self, span: u64) -> u64 {
+        positive(self.lazy_span.fetch_add(span, Relaxed).wrapping_add(span))
+    }
+
+    /// Asks for a purge if `total` lazy pages are too many.
+    fn ask_for_purge(&self, total: u64) {
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
         // Pairs with the acquire in `purge_due`, which then sees this sum.
         if total > u64::from(max) && !self.purge_kicked.swap(true, Release) {
@@ -278,7 +310,7 @@ impl<E: Env> Manager<E> {
 
     #[cold]
     #[inline(never)]
-    fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>) {
+    fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>, mode: Mode) {
         if let Some(class) = class.filter(|_| self.keeps_lazy()) {
             // The CPU has no empty magazine left, or somebody else has its stock.
             let spare = Empty::new(Mode::NoWait);
@@ -286,19 +318,24 @@ impl<E: Env> Manager<E> {
                 self.put_spare(&mut local, spare);
                 let retired = self.push_lazy(&mut local, descriptor, class, id);
                 drop(local);
-                if !matches!(retired, Retired::Not) {
-                    return self.push_back();
+                match retired {
+                    Retired::Kept => return self.push_back(mode),
+                    Retired::Full(chain) => {
+                        self.queue_all(chain);
+                        return self.push_back(mode);
+                    }
+                    Retired::Not => {}
                 }
             }
         }
         self.counters
             .free_shared(descriptor.caller(), descriptor.pages());
         let eager = self.lazy_max.load(Relaxed) == 0;
-        if eager && self.env.may_sleep() {
+        if eager && mode == Mode::Sleep && self.env.may_sleep() {
             return self.flush_one(id, class);
         }
         self.leave_loose(id, descriptor.pages().saturating_add(GUARD), eager);
-        self.push_back();
+        self.push_back(mode);
     }
 
     /// Leaves a loose area of `gross` pages to the next purge. The CPU's loose areas count against the
@@ -308,10 +345,10 @@ impl<E: Env> Manager<E> {
         let Some(loose) = self.loose.get(cpu).or_else(|| self.loose.first()) else {
             return broken(c"there is no CPU");
         };
-        loose.stack.push(&self.descriptors, id);
         let pending = loose.pending.fetch_add(gross, Relaxed).wrapping_add(gross);
+        loose.stack.push(&self.descriptors, id);
         if now || pending > self.local_lazy_max.load(Relaxed) {
-            self.add_lazy(u64::from(loose.pending.swap(0, Relaxed)));
+            self.ask_for_purge(self.add_lazy(u64::from(loose.pending.swap(0, Relaxed))));
         }
     }
 
@@ -356,8 +393,9 @@ impl<E: Env> Manager<E> {
     /// Backpressure: if frees outrun the purge, the freeing task purges a step itself.
     #[cold]
     #[inline(never)]
-    fn push_back(&self) {
-        if self.lazy_span.load(Relaxed) > self.high() && self.env.may_sleep() {
+    fn push_back(&self, mode: Mode) {
+        let behind = self.lazy_pages() > self.high();
+        if behind && mode == Mode::Sleep && self.env.may_sleep() {
             self.shared.backpressure_steps.fetch_add(1, Relaxed);
             self.purge(Purge::Step);
         }

@@ -5,7 +5,7 @@
 use crate::{
     sys::{sync::Ordering::Relaxed, Page},
     va::{
-        area::{Descriptor, Found, Id, Snapshot},
+        area::{Descriptor, Found, Id, Snapshot, Unpin},
         count::callers::CallerId,
         switches::Switch,
         BadPin, Dying, Env, Manager,
@@ -54,6 +54,25 @@ impl Pin {
     }
 }
 
+impl From<Ticket> for Pin {
+    /// The pin of [`Manager::begin_free_sync`].
+    fn from(ticket: Ticket) -> Self {
+        Self(ticket)
+    }
+}
+
+/// What a pin that was given back leaves behind.
+#[must_use]
+#[derive(Debug)]
+pub enum Unpinned<'m> {
+    /// An area that is allocated.
+    Live,
+    /// An area that was freed meanwhile, and that others have pinned: [`Manager::is_last`] may be true now.
+    Dying,
+    /// The same without pins: the caller must finish the free.
+    Last(Dying<'m>),
+}
+
 /// What a walk shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Walked {
@@ -63,8 +82,10 @@ pub struct Walked {
     pub pages: u32,
     /// What its descriptor says, if it is live; `None` if it was freed and not yet dissolved.
     pub live: Option<Snapshot>,
-    /// It is lazy. An area that is neither live nor lazy is clean and in stock.
+    /// It is lazy. An area that is neither live nor lazy nor claimed is clean and in stock.
     pub lazy: bool,
+    /// Somebody has allocated it, and not published it yet.
+    pub claimed: bool,
 }
 
 /// Pages of the arena to walk before other tasks may run.
@@ -141,22 +162,22 @@ impl<E: Env> Manager<E> {
         Some((pin, found))
     }
 
-    /// Gives a pin back. If the area was freed meanwhile and this was the last pin, returns the area: the
-    /// caller must finish the free.
+    /// Gives a pin back.
     ///
     /// # Errors
     ///
     /// [`BadPin`] for a pin that was given back already or never taken; then nothing has changed.
     #[inline(always)]
-    pub fn unpin(&self, pin: Pin) -> Result<Option<Dying<'_>>, BadPin> {
+    pub fn unpin(&self, pin: Pin) -> Result<Unpinned<'_>, BadPin> {
         let Ticket { id, version } = pin.0;
         let unpinned = self
             .descriptors
             .get(id)
             .and_then(|d| Some((d, d.unpin(version)?)));
         match unpinned {
-            Some((_, false)) => Ok(None),
-            Some((descriptor, true)) => Ok(Some(Dying { descriptor, id })),
+            Some((_, Unpin::Live)) => Ok(Unpinned::Live),
+            Some((_, Unpin::Dying)) => Ok(Unpinned::Dying),
+            Some((descriptor, Unpin::Last)) => Ok(Unpinned::Last(Dying { descriptor, id })),
             None => {
                 self.shared.errors_unpin.fetch_add(1, Relaxed);
                 Err(BadPin)
@@ -164,7 +185,15 @@ impl<E: Env> Manager<E> {
         }
     }
 
+    /// Whether the area of a ticket has one pin left.
+    pub fn is_last(&self, ticket: Ticket) -> bool {
+        self.descriptors
+            .get(ticket.id)
+            .is_some_and(|d| d.is_last(ticket.version))
+    }
+
     /// Whether the last unpin has ended the life of a ticket.
+    #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn is_gone(&self, ticket: Ticket) -> bool {
         self.descriptors
             .get(ticket.id)
@@ -207,6 +236,7 @@ impl<E: Env> Manager<E> {
                     pages,
                     live,
                     lazy: live.is_none() && self.numbers.is_lazy(descriptor.link()),
+                    claimed: live.is_none() && descriptor.is_claimed(),
                 };
                 if !visit(&walked) {
                     return false;
@@ -243,7 +273,7 @@ impl<E: Env> Manager<E> {
         None
     }
 
-    /// The code address of a caller; 0 if it is not known.
+    /// The code address of a caller; 0 if it is not known, or if the code is gone.
     pub fn caller(&self, id: CallerId) -> usize {
         self.callers.address(id)
     }

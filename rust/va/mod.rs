@@ -43,15 +43,15 @@ mod free;
 mod lookup;
 mod purge;
 mod report;
+mod room;
 
 pub use alloc::{Area, Request};
 pub use env::Env;
 pub use error::{AllocError, BadPin, FreeError};
 pub use free::{Dying, Freed};
-pub use lookup::{Pin, Ticket, Walked};
+pub use lookup::{Pin, Ticket, Unpinned, Walked};
 pub use purge::Purge;
 pub use space::range::GUARD;
-pub use stats::Pages;
 pub use switches::Switch;
 
 use crate::sys::{
@@ -139,9 +139,11 @@ pub struct Manager<E: Env> {
 
     /// Magazines that wait for a flush.
     lazy: Box<Padded<Lock<Chain<Sealed>>>>,
-    /// Span of these and of the loose areas, as far as CPUs have added theirs.
+    /// Span of these and of the loose areas, as far as CPUs have added theirs: see [`Self::lazy_pages`].
     lazy_span: Box<Padded<AtomicU64>>,
     purge_kicked: AtomicBool,
+    /// What the last request asked for that failed because it must not sleep: a [`room::Gap`].
+    wanted: AtomicU64,
     /// A drain is under way: no CPU takes from the depot what the drain has not reached yet.
     draining: AtomicBool,
     loose: Table<Padded<Loose>>,
@@ -197,6 +199,7 @@ impl<E: Env> Manager<E> {
             )?,
             lazy_span: boxed(Padded(AtomicU64::new(0)), Mode::Sleep)?,
             purge_kicked: AtomicBool::new(false),
+            wanted: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             loose: Table::new(cpus as usize, Mode::Sleep, |_| {
                 Padded(Loose {
@@ -261,6 +264,9 @@ impl<E: Env> Manager<E> {
     /// Hands on the lazy magazines of all CPUs. If [`Self::keeps_lazy`] is false by now, no CPU begins
     /// another one.
     fn end_lazy(&self) {
-        self.local.with_each(|_, local| self.hand_on(local));
+        let mut chain = Chain::new();
+        self.local
+            .with_each(|_, local| self.detach_lazy(local, &mut chain));
+        self.queue_all(chain);
     }
 }

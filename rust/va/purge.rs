@@ -46,6 +46,9 @@ pub enum Purge {
 /// step costs a flush.
 const STEP_MAX: usize = 256;
 
+/// Most magazines that a request dissolves which must not sleep. That takes some 100 us.
+const DISSOLVE_MAX: usize = 8;
+
 /// The lazy areas of one purge.
 struct Gathered {
     magazines: Chain<Sealed>,
@@ -53,6 +56,8 @@ struct Gathered {
     handed_on: u64,
     /// Areas without a magazine.
     loose: LooseList,
+    /// Their pages.
+    loose_gross: u64,
 }
 
 /// Clean stock that is to be dissolved.
@@ -60,6 +65,12 @@ struct Gathered {
 struct Surplus {
     magazines: Chain<Clean>,
     singles: CleanList,
+}
+
+/// A sum of lazy pages. A purge may subtract an area before the task that freed it has added it: below zero
+/// the sum is 0 for readers.
+pub(super) fn positive(sum: u64) -> u64 {
+    u64::try_from(sum as i64).unwrap_or(0)
 }
 
 impl<E: Env> Manager<E> {
@@ -73,7 +84,7 @@ impl<E: Env> Manager<E> {
             Some(guard) => guard,
             // The purging task may have no CPU. Then all wait with it, instead of going on from one
             // fresh address to the next.
-            None if how == Purge::Step && self.lazy_span.load(Relaxed) <= 2 * self.high() => return,
+            None if how == Purge::Step && self.lazy_pages() <= 2 * self.high() => return,
             #[cfg(faults)]
             None if faults::Fault::NoWait.on() => return,
             None => {
@@ -90,8 +101,11 @@ impl<E: Env> Manager<E> {
     pub fn purge_due(&self) {
         // First: a task that passes the limit from now on asks again.
         self.purge_kicked.swap(false, Acquire);
+        if self.is_drain_wanted() {
+            return self.purge(Purge::Drain);
+        }
         let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
-        if self.lazy_span.load(Relaxed) > u64::from(max) {
+        if self.lazy_pages() > u64::from(max) {
             self.purge(Purge::Background);
         }
     }
@@ -145,8 +159,9 @@ impl<E: Env> Manager<E> {
             keep(magazine);
         }
         let mut list = List::default();
+        let mut loose_gross = 0;
         if how != Purge::Step || magazines.is_empty() {
-            self.take_loose(&mut list);
+            loose_gross = self.take_loose(&mut list);
         }
         let mut loose = LooseList::seal(list, &self.epochs);
         loose.cover(planner, &self.descriptors);
@@ -154,6 +169,7 @@ impl<E: Env> Manager<E> {
             magazines,
             handed_on,
             loose,
+            loose_gross,
         }
     }
 
@@ -166,17 +182,22 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Takes the loose areas.
-    fn take_loose(&self, list: &mut List) {
+    /// Takes the loose areas. Returns their pages, all of which `lazy_span` has by then.
+    fn take_loose(&self, list: &mut List) -> u64 {
+        let mut gross = 0;
         for own in self.loose.iter() {
             let mut taken = own.stack.take();
             if !taken.is_empty() {
-                own.pending.store(0, Relaxed);
+                let pending = own.pending.swap(0, Relaxed);
+                self.lazy_span.fetch_add(u64::from(pending), Relaxed);
             }
             while let Some(id) = taken.pop(&self.descriptors) {
+                let pages = self.descriptors.held(id).map_or(0, Descriptor::pages);
+                gross += u64::from(pages.saturating_add(GUARD));
                 list.push(&self.descriptors, id);
             }
         }
+        gross
     }
 
     /// The second step: carries out the cheapest flush that covers the plan. Sleeps.
@@ -198,8 +219,8 @@ impl<E: Env> Manager<E> {
     /// The third step: puts clean magazines where CPUs find them, and turns loose areas into free
     /// extents. `surplus` gets the magazines that nobody keeps.
     fn hand_back(&self, how: Purge, gathered: Gathered, flushed: &Flushed, surplus: &mut Surplus) {
-        let loose_gross = self.hand_back_loose(gathered.loose, flushed);
-        self.sub_lazy(gathered.handed_on + loose_gross);
+        self.sub_lazy(gathered.handed_on + gathered.loose_gross);
+        self.hand_back_loose(gathered.loose, flushed);
         let keep = how != Purge::Drain && self.switch(Switch::Magazines);
         // The lane of all magazines in the depot, once that is known.
         let mut alone = None;
@@ -225,19 +246,15 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Returns the pages of the areas, guard pages included.
-    fn hand_back_loose(&self, loose: LooseList, flushed: &Flushed) -> u64 {
+    /// Turns loose areas into free extents.
+    fn hand_back_loose(&self, loose: LooseList, flushed: &Flushed) {
         match loose.clean(flushed) {
             Ok(mut clean) => {
                 let (areas, gross) =
                     self.dissolve_all(clean.drain(&self.descriptors), || self.env.resched());
                 self.cleaned(areas, gross);
-                gross
             }
-            Err(lazy) => {
-                self.still_lazy(lazy);
-                0
-            }
+            Err(lazy) => self.still_lazy(lazy),
         }
     }
 
@@ -316,7 +333,7 @@ impl<E: Env> Manager<E> {
                 self.env.resched()
             });
             let mut bin = 0;
-            while let Some(chain) = self.depot.take_any(&mut bin) {
+            while let Some(chain) = self.depot.take_any(&mut bin, usize::MAX) {
                 self.dissolve_chain(chain, || self.env.resched());
             }
         }
@@ -337,18 +354,12 @@ impl<E: Env> Manager<E> {
     }
 
     fn sub_lazy(&self, span: u64) {
-        // CPUs add loose pages late, so the total may be less than what a purge subtracts.
-        let mut total = self.lazy_span.load(Relaxed);
-        loop {
-            let left = total.saturating_sub(span);
-            match self
-                .lazy_span
-                .compare_exchange(total, left, Relaxed, Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => total = now,
-            }
-        }
+        self.lazy_span.fetch_sub(span, Relaxed);
+    }
+
+    /// Pages of all lazy areas, as far as CPUs have added theirs.
+    pub(super) fn lazy_pages(&self) -> u64 {
+        positive(self.lazy_span.load(Relaxed))
     }
 
     /// Flushes the TLB for all lazy areas, and leaves them where they are; unless a full flush has done so
@@ -379,18 +390,34 @@ impl<E: Env> Manager<E> {
     }
 
     fn dissolve_chain(&self, mut chain: Chain<Clean>, pause: impl Fn() + Copy) {
-        while let Some(mut magazine) = chain.pop() {
-            self.dissolve_all(magazine.drain(), pause);
+        while let Some(magazine) = chain.pop() {
+            self.dissolve_magazine(magazine, pause);
         }
     }
 
-    /// Dissolves all magazines of the depot, and those that wait at home. Does not sleep.
-    pub(super) fn dissolve_depot(&self) {
+    fn dissolve_magazine(&self, mut magazine: Clean, pause: impl Fn()) {
+        self.dissolve_all(magazine.drain(), pause);
+    }
+
+    /// Dissolves a few magazines: first those that wait at home, which nobody else finds, then those of
+    /// the depot. Does not sleep.
+    pub(super) fn dissolve_few(&self) {
+        let mut left = DISSOLVE_MAX;
         for cpu in 0..self.depot.homes() {
-            self.dissolve_chain(self.depot.take_home(cpu), || {});
+            while left > 0 {
+                let Some(magazine) = self.depot.come_home(cpu) else {
+                    break;
+                };
+                self.dissolve_magazine(magazine, || {});
+                left -= 1;
+            }
         }
         let mut bin = 0;
-        while let Some(chain) = self.depot.take_any(&mut bin) {
+        while left > 0 {
+            let Some(chain) = self.depot.take_any(&mut bin, left) else {
+                return;
+            };
+            left = left.saturating_sub(chain.len() as usize);
             self.dissolve_chain(chain, || {});
         }
     }
@@ -458,13 +485,15 @@ impl<E: Env> Manager<E> {
     /// Moves the stock of `cpu`, which no longer runs, to where other CPUs find it. Sleeps.
     pub fn drain_cpu(&self, cpu: u32) {
         let mut surplus = Surplus::default();
+        let mut lazy = Chain::new();
         self.local.with_each(|at, local| {
             if at == cpu {
-                self.hand_on(local);
+                self.detach_lazy(local, &mut lazy);
                 local.spill_clean(&mut surplus.magazines);
                 local.spill_singles(|area| surplus.singles.push(&self.descriptors, area));
             }
         });
+        self.queue_all(lazy);
         let mut back = self.depot.take_home(cpu);
         while let Some(magazine) = surplus.magazines.pop().or_else(|| back.pop()) {
             self.shelve(magazine);
@@ -481,9 +510,7 @@ impl<E: Env> Manager<E> {
     /// Pages that a [`Purge::Drain`] could turn into free extents, as far as CPUs have handed them on.
     /// That is two loads; the exact number would be a sum over all callers on all CPUs. Any context.
     pub fn reclaimable(&self) -> u64 {
-        self.depot
-            .span()
-            .saturating_add(self.lazy_span.load(Relaxed))
+        self.depot.span().saturating_add(self.lazy_pages())
     }
 
     /// Frees the empty magazines; returns their bytes. Any context.

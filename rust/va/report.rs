@@ -4,7 +4,7 @@
 //! Nothing here takes a lock that an allocation waits for.
 
 use crate::{
-    sys::sync::Ordering::{Acquire, Relaxed},
+    sys::sync::Ordering::{Acquire, Relaxed, Release},
     va::{
         count::{
             callers::{self, CallerId},
@@ -24,6 +24,17 @@ pub(super) struct Flows {
     pub(super) totals: counters::Totals,
     pub(super) lazy_gross: u64,
     pub(super) stock_gross: u64,
+}
+
+/// What [`Manager::look`] and [`Manager::glance`] see: pages, guard pages included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Glance {
+    /// Free extents and stock.
+    pub free: u64,
+    /// The largest free extent.
+    pub largest: u64,
+    /// Lazy areas.
+    pub lazy: u64,
 }
 
 impl<E: Env> Manager<E> {
@@ -73,11 +84,50 @@ impl<E: Env> Manager<E> {
     /// All callers, with the areas that each holds, has allocated and has freed.
     pub fn callers(&self) -> impl Iterator<Item = cache::Top> + '_ {
         (0..callers::CALLERS as CallerId)
-            .filter(|&id| id == callers::OTHERS || self.callers.address(id) != 0)
+            .filter(|&id| id == callers::OTHERS || self.callers.is_taken(id))
             .map(|caller| cache::Top {
                 caller,
                 totals: self.counters.caller(caller),
             })
+    }
+
+    /// The state of the arena from a few loads, for a report from a context that has no time for more:
+    /// without what CPUs keep to themselves. Any context.
+    pub fn glance(&self) -> Glance {
+        let space = self.shards.space().free;
+        Glance {
+            free: space.pages.saturating_add(self.depot.span()),
+            largest: space.largest.into(),
+            lazy: self.lazy_pages(),
+        }
+    }
+
+    /// Ends the use of the numbers for which `gone` is true: the code of these callers goes, and other code
+    /// may come to its address. They keep their areas and counts; without areas, their counts go to
+    /// [`callers::OTHERS`]. `keep` sees each that is kept. Sleeps.
+    pub fn retire_callers(
+        &self,
+        gone: impl Fn(usize) -> bool,
+        mut keep: impl FnMut(CallerId, usize),
+    ) {
+        let mut any = false;
+        for id in 1..callers::CALLERS as CallerId {
+            let address = self.callers.address(id);
+            if address == 0 || !gone(address) {
+                continue;
+            }
+            any = true;
+            if self.counters.bequeath(id, callers::OTHERS) {
+                self.callers.give_up(id);
+            } else {
+                keep(id, address);
+                self.callers.retire(id);
+            }
+        }
+        if any {
+            self.local.with_each(|_, local| local.forget_caller());
+            self.shared.moved.fetch_add(1, Release);
+        }
     }
 
     /// Brings `areas` up to date.

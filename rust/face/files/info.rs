@@ -13,7 +13,7 @@ use crate::{
         files::directory::{Directory, Out, Room},
     },
     va::{
-        count::counters::Totals,
+        count::{callers::CallerId, counters::Totals},
         info::{
             cache::Info,
             record::{Record, Words},
@@ -201,7 +201,7 @@ fn describe(allocator: &Allocator, info: &Info, out: &mut dyn Write) -> core::fm
             i + 1,
             bytes(top.totals.pages()),
             top.totals.areas(),
-            name.of(allocator.manager().caller(top.caller)),
+            name.of(top.caller),
         )?;
     }
     writeln!(out, "generation_areas {}", info.generations.areas)?;
@@ -216,7 +216,7 @@ fn histogram(what: &str, sizes: &[u64], out: &mut dyn Write) -> core::fmt::Resul
     Ok(())
 }
 
-/// The name of a code address.
+/// The name of a caller.
 struct Name([u8; bindings::VC_SYMBOL_NAME as usize]);
 
 /// The name of callers without one: those that are not counted apart, and those whose module went when
@@ -229,10 +229,10 @@ impl Name {
     }
 
     /// `function+offset/size`, and `[module]`.
-    fn of(&mut self, address: usize) -> &str {
+    fn of(&mut self, caller: CallerId) -> &str {
         let buffer = self.0.as_mut_ptr().cast::<c_char>();
         // SAFETY: The buffer has room for the longest name.
-        let len = unsafe { bindings::vc_symbol_name(address, buffer) };
+        let len = unsafe { bindings::vc_caller_name(caller, buffer) };
         match self.0.get(..len) {
             Some(name) if len > 0 => as_str(name),
             _ => UNKNOWN,
@@ -262,10 +262,10 @@ fn offset(name: &str) -> usize {
 
 /// The sums of one function, over all of its lines that call vmapcache.
 struct Function {
-    /// Where it begins; 0 for all unknown ones.
-    start: usize,
-    /// One of its lines that allocated. When its module is gone, only these have a name.
-    caller: usize,
+    /// Where it begins; `None` if its code is gone, and other code may be there now.
+    start: Option<usize>,
+    /// One of its lines that allocated.
+    caller: CallerId,
     totals: Totals,
 }
 
@@ -279,16 +279,18 @@ fn callers(readers: &Readers, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             continue;
         }
         let address = manager.caller(caller.caller);
-        let start = match name.of(address) {
-            UNKNOWN => 0,
-            name => address.wrapping_sub(offset(name)),
+        let start = match name.of(caller.caller) {
+            UNKNOWN => Some(0),
+            _ if address == 0 => None,
+            name => Some(address.wrapping_sub(offset(name))),
         };
-        match functions.iter_mut().find(|known| known.start == start) {
+        let mut known = functions.iter_mut();
+        match known.find(|known| start.is_some() && known.start == start) {
             Some(known) => known.totals.add(&caller.totals),
             None => {
                 let function = Function {
                     start,
-                    caller: address,
+                    caller: caller.caller,
                     totals: caller.totals,
                 };
                 functions

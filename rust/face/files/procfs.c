@@ -88,14 +88,16 @@ static void show_nodes(struct seq_file *m, const struct reader *reader)
 }
 
 /* As " %pS", except that an address without a symbol follows kptr_restrict, too. */
-static void show_caller(struct seq_file *m, unsigned long caller)
+static void show_caller(struct seq_file *m, const struct vc_row *row)
 {
 	char name[VC_SYMBOL_NAME];
 
-	if (vc_symbol_name(caller, name))
+	if (vc_caller_name(row->caller, name))
 		seq_printf(m, " %s", name);
+	else if (row->address)
+		seq_printf(m, " 0x%pK", (void *)row->address);
 	else
-		seq_printf(m, " 0x%pK", (void *)caller);
+		seq_puts(m, " [gone]");
 }
 
 static int show(struct seq_file *m, void *v)
@@ -111,7 +113,7 @@ static int show(struct seq_file *m, void *v)
 	}
 	/* There they have no caller. */
 	if (row->caller && row->kind != VC_ROW_VM_MAP_RAM)
-		show_caller(m, row->caller);
+		show_caller(m, row);
 	if (row->owns_pages)
 		seq_printf(m, " pages=%lu", row->pages);
 	switch (row->kind) {

@@ -21,7 +21,8 @@ enum vc_row_kind {
  * @addr: its address
  * @size: its bytes, guard page included
  * @pages: its pages, guard page excluded
- * @caller: the code that asked for it, or 0
+ * @caller: the number of the caller that asked for it, or 0
+ * @address: the caller's code, or 0 if that is gone
  * @array: where its page array is, if it has one
  * @next: the page of the arena where the next look starts
  * @page: its first page in the arena
@@ -38,8 +39,9 @@ struct vc_row {
 	unsigned long addr;
 	unsigned long size;
 	unsigned long pages;
-	unsigned long caller;
+	unsigned long address;
 	unsigned long array;
+	unsigned int caller;
 	unsigned int next;
 	unsigned int page;
 	unsigned int version;

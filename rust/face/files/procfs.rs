@@ -69,8 +69,9 @@ fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
         addr,
         size: (end.since(walked.start) as usize) << PAGE_SHIFT,
         pages: walked.pages as usize,
-        caller: 0,
+        address: 0,
         array: 0,
+        caller: 0,
         next: end.get(),
         page: walked.start.get(),
         version: 0,
@@ -97,7 +98,8 @@ fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
     };
     row.array = payload.array().unwrap_or(0);
     row.owns_pages = payload.owns_pages();
-    row.caller = allocator.manager().caller(live.caller);
+    row.caller = live.caller;
+    row.address = allocator.manager().caller(live.caller);
     row.version = live.version();
     row.pins = live.pins();
     row.freed = live.dying();

@@ -24,7 +24,7 @@
 use crate::{
     sys::{
         sync::{
-            fence, AtomicU32, AtomicU64, AtomicUsize,
+            fence, spin_loop, AtomicU32, AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
         Page,
@@ -95,7 +95,9 @@ const VERSION_SHIFT: u32 = 32;
 
 // In the tag, above the class.
 const KIND_SHIFT: u32 = 16;
-const CPU_SHIFT: u32 = 18;
+/// Not set while somebody has the area and has not published it yet.
+const KNOWN: u32 = 1 << 18;
+const CPU_SHIFT: u32 = 19;
 
 fn version_of(state: u64) -> u32 {
     (state >> VERSION_SHIFT) as u32
@@ -137,7 +139,7 @@ impl Descriptor {
             start: AtomicU32::new(0),
             pages: AtomicU32::new(0),
             link: AtomicU32::new(Link::END.word()),
-            tag: AtomicU32::new(u32::from(Class::bits(None))),
+            tag: AtomicU32::new(u32::from(Class::bits(None)) | KNOWN),
             caller: AtomicU32::new(OTHERS),
         }
     }
@@ -170,7 +172,8 @@ impl Descriptor {
         fence(Release);
         self.start.store(start.get(), Relaxed);
         self.pages.store(pages, Relaxed);
-        self.tag.store(u32::from(Class::bits(class)), Relaxed);
+        self.tag
+            .store(u32::from(Class::bits(class)) | KNOWN, Relaxed);
         // A reader of this life also reads its range.
         self.state.store(state, Release);
     }
@@ -191,8 +194,19 @@ impl Descriptor {
         // As in `shape`.
         fence(Release);
         self.caller.store(caller, Relaxed);
-        let tag = u32::from(Class::bits(class)) | (cpu & 0x3fff) << CPU_SHIFT;
+        let tag = u32::from(Class::bits(class)) | (cpu & 0x1fff) << CPU_SHIFT;
         self.tag.store(tag, Relaxed);
+    }
+
+    /// Undoes [`Self::claim`].
+    pub fn unclaim(&self) {
+        self.tag.fetch_or(KNOWN, Relaxed);
+    }
+
+    /// Whether somebody has the area and has not published it yet. The answer may be late: a claim is
+    /// two stores.
+    pub fn is_claimed(&self) -> bool {
+        self.tag.load(Relaxed) & KNOWN == 0
     }
 
     /// Makes the area Live. Only for its holder, which has claimed it.
@@ -202,7 +216,8 @@ impl Descriptor {
         fence(Release);
         self.payload.store(payload, Relaxed);
         let tag = self.tag.load(Relaxed);
-        self.tag.store(tag | (kind as u32) << KIND_SHIFT, Relaxed);
+        self.tag
+            .store(tag | KNOWN | (kind as u32) << KIND_SHIFT, Relaxed);
         let state = self.state.load(Relaxed);
         self.state.store(state | LIVE, Release);
     }
@@ -278,20 +293,23 @@ impl Descriptor {
         }
     }
 
-    /// Gives back a pin of life `version`. True for the last pin of an area that was freed meanwhile:
-    /// the caller now holds the area and must finish the free. `None`, and nothing changes, if that
-    /// life has no pin. Any context.
+    /// Gives back a pin of life `version`. `None`, and nothing changes, if that life has no pin. Any
+    /// context.
     #[inline(always)]
-    pub fn unpin(&self, version: u32) -> Option<bool> {
+    pub fn unpin(&self, version: u32) -> Option<Unpin> {
         let mut state = self.state.load(Relaxed);
         loop {
             if version_of(state) != version || state & PINS == 0 {
                 return None;
             }
-            let last = state & STATE == DYING && state & PINS == PIN;
-            let new = if last { next_life(state) } else { state - PIN };
+            let dying = state & STATE == DYING;
+            let (new, left) = match dying && state & PINS == PIN {
+                true => (next_life(state), Unpin::Last),
+                false if dying => (state - PIN, Unpin::Dying),
+                false => (state - PIN, Unpin::Live),
+            };
             match self.state.compare_exchange(state, new, AcqRel, Relaxed) {
-                Ok(_) => return Some(last),
+                Ok(_) => return Some(left),
                 Err(now) => state = now,
             }
         }
@@ -300,6 +318,16 @@ impl Descriptor {
     /// Ends the life of a Live area that starts at `page`. Any context; of several callers one wins.
     #[inline(always)]
     pub fn kill(&self, page: Page) -> Kill {
+        self.end_life(page, 0)
+    }
+
+    /// As [`Self::kill`]; but if the area is pinned, the caller has a pin, too, from now on.
+    pub fn kill_and_pin(&self, page: Page) -> Kill {
+        self.end_life(page, PIN)
+    }
+
+    #[inline(always)]
+    fn end_life(&self, page: Page, pin: u64) -> Kill {
         loop {
             let state = self.state.load(Acquire);
             if state & STATE != LIVE {
@@ -311,8 +339,16 @@ impl Descriptor {
             let (new, result) = if state & PINS == 0 {
                 (next_life(state), Kill::Dead)
             } else {
-                (state & !STATE | DYING, Kill::Pinned(version_of(state)))
+                (
+                    (state & !STATE | DYING) + pin,
+                    Kill::Pinned(version_of(state)),
+                )
             };
+            if pin != 0 && state & PINS == PINS {
+                // No room for another pin, until somebody gives one back.
+                spin_loop();
+                continue;
+            }
             // The start was read in the life that is ended here, or the exchange fails: pairs with
             // the release fence in `shape`.
             fence(Acquire);
@@ -357,6 +393,12 @@ impl Descriptor {
         noted
     }
 
+    /// Whether life `version` was ended, and one pin is left of it.
+    pub fn is_last(&self, version: u32) -> bool {
+        let state = self.state.load(Acquire);
+        version_of(state) == version && state & STATE == DYING && state & PINS == PIN
+    }
+
     /// The version of the current life.
     pub fn version(&self) -> u32 {
         version_of(self.state.load(Acquire))
@@ -392,6 +434,17 @@ impl Descriptor {
     pub fn set_link(&self, link: Link) {
         self.link.store(link.word(), Relaxed);
     }
+}
+
+/// What a pin that was given back leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpin {
+    /// A Live area, pinned by others or not.
+    Live,
+    /// An area that was freed meanwhile, and that others have pinned.
+    Dying,
+    /// The same without pins: the caller now holds it, and must finish the free.
+    Last,
 }
 
 /// How [`Descriptor::kill`] ended.

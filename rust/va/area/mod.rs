@@ -8,6 +8,6 @@ pub mod index;
 pub mod link;
 pub mod pool;
 
-pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, NO_ID};
+pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, Unpin, NO_ID};
 pub use link::Link;
 pub use pool::Descriptors;

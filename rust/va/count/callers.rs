@@ -3,14 +3,22 @@
 //! The callers: a number for each calling code address, so that the fast path counts per caller with
 //! one index instead of a search, and a descriptor keeps four bytes instead of eight.
 //!
-//! A hash table that only ever grows, read and extended without a lock. When a neighbourhood is
-//! full, further callers share the number [`OTHERS`].
+//! A hash table, read and extended without a lock. When a neighbourhood is full, further callers share the
+//! number [`OTHERS`].
+//!
+//! When code goes, other code may come to its address. So its callers are *retired*: a number keeps its
+//! caller for good while that has areas, and the next caller at the address gets another number.
+//!
+//! # Invariants
+//!
+//! - A number that is retired stays so.
+//! - A number is given up only if its caller is gone and none of its areas is left.
 
 use crate::sys::{
     mem::{Mode, NoMemory, Table},
     sync::{
-        AtomicUsize,
-        Ordering::{AcqRel, Acquire},
+        AtomicBool, AtomicUsize,
+        Ordering::{AcqRel, Acquire, Release},
     },
 };
 
@@ -25,9 +33,21 @@ pub const CALLERS: usize = if cfg!(loom) { 4 } else { 1024 };
 
 const PROBES: usize = 32;
 
+/// A place that no caller has had yet.
+const NEVER: usize = 0;
+/// A place whose caller gave its number up. A search goes on behind it.
+const GIVEN_UP: usize = usize::MAX;
+
+struct Place {
+    /// The caller's code address, or one of the two words above.
+    address: AtomicUsize,
+    /// The code at the address is gone.
+    retired: AtomicBool,
+}
+
 /// All callers seen so far.
 pub struct Callers {
-    addresses: Table<AtomicUsize>,
+    places: Table<Place>,
 }
 
 impl Callers {
@@ -38,38 +58,84 @@ impl Callers {
     /// [`NoMemory`].
     pub fn new() -> Result<Self, NoMemory> {
         Ok(Self {
-            addresses: Table::new(CALLERS, Mode::Sleep, |_| AtomicUsize::new(0))?,
+            places: Table::new(CALLERS, Mode::Sleep, |_| Place {
+                address: AtomicUsize::new(NEVER),
+                retired: AtomicBool::new(false),
+            })?,
+        })
+    }
+
+    /// The places where the caller at `address` may be, in the order of the search.
+    fn probes(&self, address: usize) -> impl Iterator<Item = (CallerId, &Place)> {
+        // Fibonacci hashing; code addresses differ in their low bits most.
+        let hash = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        (0..PROBES).filter_map(move |probe| {
+            // The first place belongs to OTHERS.
+            let number = (hash as usize).wrapping_add(probe) % (CALLERS - 1) + 1;
+            Some((number as CallerId, self.places.get(number)?))
         })
     }
 
     /// The number of the caller at `address`, from now on. Any context.
     pub fn number(&self, address: usize) -> CallerId {
-        // Fibonacci hashing; code addresses differ in their low bits most.
-        let hash = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        for probe in 0..PROBES {
-            // The first place belongs to OTHERS.
-            let place = (hash as usize).wrapping_add(probe) % (CALLERS - 1) + 1;
-            let Some(slot) = self.addresses.get(place) else {
-                break;
-            };
-            let found = match slot.load(Acquire) {
-                0 => slot
-                    .compare_exchange(0, address, AcqRel, Acquire)
-                    .unwrap_or_else(|now| now),
-                now => now,
-            };
-            // 0: the place was free and is now ours.
-            if found == address || found == 0 {
-                return place as CallerId;
+        if address == NEVER || address == GIVEN_UP {
+            return OTHERS;
+        }
+        for (number, place) in self.probes(address) {
+            match place.address.load(Acquire) {
+                found if found == address && !place.retired.load(Acquire) => return number,
+                NEVER => break,
+                _ => {}
+            }
+        }
+        for (number, place) in self.probes(address) {
+            let mut found = place.address.load(Acquire);
+            if found == NEVER || found == GIVEN_UP {
+                match place
+                    .address
+                    .compare_exchange(found, address, AcqRel, Acquire)
+                {
+                    Ok(_) => return number,
+                    Err(now) => found = now,
+                }
+            }
+            if found == address && !place.retired.load(Acquire) {
+                return number;
             }
         }
         OTHERS
     }
 
-    /// The address of a caller; 0 for [`OTHERS`] and for numbers that nobody has.
+    /// The address of a caller; 0 for [`OTHERS`], for numbers that nobody has, and for callers that are
+    /// gone: other code may be there now.
     pub fn address(&self, id: CallerId) -> usize {
-        self.addresses
+        match self.places.get(id as usize) {
+            Some(place) if !place.retired.load(Acquire) => match place.address.load(Acquire) {
+                GIVEN_UP => 0,
+                address => address,
+            },
+            _ => 0,
+        }
+    }
+
+    /// Whether somebody has the number, or had it and is gone.
+    pub fn is_taken(&self, id: CallerId) -> bool {
+        self.places
             .get(id as usize)
-            .map_or(0, |slot| slot.load(Acquire))
+            .is_some_and(|place| !matches!(place.address.load(Acquire), NEVER | GIVEN_UP))
+    }
+
+    /// Retires a number: its caller is gone, and keeps it. Nobody calls from there any more.
+    pub fn retire(&self, id: CallerId) {
+        if let Some(place) = self.places.get(id as usize) {
+            place.retired.store(true, Release);
+        }
+    }
+
+    /// Gives up a number whose caller is gone, and has no area and no counts: another one may have it.
+    pub fn give_up(&self, id: CallerId) {
+        if let Some(place) = self.places.get(id as usize) {
+            place.address.store(GIVEN_UP, Release);
+        }
     }
 }

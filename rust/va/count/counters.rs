@@ -51,6 +51,19 @@ impl PerCaller {
     }
 }
 
+impl PerCaller {
+    fn clear(&self) {
+        for word in [
+            &self.frees,
+            &self.free_gross,
+            &self.allocs,
+            &self.alloc_gross,
+        ] {
+            word.store(0, Release);
+        }
+    }
+}
+
 /// The counters of one CPU.
 pub struct Cpu {
     allocs: AtomicU64,
@@ -247,6 +260,28 @@ impl Counters {
             }
         }
         totals
+    }
+
+    /// Moves what `caller` has counted to `heir`, if no area of it lives: false if one does. Nobody counts
+    /// for `caller` any more. A reader may see the numbers twice, or not at all, meanwhile.
+    pub fn bequeath(&self, caller: CallerId, heir: CallerId) -> bool {
+        let totals = self.caller(caller);
+        if totals.allocs != totals.frees || totals.alloc_gross != totals.free_gross {
+            return false;
+        }
+        if let Some(counted) = self.shared.callers.get(heir as usize) {
+            counted.alloc_gross.fetch_add(totals.alloc_gross, Release);
+            counted.allocs.fetch_add(totals.allocs, Release);
+            counted.frees.fetch_add(totals.frees, Release);
+            counted.free_gross.fetch_add(totals.free_gross, Release);
+        }
+        for counted in self
+            .all()
+            .filter_map(|cpu| cpu.callers.get(caller as usize))
+        {
+            counted.clear();
+        }
+        true
     }
 
     /// Living areas of each size.

@@ -151,6 +151,23 @@ impl Depot {
         spare: &mut Option<Empty>,
     ) -> Result<(), CleanId> {
         let rounds = class.rounds(self.magazine_span);
+        // First, as in `put`: nobody may subtract what is not added yet.
+        let span = u64::from(class.span());
+        self.span.fetch_add(span, Relaxed);
+        let put = self.put_into_bin(class, area, rounds, spare);
+        if put.is_err() {
+            self.span.fetch_sub(span, Relaxed);
+        }
+        put
+    }
+
+    fn put_into_bin(
+        &self,
+        class: Class,
+        area: CleanId,
+        rounds: u16,
+        spare: &mut Option<Empty>,
+    ) -> Result<(), CleanId> {
         let Some(bin) = self.bin(class) else {
             return Err(area);
         };
@@ -158,26 +175,25 @@ impl Depot {
         let Some(chain) = bin.chain(class) else {
             return Err(area);
         };
-        if let Err(area) = chain.push_one(area, class, rounds) {
-            let Some(empty) = spare.take() else {
-                return Err(area);
-            };
-            let mut magazine = empty.stock(class);
-            magazine.push(area);
-            chain.push(magazine);
-        }
-        drop(bin);
-        self.span.fetch_add(u64::from(class.span()), Relaxed);
+        let Err(area) = chain.push_one(area, class, rounds) else {
+            return Ok(());
+        };
+        let Some(empty) = spare.take() else {
+            return Err(area);
+        };
+        let mut magazine = empty.stock(class);
+        magazine.push(area);
+        chain.push(magazine);
         Ok(())
     }
 
-    /// Takes out all magazines of one class that has any, looking from bin `*bin` on.
-    pub fn take_any(&self, bin: &mut usize) -> Option<Chain<Clean>> {
+    /// Takes out magazines of one class that has any, at most `most`, looking from bin `*bin` on.
+    pub fn take_any(&self, bin: &mut usize, most: usize) -> Option<Chain<Clean>> {
         while self.span() > 0 {
             let mut at = self.bins.get(*bin)?.lock();
             self.locks.fetch_add(1, Relaxed);
             if let Some(chain) = at.heads.iter_mut().find(|chain| !chain.is_empty()) {
-                let taken = chain.take();
+                let taken = chain.take_first(most);
                 self.span.fetch_sub(taken.span(), Relaxed);
                 return Some(taken);
             }

@@ -176,6 +176,11 @@ impl Local {
         self.last_caller.1
     }
 
+    /// Forgets the caller seen last: its number may be another one now.
+    pub fn forget_caller(&mut self) {
+        self.last_caller = (0, OTHERS);
+    }
+
     #[cold]
     #[inline(never)]
     fn meet(&mut self, callers: &Callers, address: usize) {

@@ -12,7 +12,10 @@ use crate::{
 };
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        Mutex,
+    },
 };
 
 const CLEAN: u64 = 0;
@@ -39,6 +42,18 @@ pub struct TestEnv {
     pub purge_kicked: AtomicBool,
     /// Somebody asked for the work item that finishes deferred frees.
     pub deferred_kicked: AtomicBool,
+    /// What others do when they are asked to free something.
+    pub others: Mutex<Option<Helper>>,
+    /// What finishes deferred frees.
+    pub worker: Mutex<Option<Helper>>,
+}
+
+/// Does something for a request that is short of space. False if it could do nothing.
+pub type Helper = Box<dyn Fn() -> bool + Send>;
+
+fn help(helper: &Mutex<Option<Helper>>) -> bool {
+    assert_may_sleep();
+    helper.lock().unwrap().as_ref().is_some_and(|help| help())
 }
 
 impl TestEnv {
@@ -50,6 +65,8 @@ impl TestEnv {
             reads: AtomicU64::new(0),
             purge_kicked: AtomicBool::new(false),
             deferred_kicked: AtomicBool::new(false),
+            others: Mutex::new(None),
+            worker: Mutex::new(None),
         }
     }
 
@@ -120,6 +137,14 @@ impl Env for TestEnv {
         self.deferred_kicked.store(true, SeqCst);
     }
 
+    fn finish_deferred(&self) {
+        help(&self.worker);
+    }
+
+    fn ask_others(&self) -> bool {
+        help(&self.others)
+    }
+
     fn resched(&self) {
         assert!(
             !ATOMIC.with(|a| a.get()),
@@ -145,6 +170,10 @@ impl Env for IdleEnv {
     fn flush(&self, _: Page, _: Page) {}
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
+    fn finish_deferred(&self) {}
+    fn ask_others(&self) -> bool {
+        false
+    }
     fn resched(&self) {}
     fn may_sleep(&self) -> bool {
         true

@@ -17,7 +17,7 @@ use crate::{
         space::shards::FreeSpace,
         stats::Stats,
         AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
-        Ticket, GUARD,
+        Ticket, Unpinned, GUARD,
     },
 };
 use std::{collections::BTreeMap, sync::atomic::Ordering::SeqCst};
@@ -323,7 +323,7 @@ impl<'m> Model<'m> {
                 .env()
                 .clear(held.area.start(), held.area.pages());
         }
-        self.manager.abort(held.area);
+        self.manager.abort(held.area, Mode::Sleep);
     }
 
     fn publish_or_abort(&mut self, choice: &mut impl Choice) {
@@ -393,7 +393,13 @@ impl<'m> Model<'m> {
 
     fn free_at(&mut self, start: Page, defer: bool) {
         let pinned = !self.lives[&start].pins.is_empty();
-        match self.manager.begin_free(start) {
+        // Every third area is freed by a task that waits for the pins, and so has one itself.
+        let sync = start.get() % 3 == 0;
+        let freed = match sync {
+            true => self.manager.begin_free_sync(start),
+            false => self.manager.begin_free(start),
+        };
+        match freed {
             Ok(Freed::Now(dying)) => {
                 assert!(!pinned);
                 self.finish_free(start, dying, defer);
@@ -401,7 +407,12 @@ impl<'m> Model<'m> {
             Ok(Freed::Deferred(ticket)) => {
                 assert!(pinned && !self.manager.is_gone(ticket));
                 self.counted.pinned += 1;
-                self.lives.get_mut(&start).unwrap().ticket = Some(ticket);
+                let life = self.lives.get_mut(&start).unwrap();
+                life.ticket = Some(ticket);
+                if sync {
+                    life.pins.push(ticket.into());
+                }
+                assert_eq!(self.manager.is_last(ticket), life.pins.len() == 1);
             }
             Err(e) => panic!("area {start:?} cannot be freed: {e:?}"),
         }
@@ -531,11 +542,15 @@ impl<'m> Model<'m> {
         let life = &self.lives[&start];
         let (last, ticket) = (life.pins.is_empty(), life.ticket);
         match self.manager.unpin(Pin::from_raw(raw)) {
-            Ok(Some(dying)) => {
+            Ok(Unpinned::Last(dying)) => {
                 assert!(last && self.manager.is_gone(ticket.unwrap()));
                 self.finish_free(start, dying, defer);
             }
-            Ok(None) => assert!(!last || ticket.is_none()),
+            Ok(Unpinned::Live) => assert!(ticket.is_none()),
+            Ok(Unpinned::Dying) => {
+                let one_left = self.lives[&start].pins.len() == 1;
+                assert!(!last && self.manager.is_last(ticket.unwrap()) == one_left);
+            }
             Err(e) => panic!("{e:?}"),
         }
         if last {

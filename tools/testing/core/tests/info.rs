@@ -11,6 +11,7 @@ use core_tests::{
     sys::{sync::run_on_cpu, Mode, Page},
     va::{
         area::Kind,
+        count::callers::OTHERS,
         info::{
             cache::{Cache, Info},
             record::Generations,
@@ -265,4 +266,64 @@ fn sums_under_churn() {
     }
     kept.iter().for_each(|&start| free(&manager, start));
     assert_eq!(look(&manager).0.areas.totals.areas(), 0);
+}
+
+/// Code goes, and other code comes to its address: that is another caller, with counts of its own.
+#[test]
+fn another_caller_at_the_same_address() {
+    const HERE: usize = 0x1000;
+    run_on_cpu(0);
+    let manager = manager();
+    let caller = |start: Page| manager.inspect(start).unwrap().caller;
+    let leaked = alloc(&manager, 3, HERE).unwrap();
+    let first = caller(leaked);
+    // From stock, too, where a CPU knows the caller that it saw last.
+    for _ in 0..10 {
+        free(&manager, alloc(&manager, 3, HERE).unwrap());
+    }
+    assert_eq!(manager.caller(first), HERE);
+    let mut kept = Vec::new();
+    manager.retire_callers(|at| at == HERE, |id, at| kept.push((id, at)));
+    assert_eq!(kept, [(first, HERE)]);
+    assert_eq!(manager.caller(first), 0);
+    manager.retire_callers(|at| at == HERE, |id, _| panic!("{id} went before"));
+
+    let others: Vec<Page> = (0..10).map(|_| alloc(&manager, 3, HERE).unwrap()).collect();
+    let other = others[0];
+    let second = caller(other);
+    assert!(others.iter().all(|&start| caller(start) == second));
+    others[1..].iter().for_each(|&start| free(&manager, start));
+    assert_ne!(first, second);
+    assert_eq!(caller(leaked), first);
+    assert_eq!(manager.caller(second), HERE);
+    for (id, allocs) in [(first, 11), (second, 10)] {
+        let mut callers = manager.callers();
+        let counted = callers.find(|c| c.caller == id).unwrap().totals;
+        let seen = (counted.allocs, counted.areas(), counted.pages());
+        assert_eq!(seen, (allocs, 1, 3));
+    }
+    free(&manager, leaked);
+    free(&manager, other);
+    assert_eq!(manager.stats().areas, 0);
+}
+
+/// Callers without areas do not use up the numbers when their code goes, and are counted all the same.
+#[test]
+fn numbers_of_callers_that_left_nothing() {
+    run_on_cpu(0);
+    let manager = manager();
+    for round in 0..5_000 {
+        let here = 0x1000 + 8 * round;
+        let start = alloc(&manager, 1, here).unwrap();
+        assert_ne!(manager.inspect(start).unwrap().caller, OTHERS, "{round}");
+        free(&manager, start);
+        manager.retire_callers(|at| at == here, |id, _| panic!("{id} has no area"));
+    }
+    let stats = manager.stats();
+    assert_eq!(
+        (stats.allocations, stats.frees, stats.areas),
+        (5_000, 5_000, 0)
+    );
+    let (info, _) = look(&manager);
+    assert_eq!(info.areas.totals.allocs, 5_000);
 }

@@ -21,14 +21,14 @@ use core_tests::{
         Page,
     },
     va::{
-        area::{index::Index, Descriptors, Id, Kill, Kind, NO_ID},
+        area::{index::Index, Descriptors, Id, Kill, Kind, Unpin, NO_ID},
         count::callers::OTHERS,
         flush::{
             epochs::{Epochs, Flushed},
             list::Stack,
         },
         info::record::{Generations, Record},
-        Config, Env, Freed, Manager, Purge, Request,
+        Config, Env, Freed, Manager, Purge, Request, Switch,
     },
 };
 use loom::{
@@ -112,7 +112,7 @@ impl OneArea {
             let seen = descriptor.snapshot().unwrap();
             assert_eq!((seen.version(), seen.start), (version, found.start));
             assert_eq!(self.pte.read() as usize, seen.payload);
-            if descriptor.unpin(version).unwrap() {
+            if descriptor.unpin(version).unwrap() == Unpin::Last {
                 self.pte.write(0);
             }
         }
@@ -163,7 +163,7 @@ fn two_pins_against_free() {
         let unpin = move |area: &OneArea| {
             assert_eq!(area.pte.read(), 111);
             let descriptor = area.descriptors.get(ID).unwrap();
-            let last = descriptor.unpin(version).unwrap();
+            let last = descriptor.unpin(version).unwrap() == Unpin::Last;
             if last {
                 area.pte.write(0);
             }
@@ -378,6 +378,10 @@ impl<F: Fn() + Send + Sync> Env for Flush<F> {
     }
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
+    fn finish_deferred(&self) {}
+    fn ask_others(&self) -> bool {
+        false
+    }
     fn resched(&self) {}
     fn may_sleep(&self) -> bool {
         true
@@ -648,6 +652,10 @@ impl Env for Ptes {
     }
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
+    fn finish_deferred(&self) {}
+    fn ask_others(&self) -> bool {
+        false
+    }
     fn resched(&self) {}
     fn may_sleep(&self) -> bool {
         true
@@ -659,11 +667,15 @@ impl Env for Ptes {
 
 /// An arena of 4 pages: room for two areas of one page.
 fn small_manager() -> Arc<Manager<Ptes>> {
+    small_manager_with(u32::MAX)
+}
+
+fn small_manager_with(lazy_max_pages: u32) -> Arc<Manager<Ptes>> {
     let config = Config {
         pages: 4,
         cpus: 2,
         shards: 1,
-        lazy_max_pages: u32::MAX,
+        lazy_max_pages,
         flush_ceiling: 0,
     };
     let ptes = Ptes([0; 4].map(Owned::new));
@@ -713,6 +725,34 @@ fn waiter_against_purger() {
         assert!(take_one(&manager).is_some(), "failed while another purged");
         purger.join().unwrap();
     });
+}
+
+/// A task that frees and one that purges agree on how much is lazy: the sum does not drift.
+#[test]
+fn lazy_pages_are_exact() {
+    for magazines in [true, false] {
+        model(1, move || {
+            run_on_cpu(0);
+            // Each CPU hands on what it frees at once.
+            let manager = small_manager_with(1);
+            manager.set_switch(Switch::Magazines, magazines);
+            let start = take_one(&manager).unwrap();
+            let purger = {
+                let manager = manager.clone();
+                thread::spawn(move || {
+                    run_on_cpu(1);
+                    manager.purge(Purge::Full);
+                })
+            };
+            give_back(&manager, start);
+            purger.join().unwrap();
+            manager.purge(Purge::Drain);
+            assert_eq!(manager.reclaimable(), 0);
+            // Nor is it below zero.
+            give_back(&manager, take_one(&manager).unwrap());
+            assert_eq!(manager.reclaimable(), 2);
+        });
+    }
 }
 
 /// One CPU frees an area, another purges and allocates it: in between the area goes through a

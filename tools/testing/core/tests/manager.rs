@@ -152,7 +152,7 @@ fn nothing_is_flushed_twice() {
         mode: Mode::Sleep,
         caller: 1,
     };
-    manager.abort(manager.alloc(request).unwrap());
+    manager.abort(manager.alloc(request).unwrap(), Mode::Sleep);
     assert_eq!(flushes(), 4);
     // A full flush of a purge serves as well.
     for start in [40; 3].map(|pages| alloc(&manager, pages)) {

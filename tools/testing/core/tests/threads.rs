@@ -13,7 +13,7 @@ use core_tests::{
     sys::{sync::run_on_cpu, Mode, Page},
     va::{
         area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request,
-        Switch, GUARD,
+        Switch, Unpinned, GUARD,
     },
 };
 use std::{
@@ -107,7 +107,7 @@ impl World {
                 let start = area.start();
                 if rng.percent(5) {
                     self.manager.env().clear(start, pages);
-                    self.manager.abort(area);
+                    self.manager.abort(area, mode);
                 } else {
                     self.manager.publish(area, payload, Kind::Vmap);
                     self.pool.lock().unwrap().push((start, pages, payload));
@@ -179,7 +179,7 @@ impl World {
                 assert_eq!((again.start, again.payload), (seen.start, seen.payload));
                 thread::yield_now();
             }
-            if let Some(dying) = self.manager.unpin(pin).unwrap() {
+            if let Unpinned::Last(dying) = self.manager.unpin(pin).unwrap() {
                 self.finish(dying);
             }
         });

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
 FIRST=2
-DESCRIPTION="free areas in hard interrupts, softirqs, other CPUs' IPIs, with interrupts off, and in memory reclaim"
+DESCRIPTION="free areas in hard interrupts, softirqs, other CPUs' IPIs, with interrupts off, and in memory reclaim, and allocate where nobody may"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
@@ -17,7 +17,12 @@ kcase atomic_frees rounds=70
 deferred=$(($(stat frees_deferred) - deferred))
 echo "$deferred of 140 frees deferred"
 [ $deferred -ge 120 ] || fail "some were done where they must not be"
-rm -f "$TMP/defaults"
+# Only once for each load.
+own
+expect_log 'WARNING: .*refuse_interrupt'
+expect_log 'allocation in an interrupt, for .*vmapcache_test'
+expect_log 'Call Trace'
+kcase atomic_allocations
 kcase sleep_in_atomic
 if [ "$(noted checked)" = 1 ]; then
 	expect_log 'sleeping function called'

@@ -18,7 +18,7 @@ refused() {
 	fi
 	error=$(cat "$TMP/error")
 	case $error in
-		*"Invalid "* | *"out of range"* | *"too large"* | *"allocate memory"*) ;;
+		*"Invalid "* | *"out of range"* | *"too large"* | *"allocate memory"* | *"File exists"*) ;;
 		*) fail "$*: $error" ;;
 	esac
 	nothing_left
@@ -30,6 +30,7 @@ refused arena_mb=-1
 refused arena_mb=4x
 refused arena_mb=1.5
 refused arena_mb=18446744073709551616
+refused arena_mb=64 arena_mb=128
 # No number wrong, but no arena can have that size: said in a line that names it.
 for mb in 18446744073709551615 17592186044416 8796093022208 1099511627776 134217728; do
 	expect_log "vmapcache: .*arena_mb.*$mb|vmapcache: .*$mb.*arena"

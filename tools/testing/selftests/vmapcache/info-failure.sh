@@ -20,6 +20,7 @@ until dmesg | sed -n "/$mark/,\$p" | grep 'vmapcache: allocation failed.* size 2
 	[ $tries -lt $((300 * SLOWNESS)) ] || fail "no message"
 	sleep 0.1
 done
+echo 1 >$ours/purge
 cat $ours/info >"$TMP/info"
 cat "$TMP/message"
 # said TEXT: the number behind it in the message
@@ -27,10 +28,11 @@ said() {
 	sed -n "1s/.*$1 \([0-9]*\).*/\1/p" "$TMP/message"
 }
 free=$(sed -n '1s/.*extent [0-9]* of \([0-9]*\) free bytes.*/\1/p' "$TMP/message")
-[ "$(said 'largest free extent')" = "$(value largest_free_bytes "$TMP/info")" ] ||
+# The message says what a drain would leave. Until then some of it is stock.
+[ "$(said 'largest free extent')" -ge "$(value largest_free_bytes "$TMP/info")" ] ||
 	fail "largest: $(value largest_free_bytes "$TMP/info") in info"
 [ "$free" = "$(value bytes_free "$TMP/info")" ] || fail "free: $(value bytes_free "$TMP/info") in info"
-[ "$(said fragmentation)" = "$(value fragmentation_percent "$TMP/info")" ] ||
+[ "$(said fragmentation)" -le "$(value fragmentation_percent "$TMP/info")" ] ||
 	fail "fragmentation: $(value fragmentation_percent "$TMP/info") in info"
 # Enough is free, but not in one piece: that is the reason.
 [ "$free" -ge "$(said size)" ] || fail "not even enough in all"

@@ -10,6 +10,9 @@ DESCRIPTION="pin areas, free them, and find them there until the last pin is giv
 own
 kcase pins
 kcase sync_free
+before=$(stat errors_unpin)
+kcase twice
+[ $(($(stat errors_unpin) - before)) = 2 ] || fail "not both wrong unpins were counted"
 kcase pin_race rounds=20000
 grep -v failures "$TMP/notes"
 empty

@@ -200,8 +200,8 @@ static void free_null(struct run *run)
 	a->unmap(NULL);
 	if (a == &allocator_ours) {
 		vmapcache_vfree_sync(NULL);
-		vmapcache_unpin(0);
-		expect(run, !vmapcache_pin(NULL), "nothing at NULL");
+		vmapcache_unpin(&(struct vmapcache_pin){});
+		expect(run, !vmapcache_pin(NULL).word, "nothing at NULL");
 	}
 }
 
@@ -239,7 +239,7 @@ static void bad_frees(struct run *run)
 				vmapcache_vfree(foreign[j]);
 			else
 				vmapcache_vfree_atomic(foreign[j]);
-			expect(run, !vmapcache_pin(foreign[j]), "address %u was pinned", j);
+			expect(run, !vmapcache_pin(foreign[j]).word, "address %u was pinned", j);
 		}
 		/* The guard page belongs to no area. */
 		vmapcache_vfree(area + 8 * PAGE_SIZE);
@@ -405,7 +405,7 @@ static void vreallocs(struct run *run)
 		p = q;
 	expect(run, signed_by(p, 2, 1) == 2, "contents lost when it shrank");
 	expect(run, !vmapcache_vrealloc(p, 0, GFP_KERNEL), "0 bytes");
-	expect(run, !vmapcache_pin(p), "not freed by a size of 0");
+	expect(run, !vmapcache_pin(p).word, "not freed by a size of 0");
 }
 
 /* ---- frees in contexts that must not sleep ---- */
@@ -494,7 +494,7 @@ static void atomic_frees(struct run *run)
 
 	for (i = 0; i < rounds && !interrupted(); i++) {
 		unsigned int how = i % 7, pages = i % 5 + 1;
-		u64 pin = 0;
+		struct vmapcache_pin pin = {};
 
 		free->done = false;
 		free->addr = vmapcache_vmalloc(pages * PAGE_SIZE);
@@ -544,11 +544,11 @@ static void atomic_frees(struct run *run)
 		/* A CPU that polls in its idle loop takes a call without an interrupt. */
 		if (how == 0 || how == 3)
 			expect(run, free->hard, "context %u is no hard interrupt", how);
-		expect(run, !vmapcache_pin(free->addr), "context %u: still live", how);
-		if (pin) {
+		expect(run, !vmapcache_pin(free->addr).word, "context %u: still live", how);
+		if (pin.word) {
 			expect(run, readable(free->addr), "context %u: gone, but pinned", how);
 			preempt_disable();
-			vmapcache_unpin(pin);
+			vmapcache_unpin(&pin);
 			preempt_enable();
 		}
 		for (tries = 0; tries < 200; tries++) {
@@ -566,6 +566,70 @@ out:
 	if (queue)
 		destroy_workqueue(queue);
 	kfree(free);
+}
+
+struct in_interrupt {
+	struct irq_work work;
+	struct tasklet_struct tasklet;
+	void *got[2];
+	bool done;
+};
+
+static void allocate_here(struct in_interrupt *in)
+{
+	in->got[0] = vmapcache_vmalloc_gfp(PAGE_SIZE, GFP_ATOMIC);
+	in->got[1] = vmapcache_vmalloc_gfp(4096 * PAGE_SIZE, GFP_NOWAIT | __GFP_NOWARN);
+	/* Pairs with the acquire of the task that waits. */
+	smp_store_release(&in->done, true);
+}
+
+static void allocate_in_irq_work(struct irq_work *work)
+{
+	allocate_here(container_of(work, struct in_interrupt, work));
+}
+
+static void allocate_in_tasklet(struct tasklet_struct *tasklet)
+{
+	struct in_interrupt *in = from_tasklet(in, tasklet, tasklet);
+
+	allocate_here(in);
+}
+
+/* Allocations in interrupts: refused. With softirqs off a task may allocate. */
+static void atomic_allocations(struct run *run)
+{
+	struct in_interrupt *in = kzalloc(sizeof(*in), GFP_KERNEL);
+	unsigned int i, tries;
+	void *p;
+
+	if (!expect(run, in, "no memory"))
+		return;
+	init_irq_work(&in->work, allocate_in_irq_work);
+	tasklet_setup(&in->tasklet, allocate_in_tasklet);
+	for (i = 0; i < 2; i++) {
+		in->done = false;
+		if (i)
+			tasklet_schedule(&in->tasklet);
+		else
+			irq_work_queue(&in->work);
+		/* Pairs with the release in allocate_here(). */
+		for (tries = 0; !smp_load_acquire(&in->done) && tries < 2000; tries++)
+			usleep_range(500, 1000);
+		if (!expect(run, in->done, "context %u was never reached", i))
+			break;
+		expect(run, !in->got[0] && !in->got[1], "context %u was served", i);
+		vmapcache_vfree(in->got[0]);
+		vmapcache_vfree(in->got[1]);
+	}
+	irq_work_sync(&in->work);
+	tasklet_kill(&in->tasklet);
+	kfree(in);
+
+	local_bh_disable();
+	p = vmapcache_vmalloc_gfp(PAGE_SIZE, GFP_ATOMIC);
+	local_bh_enable();
+	expect(run, p, "refused with softirqs off");
+	vmapcache_vfree(p);
 }
 
 /* A call that may sleep in a context that must not: a debug kernel reports it. */
@@ -597,6 +661,7 @@ const struct test_case api_cases[] = {
 	{ "vmaps", vmaps },
 	{ "vreallocs", vreallocs },
 	{ "atomic_frees", atomic_frees },
+	{ "atomic_allocations", atomic_allocations },
 	{ "sleep_in_atomic", sleep_in_atomic },
 	{}
 };

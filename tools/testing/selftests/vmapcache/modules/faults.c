@@ -78,7 +78,7 @@ static void keep(struct faults *f, void *addr, unsigned int pages, struct page *
 
 static bool let_go(struct faults *f, struct held *held, u32 how)
 {
-	u64 pin = how % 5 == 0 ? vmapcache_pin(held->addr) : 0;
+	struct vmapcache_pin pin = vmapcache_pin(how % 5 == 0 ? held->addr : NULL);
 	unsigned long ok = signed_by(held->addr, held->pages, held->seed);
 	bool hit;
 
@@ -91,13 +91,13 @@ static bool let_go(struct faults *f, struct held *held, u32 how)
 		vmapcache_vunmap(held->addr);
 	else if (how & 1)
 		vmapcache_vfree_atomic(held->addr);
-	else if (how & 2 && !pin)
+	else if (how & 2 && !pin.word)
 		vmapcache_vfree_sync(held->addr);
 	else
 		vmapcache_vfree(held->addr);
 	if (how & 64)
 		vmapcache_vm_unmap_aliases();
-	vmapcache_unpin(pin);
+	vmapcache_unpin(&pin);
 	hit = disarm(f);
 	pages_free(held->given, held->pages);
 	*held = f->held[--f->nr_held];
@@ -228,15 +228,15 @@ static bool try_others(struct faults *f, unsigned int pages, u32 how)
 	void *addr = f->nr_held ? f->held[how % f->nr_held].addr : NULL;
 	unsigned int seen = 0;
 	bool hit;
-	u64 pin;
+	struct vmapcache_pin pin;
 
 	arm(f);
 	pin = vmapcache_pin(addr);
 	vmapcache_vm_unmap_aliases();
 	vmapcache_walk(NULL, count_area, &seen);
-	vmapcache_unpin(pin);
+	vmapcache_unpin(&pin);
 	hit = disarm(f);
-	expect(f->run, !addr || pin, "no pin");
+	expect(f->run, !addr || pin.word, "no pin");
 	expect(f->run, !addr || seen, "a walk saw nothing");
 	if (f->nr_held)
 		hit |= let_go(f, &f->held[how % f->nr_held], how);

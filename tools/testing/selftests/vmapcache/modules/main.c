@@ -22,7 +22,7 @@
 
 static const struct test_case *const cases[] = {
 	contents_cases, api_cases, pins_cases, walk_cases, space_cases, readers_cases,
-	flushes_cases, pressure_cases, torture_cases, shadow_cases, faults_cases,
+	flushes_cases, pressure_cases, torture_cases, shadow_cases, shortage_cases, faults_cases,
 	guards_cases,
 };
 

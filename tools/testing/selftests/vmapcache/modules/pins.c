@@ -21,7 +21,7 @@ static bool mapped_after_flush(const void *addr)
 static void pins(struct run *run)
 {
 	u8 *p = vmapcache_vmalloc(4 * PAGE_SIZE);
-	u64 start, inner, last;
+	struct vmapcache_pin start, inner, last;
 
 	if (!expect(run, p, "4 pages"))
 		return;
@@ -29,20 +29,20 @@ static void pins(struct run *run)
 	start = vmapcache_pin(p);
 	inner = vmapcache_pin(p + PAGE_SIZE + 17);
 	last = vmapcache_pin(p + 4 * PAGE_SIZE - 1);
-	expect(run, start && inner && last, "an address inside could not be pinned");
-	expect(run, !vmapcache_pin(p + 4 * PAGE_SIZE), "the guard page was pinned");
-	expect(run, !vmapcache_pin(NULL), "NULL was pinned");
-	expect(run, !vmapcache_pin(run), "the heap was pinned");
-	vmapcache_unpin(last);
+	expect(run, start.word && inner.word && last.word, "an address inside could not be pinned");
+	expect(run, !vmapcache_pin(p + 4 * PAGE_SIZE).word, "the guard page was pinned");
+	expect(run, !vmapcache_pin(NULL).word, "NULL was pinned");
+	expect(run, !vmapcache_pin(run).word, "the heap was pinned");
+	vmapcache_unpin(&last);
 
 	vmapcache_vfree(p);
-	expect(run, !vmapcache_pin(p), "pinned after its free");
+	expect(run, !vmapcache_pin(p).word, "pinned after its free");
 	expect(run, mapped_after_flush(p), "gone while held twice");
 	expect(run, signed_by(p, 4, 3) == 4, "changed while held twice");
-	vmapcache_unpin(start);
+	vmapcache_unpin(&start);
 	expect(run, mapped_after_flush(p), "gone while held once");
 	expect(run, signed_by(p, 4, 3) == 4, "changed while held once");
-	vmapcache_unpin(inner);
+	vmapcache_unpin(&inner);
 	expect(run, !mapped_after_flush(p), "mapped after the last unpin");
 }
 
@@ -53,14 +53,15 @@ static void stale_pins(struct run *run)
 
 	for (i = 0; i < rounds; i++) {
 		u8 *p = vmapcache_vmalloc(PAGE_SIZE), *q;
-		u64 stale, pin;
+		struct vmapcache_pin stale, copy, pin;
 
 		if (!expect(run, p, "round %u", i))
 			return;
 		stale = vmapcache_pin(p);
-		vmapcache_unpin(stale);
+		copy = stale;
+		vmapcache_unpin(&stale);
 		/* Twice, while the area lives. */
-		vmapcache_unpin(stale);
+		vmapcache_unpin(&stale);
 		counted++;
 		expect(run, readable(p), "round %u", i);
 		vmapcache_vfree(p);
@@ -78,24 +79,48 @@ static void stale_pins(struct run *run)
 		}
 		note(run, "reused %u", tries);
 		pin = vmapcache_pin(q);
-		expect(run, pin != stale, "a pin of the new area equals that of the old");
-		vmapcache_unpin(stale);
-		counted++;
+		expect(run, pin.word != copy.word, "a pin of the new area equals that of the old");
+		vmapcache_unpin(&stale);
+		/* A copy of a pin of another life. */
+		vmapcache_unpin(&copy);
+		counted += 2;
 		vmapcache_vfree(q);
 		expect(run, mapped_after_flush(q), "a stale pin gave back that of another life");
-		vmapcache_unpin(pin);
+		vmapcache_unpin(&pin);
 		expect(run, !mapped_after_flush(q), "mapped after the last unpin");
 	}
-	vmapcache_unpin(~0ULL);
-	vmapcache_unpin(1);
-	vmapcache_unpin(1ULL << 63);
+	vmapcache_unpin(&(struct vmapcache_pin){ ~0ULL });
+	vmapcache_unpin(&(struct vmapcache_pin){ 1 });
+	vmapcache_unpin(&(struct vmapcache_pin){ 1ULL << 63 });
 	note(run, "stale %u", counted + 3);
+}
+
+/* Of two pins of one area one is given back twice: the other one holds. */
+static void twice(struct run *run)
+{
+	u8 *p = vmapcache_vmalloc(PAGE_SIZE);
+	struct vmapcache_pin a, b;
+
+	if (!expect(run, p, "no area"))
+		return;
+	a = vmapcache_pin(p);
+	b = vmapcache_pin(p);
+	sign(p, 1, 7);
+	vmapcache_vfree(p);
+	vmapcache_unpin(&a);
+	vmapcache_unpin(&a);
+	vmapcache_unpin(&a);
+	expect(run, mapped_after_flush(p), "gone while held once");
+	expect(run, signed_by(p, 1, 7) == 1, "changed while held once");
+	vmapcache_unpin(&b);
+	expect(run, !mapped_after_flush(p), "mapped after the last unpin");
 }
 
 struct sync_free {
 	void *area;
-	u64 pin;
+	struct vmapcache_pin pin;
 	ktime_t unpinned;
+	bool atomic;
 };
 
 static void unpin_late(struct run *run, unsigned int thread, void *data)
@@ -105,7 +130,12 @@ static void unpin_late(struct run *run, unsigned int thread, void *data)
 	if (thread) {
 		msleep(150);
 		free->unpinned = ktime_get();
-		vmapcache_unpin(free->pin);
+		/* Then nobody can clear the PTEs here. */
+		if (free->atomic)
+			preempt_disable();
+		vmapcache_unpin(&free->pin);
+		if (free->atomic)
+			preempt_enable();
 	} else {
 		vmapcache_vfree_sync(free->area);
 		expect(run, free->unpinned && ktime_after(ktime_get(), free->unpinned),
@@ -116,12 +146,18 @@ static void unpin_late(struct run *run, unsigned int thread, void *data)
 
 static void sync_free(struct run *run)
 {
-	struct sync_free free = { .area = vmapcache_vmalloc(3 * PAGE_SIZE) };
+	struct sync_free free = {};
+	unsigned int i;
 
-	if (!expect(run, free.area, "no area"))
-		return;
-	free.pin = vmapcache_pin(free.area);
-	run_threads(run, 2, unpin_late, &free);
+	for (i = 0; i < 6 && !interrupted(); i++) {
+		free.area = vmapcache_vmalloc(3 * PAGE_SIZE);
+		if (!expect(run, free.area, "no area"))
+			return;
+		free.pin = vmapcache_pin(free.area);
+		free.unpinned = 0;
+		free.atomic = i % 2;
+		run_threads(run, 2, unpin_late, &free);
+	}
 
 	/* Without a pin there is nothing to wait for. */
 	free.area = vmapcache_vmalloc(PAGE_SIZE);
@@ -175,7 +211,8 @@ static void pin_and_read(struct run *run, struct race *race, unsigned int thread
 	unsigned int slot = thread, i;
 
 	while (!READ_ONCE(race->over) && !interrupted()) {
-		u64 *p, pin, first, last;
+		u64 *p, first, last;
+		struct vmapcache_pin pin;
 
 		slot = (slot + 1) % SLOTS;
 		/* Pairs with the release of a new area. */
@@ -183,7 +220,7 @@ static void pin_and_read(struct run *run, struct race *race, unsigned int thread
 		if (!p)
 			continue;
 		pin = vmapcache_pin(p);
-		if (!pin) {
+		if (!pin.word) {
 			atomic64_inc(&race->missed);
 			continue;
 		}
@@ -210,7 +247,7 @@ static void pin_and_read(struct run *run, struct race *race, unsigned int thread
 		if (READ_ONCE(race->slot[slot]) != p)
 			atomic64_inc(&race->held_while_freed);
 		atomic64_inc(&race->pinned);
-		vmapcache_unpin(pin);
+		vmapcache_unpin(&pin);
 	}
 }
 
@@ -247,6 +284,7 @@ static void pin_race(struct run *run)
 const struct test_case pins_cases[] = {
 	{ "pins", pins },
 	{ "stale_pins", stale_pins },
+	{ "twice", twice },
 	{ "sync_free", sync_free },
 	{ "pin_race", pin_race },
 	{}

@@ -26,7 +26,7 @@ struct kept {
 	unsigned int count;
 	struct page **pages;
 	void *given, *pinned, *view;
-	u64 pins[2];
+	struct vmapcache_pin pins[2];
 };
 
 static void keep_some(struct run *run, struct kept *kept, unsigned int max_pages)
@@ -53,7 +53,7 @@ static void keep_some(struct run *run, struct kept *kept, unsigned int max_pages
 		kept->pinned = vmapcache_vmalloc(5 * PAGE_SIZE);
 		kept->pins[0] = vmapcache_pin(kept->pinned);
 		kept->pins[1] = vmapcache_pin(kept->pinned + PAGE_SIZE);
-		expect(run, kept->view && kept->given && kept->pins[1], "no special areas");
+		expect(run, kept->view && kept->given && kept->pins[1].word, "no special areas");
 		if (arg(run, "freed", 1))
 			vmapcache_vfree(kept->pinned);
 	}
@@ -117,8 +117,8 @@ static void keep(struct run *run)
 		schedule_timeout_interruptible(1);
 	if (kept.pinned && !arg(run, "freed", 1))
 		vmapcache_vfree(kept.pinned);
-	vmapcache_unpin(kept.pins[0]);
-	vmapcache_unpin(kept.pins[1]);
+	vmapcache_unpin(&kept.pins[0]);
+	vmapcache_unpin(&kept.pins[1]);
 	vmapcache_vunmap(kept.given);
 	if (kept.view)
 		vmapcache_vm_unmap_ram(kept.view, 3);

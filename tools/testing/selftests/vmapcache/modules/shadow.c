@@ -39,7 +39,7 @@ static void use_after_free(struct run *run)
 	struct page **pages = pages_alloc(2);
 	unsigned int reports = 0;
 	u8 *p;
-	u64 pin;
+	struct vmapcache_pin pin;
 
 	note_watched(run);
 	p = vmapcache_vmalloc(3 * PAGE_SIZE);
@@ -55,7 +55,7 @@ static void use_after_free(struct run *run)
 		vmapcache_vfree(p);
 		/* Freed, but pinned: here. */
 		touch(p);
-		vmapcache_unpin(pin);
+		vmapcache_unpin(&pin);
 		look(p);
 		reports++;
 	}

@@ -342,9 +342,9 @@ static void leak(struct run *run)
 		return;
 	expect(run, vmapcache_vmalloc(3 * PAGE_SIZE), "no area");
 	p = vmapcache_vmalloc(SZ_16M);
-	expect(run, p && vmapcache_pin(p), "no large area, or no pin");
+	expect(run, p && vmapcache_pin(p).word, "no large area, or no pin");
 	p = vmapcache_vmap(&page, 1, VM_MAP, PAGE_KERNEL);
-	expect(run, p && vmapcache_pin(p), "no area, or no pin");
+	expect(run, p && vmapcache_pin(p).word, "no area, or no pin");
 	__free_page(page);
 }
 

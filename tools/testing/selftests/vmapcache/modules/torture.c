@@ -24,7 +24,7 @@
 struct piece {
 	void *addr;
 	u64 seed;
-	u64 pin;
+	struct vmapcache_pin pin;
 	unsigned int pages;
 	unsigned int whole;	/* of them asked for to the last byte: signed, or shown */
 	bool mapped;		/* shows pages of the palette */
@@ -86,7 +86,7 @@ static void let_go(struct run *run, struct torture *torture, struct piece *piece
 		smp_call_function_single(cpumask_any(cpu_online_mask), free_now, piece->addr, 1);
 		break;
 	case 2:
-		if (!piece->pin) {
+		if (!piece->pin.word) {
 			vmapcache_vfree_sync(piece->addr);
 			break;
 		}
@@ -94,10 +94,10 @@ static void let_go(struct run *run, struct torture *torture, struct piece *piece
 	default:
 		vmapcache_vfree(piece->addr);
 	}
-	if (piece->pin) {
+	if (piece->pin.word) {
 		/* Freed, and yet mapped. */
 		check(run, piece);
-		vmapcache_unpin(piece->pin);
+		vmapcache_unpin(&piece->pin);
 	}
 	*piece = (struct piece){};
 }
@@ -139,7 +139,7 @@ static void take_up(struct run *run, struct torture *torture, struct rnd_state *
 		sign(piece->addr, piece->whole, piece->seed);
 	if (below(rnd, 8) == 0) {
 		piece->pin = vmapcache_pin(piece->addr + below(rnd, piece->pages) * PAGE_SIZE);
-		expect(run, piece->pin, "a live area could not be pinned");
+		expect(run, piece->pin.word, "a live area could not be pinned");
 	}
 }
 
