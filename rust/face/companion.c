@@ -30,6 +30,8 @@
 #include "companion.h"
 #include "exports.h"
 #include "face.h"
+#include "pages.h"
+#include "symbols.h"
 
 struct companion {
 	struct vmap_area va;
@@ -243,6 +245,31 @@ struct vm_struct *vc_companion_vm_struct(unsigned long addr)
 	return valid ? &c->vm : NULL;
 }
 
+/*
+ * As vm_reset_perms() in mm/vmalloc.c: nobody may reach the pages by an address with other
+ * permissions when they are free, not even by an entry of a TLB.
+ */
+static void reset_permissions(const struct vm_struct *vm, unsigned long addr, unsigned long nr)
+{
+	unsigned long i, at, first = ULONG_MAX, end = 0;
+
+	vc_unmap(addr, nr);
+	for (i = 0; i < vm->nr_pages; i++) {
+		at = (unsigned long)page_address(vm->pages[i]);
+		if (!at)
+			continue;
+		static_call(vc_set_direct_map_invalid_noflush)(vm->pages[i]);
+		first = min(first, at);
+		end = max(end, at + PAGE_SIZE);
+	}
+	vc_flush(addr, nr);
+	if (end)
+		vc_flush(first, (end - first) / PAGE_SIZE);
+	for (i = 0; i < vm->nr_pages; i++)
+		if (page_address(vm->pages[i]))
+			static_call(vc_set_direct_map_default_noflush)(vm->pages[i]);
+}
+
 /**
  * vc_companion_forget() - an area that was noted goes
  * @id: its number
@@ -266,6 +293,9 @@ void vc_companion_forget(u32 id, unsigned long addr, unsigned long size)
 	c->names = NULL;
 	c->described = 0;
 	raw_spin_unlock_irqrestore(&lock, flags);
+	/* set_vm_flush_reset_perms() has set it. */
+	if (c->vm.flags & VM_FLUSH_RESET_PERMS)
+		reset_permissions(&c->vm, addr, size / PAGE_SIZE);
 	kfree(names);
 }
 

@@ -21,13 +21,16 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/ftrace.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/overflow.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
+#include <linux/uio.h>
 #include <linux/vmalloc.h>
 
 #include <vmapcache.h>
@@ -237,6 +240,126 @@ static notrace struct vmap_area *guard_find_vmap_area(unsigned long addr)
 	return vmap_area_of_ours(addr);
 }
 
+/* ---- memory for user space ---- */
+
+DEFINE_STATIC_CALL_RET0(vc_remap_vmalloc_range_partial, remap_vmalloc_range_partial);
+
+static int map_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
+		       unsigned long pgoff, unsigned long size)
+{
+	struct vm_struct *vm = vc_companion_vm_struct((unsigned long)kaddr);
+	unsigned long off, end;
+	int err;
+
+	if (check_shl_overflow(pgoff, PAGE_SHIFT, &off))
+		return -EINVAL;
+	size = PAGE_ALIGN(size);
+	if (!size || !PAGE_ALIGNED(uaddr) || !PAGE_ALIGNED(kaddr))
+		return -EINVAL;
+	if (!vm || !(vm->flags & (VM_USERMAP | VM_DMA_COHERENT)))
+		return -EINVAL;
+	if (check_add_overflow(size, off, &end) || end > get_vm_area_size(vm))
+		return -EINVAL;
+	for (kaddr += off; size; size -= PAGE_SIZE) {
+		err = vm_insert_page(vma, uaddr, vmalloc_to_page(kaddr));
+		if (err)
+			return err;
+		uaddr += PAGE_SIZE;
+		kaddr += PAGE_SIZE;
+	}
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
+static noinline int remap_ours(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
+			       unsigned long pgoff, unsigned long size)
+{
+	int err;
+
+	begin();
+	err = map_to_user(vma, uaddr, kaddr, pgoff, size);
+	end();
+	return err;
+}
+
+static notrace int guard_remap_vmalloc_range_partial(struct vm_area_struct *vma,
+						     unsigned long uaddr, void *kaddr,
+						     unsigned long pgoff, unsigned long size)
+{
+	if (likely(!is_ours(kaddr)))
+		return static_call(vc_remap_vmalloc_range_partial)(vma, uaddr, kaddr, pgoff, size);
+	return remap_ours(vma, uaddr, kaddr, pgoff, size);
+}
+
+/* ---- /proc/kcore ---- */
+
+DEFINE_STATIC_CALL_RET0(vc_vread_iter, vread_iter);
+
+/* Bytes of one page to @iter: its contents if an area is there, else zeros. */
+static size_t read_page(struct iov_iter *iter, unsigned long addr, size_t count)
+{
+	u64 pin = vc_rs_pin(addr);
+	struct page *page = pin ? vmalloc_to_page((void *)addr) : NULL;
+	size_t copied;
+
+	/* Whoever has address space alone may have mapped anything there. */
+	if (page && pfn_valid(page_to_pfn(page)))
+		copied = copy_page_to_iter_nofault(page, offset_in_page(addr), count, iter);
+	else
+		copied = copy_page_to_iter_nofault(ZERO_PAGE(0), 0, count, iter);
+	if (pin)
+		vc_rs_unpin(pin, !vc_may_sleep(), _RET_IP_);
+	return copied;
+}
+
+static size_t read_ours(struct iov_iter *iter, unsigned long addr, size_t count)
+{
+	size_t done = 0, step, copied;
+
+	while (done < count) {
+		step = min(count - done, PAGE_SIZE - offset_in_page(addr + done));
+		copied = read_page(iter, addr + done, step);
+		done += copied;
+		if (copied != step)
+			break;
+	}
+	return done;
+}
+
+/* A range that is partly in the arena: its parts, until one comes up short. */
+static noinline long read_parts(struct iov_iter *iter, const char *addr, size_t count)
+{
+	unsigned long start = (unsigned long)addr, arena_end = arena_start + arena_size;
+	unsigned long stop = start + count, at = start, to;
+	size_t copied;
+
+	begin();
+	while (at < stop) {
+		if (is_ours((void *)at)) {
+			to = min(stop, arena_end);
+			copied = read_ours(iter, at, to - at);
+		} else {
+			to = at < arena_start ? min(stop, arena_start) : stop;
+			copied = static_call(vc_vread_iter)(iter, (char *)at, to - at);
+		}
+		at += copied;
+		if (at != to)
+			break;
+	}
+	end();
+	return at - start;
+}
+
+static notrace long guard_vread_iter(struct iov_iter *iter, const char *addr, size_t count)
+{
+	unsigned long start = (unsigned long)addr;
+
+	if (start + count <= arena_start || start >= arena_start + arena_size ||
+	    start + count < start)
+		return static_call(vc_vread_iter)(iter, addr, count);
+	return read_parts(iter, addr, count);
+}
+
 /* ---- resizing ---- */
 
 DEFINE_STATIC_CALL_RET0(vc_vrealloc_node_align_noprof, vrealloc_node_align_noprof);
@@ -291,6 +414,8 @@ static struct guard guards[] = {
 	GUARD_ON(find_vm_area),
 	GUARD_ON(find_vmap_area),
 	GUARD_ON(vrealloc_node_align_noprof),
+	GUARD_ON(remap_vmalloc_range_partial),
+	GUARD_ON(vread_iter),
 };
 
 #define GUARDS	ARRAY_SIZE(guards)

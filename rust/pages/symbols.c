@@ -6,6 +6,7 @@
 
 #include <linux/ftrace.h>
 #include <linux/kernel.h>
+#include <linux/set_memory.h>
 #include <linux/slab.h>
 
 #include "pages.h"
@@ -19,6 +20,8 @@ DEFINE_STATIC_CALL(vc_free_pages_bulk, free_pages_one_by_one);
 DEFINE_STATIC_CALL_RET0(vc___get_vm_area_caller, __get_vm_area_caller);
 DEFINE_STATIC_CALL_RET0(vc_ftrace_location, ftrace_location);
 DEFINE_STATIC_CALL_NULL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
+DEFINE_STATIC_CALL_RET0(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
+DEFINE_STATIC_CALL_RET0(vc_set_direct_map_default_noflush, set_direct_map_default_noflush);
 
 enum {
 	SYM_KALLSYMS_LOOKUP_NAME,
@@ -30,6 +33,8 @@ enum {
 	SYM_FTRACE_LOCATION,
 	SYM_KVFREE_RCU_BARRIER,
 	SYM_VMAP_NOTIFY_LIST,
+	SYM_SET_DIRECT_MAP_INVALID_NOFLUSH,
+	SYM_SET_DIRECT_MAP_DEFAULT_NOFLUSH,
 };
 
 static struct vc_symbol symbols[] = {
@@ -51,6 +56,10 @@ static struct vc_symbol symbols[] = {
 		"kvfree_rcu_barrier", NULL, "CONFIG_KALLSYMS", true },
 	[SYM_VMAP_NOTIFY_LIST] = {
 		"vmap_notify_list", NULL, "CONFIG_KALLSYMS_ALL", true },
+	[SYM_SET_DIRECT_MAP_INVALID_NOFLUSH] = {
+		"set_direct_map_invalid_noflush", NULL, "CONFIG_ARCH_HAS_SET_DIRECT_MAP", true },
+	[SYM_SET_DIRECT_MAP_DEFAULT_NOFLUSH] = {
+		"set_direct_map_default_noflush", NULL, "CONFIG_ARCH_HAS_SET_DIRECT_MAP", true },
 };
 
 static struct blocking_notifier_head *purge_chain;
@@ -84,6 +93,10 @@ int vc_symbols_resolve(void)
 		err = find(vc_ftrace_location, SYM_FTRACE_LOCATION);
 	if (!err)
 		err = find(vc_kvfree_rcu_barrier, SYM_KVFREE_RCU_BARRIER);
+	if (!err)
+		err = find(vc_set_direct_map_invalid_noflush, SYM_SET_DIRECT_MAP_INVALID_NOFLUSH);
+	if (!err)
+		err = find(vc_set_direct_map_default_noflush, SYM_SET_DIRECT_MAP_DEFAULT_NOFLUSH);
 	if (!err)
 		purge_chain = find_data(&symbols[SYM_VMAP_NOTIFY_LIST]);
 	return err;

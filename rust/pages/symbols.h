@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/pgtable.h>
+#include <linux/set_memory.h>
 #include <linux/slab.h>
 #include <linux/static_call.h>
 #include <linux/vmalloc.h>
@@ -55,6 +56,8 @@ DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
 /* The guards of rust/face/guards.c use these. */
 DECLARE_STATIC_CALL(vc_ftrace_location, ftrace_location);
 DECLARE_STATIC_CALL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
+DECLARE_STATIC_CALL(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
+DECLARE_STATIC_CALL(vc_set_direct_map_default_noflush, set_direct_map_default_noflush);
 
 /* The laboratory calls the in-tree allocator by these. */
 DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);

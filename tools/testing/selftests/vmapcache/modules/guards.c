@@ -8,9 +8,13 @@
 #include <linux/irq_work.h>
 #include <linux/kprobes.h>
 #include <linux/rcupdate.h>
+#include <linux/set_memory.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/static_call.h>
+#include <linux/uaccess.h>
 #include <linux/ucopysize.h>
+#include <linux/uio.h>
 #include <linux/vmalloc.h>
 #ifdef CONFIG_X86_64
 #include <asm/apic.h>
@@ -537,6 +541,139 @@ static void in_tree_vreallocs(struct run *run)
 	expect(run, !vrealloc(p, 0, GFP_KERNEL), "to nothing");
 }
 
+/* ---- VM_FLUSH_RESET_PERMS ---- */
+
+DEFINE_STATIC_CALL_RET0(test_set_memory_ro, set_memory_ro);
+DEFINE_STATIC_CALL_RET0(test_poke, copy_to_kernel_nofault);
+
+static bool writable(void *addr)
+{
+	return !static_call(test_poke)(addr, "x", 1);
+}
+
+/* rounds=20: read-only areas that ask for it get their pages' permissions back when they go. */
+static void reset_perms(struct run *run)
+{
+	unsigned int i, rounds = arg(run, "rounds", 20);
+	void *ro = address_of("set_memory_ro"), *poke = address_of("copy_to_kernel_nofault");
+
+	if (!expect(run, ro && poke, "the kernel has no such functions") || !resolve_find(run))
+		return;
+	static_call_update(test_set_memory_ro, ro);
+	static_call_update(test_poke, poke);
+	for (i = 0; i < rounds; i++) {
+		unsigned int pages = i & 1 ? 40 : 2, tries;
+		u64 areas;
+		u8 *p = vmapcache_vmalloc(pages * PAGE_SIZE);
+		struct vm_struct *vm = static_call(test_find_vm_area)(p);
+		struct page *last;
+
+		if (!expect(run, p && vm, "round %u", i))
+			return;
+		/* As set_vm_flush_reset_perms(), which modules cannot call. */
+		vm->flags |= VM_FLUSH_RESET_PERMS;
+		last = vmalloc_to_page(p + (pages - 1) * PAGE_SIZE);
+		get_page(last);
+		expect(run, !static_call(test_set_memory_ro)((unsigned long)p, pages), "round %u", i);
+		expect(run, !writable(p + (pages - 1) * PAGE_SIZE), "the area in round %u", i);
+		expect(run, !writable(page_address(last)), "its page in round %u", i);
+		if (i % 3)
+			vfree(p);
+		else
+			kvfree_atomic(p);
+		/* A work item may have to do it. */
+		for (areas = 1, tries = 0; areas && tries < 100; tries++) {
+			vmapcache_counter("areas", &areas);
+			msleep(20);
+		}
+		expect(run, !readable(p), "the area is there in round %u", i);
+		expect(run, writable(page_address(last)), "the page is read-only after round %u", i);
+		put_page(last);
+	}
+}
+
+/* ---- /proc/kcore ---- */
+
+static struct {
+	void *area;
+	unsigned int pages;
+} held[4];
+
+static struct page **held_pages;
+
+static void release(struct run *run)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(held); i++) {
+		vfree(held[i].area);
+		held[i].area = NULL;
+	}
+	pages_free(held_pages, 5);
+	held_pages = NULL;
+}
+
+/* Holds signed areas until `kcore_release`, and notes where they are. */
+static void hold(struct run *run)
+{
+	unsigned int i;
+
+	held_pages = pages_alloc(5);
+	if (!expect(run, held_pages, "no memory"))
+		return;
+	held[0].area = vmapcache_vmalloc(3 * PAGE_SIZE);
+	held[0].pages = 3;
+	held[1].area = vmapcache_vmalloc(600 * PAGE_SIZE);
+	held[1].pages = 600;
+	held[2].area = vmapcache_vmap(held_pages, 3, VM_MAP, PAGE_KERNEL);
+	held[2].pages = 3;
+	held[3].area = vmapcache_vm_map_ram(held_pages + 3, 2, NUMA_NO_NODE);
+	held[3].pages = 2;
+	for (i = 0; i < ARRAY_SIZE(held); i++) {
+		if (!expect(run, held[i].area, "area %u", i))
+			continue;
+		sign(held[i].area, held[i].pages, i);
+		note(run, "area_%u %lu", i, (unsigned long)held[i].area);
+		note(run, "pages_%u %u", i, held[i].pages);
+	}
+}
+
+DEFINE_STATIC_CALL_RET0(test_vread_iter, vread_iter);
+
+static void read_across(struct run *run, const char *from, size_t count)
+{
+	char *buffer = kvzalloc(count, GFP_KERNEL);
+	struct kvec vec = { .iov_base = buffer, .iov_len = count };
+	struct iov_iter iter;
+	long got;
+
+	if (!expect(run, buffer, "no memory"))
+		return;
+	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, count);
+	got = static_call(test_vread_iter)(&iter, from, count);
+	expect(run, got == count, "%ld bytes of %zu", got, count);
+	kvfree(buffer);
+}
+
+/* start= end=: reads ranges that are partly in the arena, whose bounds these are, or all around it. */
+static void read_edges(struct run *run)
+{
+	const char *start = (void *)(unsigned long)arg(run, "start", 0);
+	const char *end = (void *)(unsigned long)arg(run, "end", 0);
+	void *vread = address_of("vread_iter");
+
+	if (!expect(run, vread && start && end > start, "no arena"))
+		return;
+	static_call_update(test_vread_iter, vread);
+	read_across(run, start - 100, 200);
+	read_across(run, start - 2 * PAGE_SIZE - 1, 5 * PAGE_SIZE);
+	read_across(run, end - 100, 200);
+	read_across(run, end - 3 * PAGE_SIZE, 5 * PAGE_SIZE + 7);
+	read_across(run, start, SZ_1M);
+	read_across(run, start - PAGE_SIZE, PAGE_SIZE);
+	read_across(run, end, PAGE_SIZE);
+}
+
 const struct test_case guards_cases[] = {
 	{ "foreign_frees", foreign_frees },
 	{ "aliases", aliases },
@@ -544,5 +681,9 @@ const struct test_case guards_cases[] = {
 	{ "found_race", found_race },
 	{ "found_in_nmi", found_in_nmi },
 	{ "in_tree_vreallocs", in_tree_vreallocs },
+	{ "reset_perms", reset_perms },
+	{ "kcore_hold", hold },
+	{ "kcore_release", release },
+	{ "read_edges", read_edges },
 	{}
 };
