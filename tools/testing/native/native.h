@@ -35,6 +35,8 @@ unsigned long kernel_gs(unsigned int cpu);
 /* Between two operations of this CPU: runs work items that are due, and ends grace periods. */
 void kernel_pause(void);
 void kernel_cpu_runs(unsigned int cpu, int runs);
+/* Writes what the memory at an address is for. */
+void kernel_owner(unsigned long address, char *name, unsigned long size);
 extern unsigned long kernel_flushes;
 /* The name of a lock that Rust made, or NULL. */
 const char *kernel_lock_name(const void *lock);

@@ -10,6 +10,7 @@
 #include "page_alloc.h"
 #include "native.h"
 #include "rest.h"
+#include "slab.h"
 
 #define MEMORY	(16UL << 30)
 
@@ -102,4 +103,25 @@ void prep_compound_page(struct page *page, unsigned int order)
 	for (i = 1; i < 1U << order; i++)
 		prep_compound_tail(page + i, page, order);
 	prep_compound_head(page, order);
+}
+
+void kernel_owner(unsigned long address, char *name, unsigned long size)
+{
+	const char *cache = "no object";
+	unsigned long offset = 0;
+	struct slab *slab;
+
+	if (address - page_offset_base < MEMORY) {
+		slab = virt_to_slab((void *)address);
+		cache = "pages";
+		if (slab) {
+			struct kmem_cache *s = slab->slab_cache;
+
+			cache = s->name;
+			offset = (address - (unsigned long)slab_address(slab)) % s->size;
+		}
+	} else if (address - vmemmap_base < (MEMORY >> PAGE_SHIFT) * sizeof(struct page)) {
+		cache = "struct page";
+	}
+	snprintf(name, size, "%s+%lu", cache, offset);
 }

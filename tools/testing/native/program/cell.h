@@ -34,6 +34,9 @@ extern struct request {
 	unsigned int align;
 } requests[REQUESTS];
 
+/* Where time is made up: about as many as pass in a jiffy at 60 ns per pair. */
+#define PAUSES_PER_JIFFY	1000
+
 extern double ns_per_link;
 
 /* measure.c, which prints a line per side */
@@ -48,6 +51,9 @@ double purge_once(enum side side, int drain);
 /* count.c */
 void count_pairs(const struct cell *cell);
 void count_purge(const struct cell *cell);
+
+/* lines.c */
+void count_lines(const struct cell *cell);
 
 /* check.c */
 void check_placement(const struct cell *cell);

@@ -9,9 +9,6 @@
 
 #include "cell.h"
 
-/* About as many as pass in a jiffy at 60 ns per pair. */
-#define PAUSES_PER_JIFFY	1000
-
 static const char *name_of(const void *lock)
 {
 	const char *name = in_tree_lock_name(lock);
@@ -85,7 +82,6 @@ void count_pairs(const struct cell *cell)
 	unsigned long rounds = cell->operations / cell->cpus;
 	unsigned int i;
 
-	kernel_time_by_pauses(PAUSES_PER_JIFFY * cell->cpus);
 	count_locks();
 	for (i = 0; i < cell->number_of_sides; i++) {
 		turns(cell, cell->sides[i], rounds);

@@ -30,6 +30,7 @@ static const char usage[] =
 	"  purge     makes lazy areas clean (how=purge), or free space as well (how=drain)\n"
 	"  check     checks that areas are aligned and do not overlap\n"
 	"  locks     counts locks, on CPUs that take turns\n"
+	"  lines     counts cache lines that move between such CPUs\n"
 	"  holds     measures how long locks are held in a purge (how=)\n"
 	"\n"
 	"sides=A,B (in-tree in-tree-vm vm_map_ram vmapcache fake; A+5 is 5 % of ns= slower than A+0) runs= cpus=\n"
@@ -180,6 +181,7 @@ int main(int argc, char **argv)
 		{ "holds", count_purge, 1 },
 		{ "check", check_placement, 0 },
 		{ "locks", count_pairs, 0 },
+		{ "lines", count_lines, 0 },
 	};
 	unsigned int what;
 	double line;
@@ -204,6 +206,8 @@ int main(int argc, char **argv)
 	host_start(cell.cpus, cell.arena / 4);
 	find_link_cost();
 	fake_links = cell.nanoseconds / ns_per_link + 0.5;
+	if (!whats[what].timed)
+		kernel_time_by_pauses(PAUSES_PER_JIFFY * cell.cpus);
 	make_requests(&cell);
 	if (whats[what].run != measure_lookup)
 		make_live(&cell);
