@@ -69,7 +69,7 @@ static void touch(const struct access *access, unsigned long code)
 	}
 }
 
-static void step(int signal, siginfo_t *info, void *context)
+static void watch(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *now = context;
 	unsigned long code = now->uc_mcontext.gregs[REG_RIP];
@@ -151,7 +151,7 @@ static int by_moves(const void *a, const void *b)
 
 void count_lines(const struct cell *cell)
 {
-	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = watch, .sa_flags = SA_SIGINFO };
 	unsigned long half = cell->operations / cell->cpus, i;
 	double pairs = half * cell->cpus / 1000.0;
 	unsigned int side;
