@@ -16,10 +16,8 @@ use crate::{
     },
     sys::{Mode, Page},
     va::{
-        area::{Kind, Snapshot},
-        info::cache::fragmentation,
-        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
-        Ticket, Unpinned, GUARD,
+        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError, Freed,
+        Manager, Pin, Purge, Request, Switch, Ticket, Unpinned, GUARD,
     },
 };
 use kernel::{
@@ -515,7 +513,7 @@ impl Allocator {
         let (ticket, seen) = self
             .manager
             .identify(page)
-            .or_else(|| self.guarded_by(page))?;
+            .or_else(|| self.manager.identify(page_before(page)?))?;
         let (id, version) = ticket.parts();
         let payload = Payload::from_word(seen.payload);
         let array = payload.array().unwrap_or(0) as *mut PagePtr;
@@ -537,12 +535,21 @@ impl Allocator {
         })
     }
 
-    /// The area whose guard page `page` is.
-    fn guarded_by(&self, page: Page) -> Option<(Ticket, Snapshot)> {
-        if page == Page::new(0) {
-            return None;
-        }
-        self.manager.identify(page.minus(GUARD))
+    /// Where the area of [`Self::identify`] is. Any context.
+    #[inline(always)]
+    pub(crate) fn locate(&self, addr: usize) -> Option<bindings::vc_bounds> {
+        let page = self.arena().page_of(addr)?;
+        let (ticket, found) = self
+            .manager
+            .locate(page)
+            .or_else(|| self.manager.locate(page_before(page)?))?;
+        let (id, version) = ticket.parts();
+        Some(bindings::vc_bounds {
+            id,
+            version,
+            start: self.arena().address(found.start),
+            size: (found.pages as usize) << PAGE_SHIFT,
+        })
     }
 
     /// Bytes of the area that starts at `addr`. Any context.
@@ -619,6 +626,11 @@ impl Allocator {
             self.manager.flush_all();
         }
     }
+}
+
+/// The last page of the area whose guard page `page` may be.
+fn page_before(page: Page) -> Option<Page> {
+    (page != Page::new(0)).then(|| page.minus(GUARD))
 }
 
 #[inline(always)]

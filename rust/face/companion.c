@@ -111,8 +111,15 @@ static struct companion *companion_of(u32 id, bool make)
 
 /* ---- struct vmap_area ---- */
 
+static bool is_described(struct companion *c, const struct vc_bounds *life)
+{
+	u64 version = (u64)life->version << VERSION_SHIFT;
+
+	return atomic64_read_acquire(&c->bounds) == (version | WRITTEN);
+}
+
 /* Whether va has the bounds of this life, and nobody writes it before that is over. */
-static bool has_bounds(struct companion *c, const struct vc_life *life)
+static bool has_bounds(struct companion *c, const struct vc_bounds *life)
 {
 	u64 version = (u64)life->version << VERSION_SHIFT;
 	u64 seen = atomic64_read_acquire(&c->bounds);
@@ -144,15 +151,17 @@ static bool has_bounds(struct companion *c, const struct vc_life *life)
  */
 struct vmap_area *vc_companion_vmap_area(unsigned long addr)
 {
+	struct vc_bounds life;
 	struct companion *c;
-	struct vc_life life;
 	bool exact;
 
-	if (!vc_rs_identify(addr, &life))
+	if (!vc_rs_locate(addr, &life))
 		return NULL;
 	c = companion_of(life.id, may_make());
 	if (!c)
 		return arena;
+	if (likely(is_described(c, &life)))
+		return &c->va;
 	/* So that other tasks do not meet this one at work for long. */
 	preempt_disable_notrace();
 	exact = has_bounds(c, &life);

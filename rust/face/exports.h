@@ -9,6 +9,7 @@
 #include "alone.h"
 
 struct page;
+struct vc_bounds;
 struct vc_life;
 struct vc_row;
 
@@ -34,6 +35,7 @@ void vc_rs_unpin(u64 pin, bool atomic, unsigned long caller);
 unsigned long vc_rs_size(unsigned long addr);
 /* False if no area is there; an area's guard page counts as its own. */
 bool vc_rs_identify(unsigned long addr, struct vc_life *life);
+bool vc_rs_locate(unsigned long addr, struct vc_bounds *bounds);
 bool vc_rs_note(const struct vc_life *life);
 void vc_rs_walk(unsigned long from, void *visitor);
 bool vc_rs_is_last(const void *ticket);

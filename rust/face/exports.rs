@@ -165,6 +165,18 @@ export! {
 
     /// # Safety
     ///
+    /// `bounds` may be written.
+    unsafe fn vc_rs_locate(addr: usize, bounds: *mut bindings::vc_bounds) -> bool {
+        let Some(found) = with(|a| a.locate(addr)) else {
+            return false;
+        };
+        // SAFETY: As the caller says.
+        unsafe { *bounds = found };
+        true
+    }
+
+    /// # Safety
+    ///
     /// `life` is what `vc_rs_identify` has written.
     unsafe fn vc_rs_note(life: *const bindings::vc_life) -> bool {
         // SAFETY: As the caller says.

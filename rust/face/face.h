@@ -53,6 +53,20 @@ struct vc_life {
 	unsigned long caller;
 };
 
+/**
+ * struct vc_bounds - where an area is
+ * @id: as in struct vc_life
+ * @version: as in struct vc_life
+ * @start: as in struct vc_life
+ * @size: as in struct vc_life
+ */
+struct vc_bounds {
+	u32 id;
+	u32 version;
+	unsigned long start;
+	unsigned long size;
+};
+
 void vc_companion_forget(u32 id, unsigned long addr, unsigned long size);
 
 /* surroundings.c */

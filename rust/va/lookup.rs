@@ -127,6 +127,16 @@ impl<E: Env> Manager<E> {
         Some(found)
     }
 
+    /// As [`Self::lookup`], with the ticket of the life.
+    #[inline(always)]
+    pub fn locate(&self, page: Page) -> Option<(Ticket, Found)> {
+        let (found, ticket) = self.find(page, |id, descriptor| {
+            let (version, found) = descriptor.find_life(page)?;
+            Some((found, Ticket { id, version }))
+        })?;
+        Some((ticket, found))
+    }
+
     /// As [`Self::lookup`], with everything that the descriptor says.
     pub fn inspect(&self, page: Page) -> Option<Snapshot> {
         self.identify(page).map(|(_, seen)| seen)

@@ -251,6 +251,12 @@ impl Descriptor {
     /// The Live (or pinned and dying) area, if it holds `page`: only what a lookup needs.
     #[inline(always)]
     pub fn find(&self, page: Page) -> Option<Found> {
+        self.find_life(page).map(|(_, found)| found)
+    }
+
+    /// As [`Self::find`], with the version of the life.
+    #[inline(always)]
+    pub fn find_life(&self, page: Page) -> Option<(u32, Found)> {
         loop {
             let state = self.state.load(Acquire);
             if state & STATE == FREE {
@@ -263,7 +269,9 @@ impl Descriptor {
             if version_of(self.state.load(Relaxed)) != version_of(state) {
                 continue;
             }
-            return page.is_in(start, pages).then_some(Found { start, pages });
+            return page
+                .is_in(start, pages)
+                .then_some((version_of(state), Found { start, pages }));
         }
     }
 

@@ -7,6 +7,7 @@
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/kprobes.h>
+#include <linux/ktime.h>
 #include <linux/rcupdate.h>
 #include <linux/set_memory.h>
 #include <linux/sizes.h>
@@ -546,7 +547,7 @@ static void in_tree_vreallocs(struct run *run)
 DEFINE_STATIC_CALL_RET0(test_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_RET0(test_poke, copy_to_kernel_nofault);
 
-static bool writable(void *addr)
+static bool can_write(void *addr)
 {
 	return !static_call(test_poke)(addr, "x", 1);
 }
@@ -575,8 +576,8 @@ static void reset_perms(struct run *run)
 		last = vmalloc_to_page(p + (pages - 1) * PAGE_SIZE);
 		get_page(last);
 		expect(run, !static_call(test_set_memory_ro)((unsigned long)p, pages), "round %u", i);
-		expect(run, !writable(p + (pages - 1) * PAGE_SIZE), "the area in round %u", i);
-		expect(run, !writable(page_address(last)), "its page in round %u", i);
+		expect(run, !can_write(p + (pages - 1) * PAGE_SIZE), "the area in round %u", i);
+		expect(run, !can_write(page_address(last)), "its page in round %u", i);
 		if (i % 3)
 			vfree(p);
 		else
@@ -587,7 +588,7 @@ static void reset_perms(struct run *run)
 			msleep(20);
 		}
 		expect(run, !readable(p), "the area is there in round %u", i);
-		expect(run, writable(page_address(last)), "the page is read-only after round %u", i);
+		expect(run, can_write(page_address(last)), "the page is read-only after round %u", i);
 		put_page(last);
 	}
 }
@@ -674,6 +675,41 @@ static void read_edges(struct run *run)
 	read_across(run, end, PAGE_SIZE);
 }
 
+/* ---- costs ---- */
+
+/* Nanoseconds for a hundred times @what, of the best of some tries; instructions in a VM that counts them. */
+#define COST(what)							\
+({									\
+	u64 best = U64_MAX, took;					\
+	unsigned int try, i;						\
+									\
+	for (try = 0; try < 50; try++) {				\
+		took = ktime_get_ns();					\
+		for (i = 0; i < 100; i++) {				\
+			what;						\
+		}							\
+		took = ktime_get_ns() - took;				\
+		best = min(best, took);					\
+	}								\
+	best;								\
+})
+
+/* What calls cost that a guard lets through, and a check of 4 KiB by hardened usercopy. */
+static void guard_costs(struct run *run)
+{
+	void *ours = vmapcache_vmalloc(2 * PAGE_SIZE), *in_tree = vmalloc(2 * PAGE_SIZE);
+
+	if (expect(run, ours && in_tree, "no memory")) {
+		note(run, "nothing %llu", COST(barrier()));
+		note(run, "vfree_null %llu", COST(vfree(NULL)));
+		note(run, "vmalloc_vfree %llu", COST(vfree(vmalloc(PAGE_SIZE))));
+		note(run, "usercopy_ours %llu", COST(__check_object_size(ours, PAGE_SIZE, true)));
+		note(run, "usercopy_in_tree %llu", COST(__check_object_size(in_tree, PAGE_SIZE, true)));
+	}
+	vmapcache_vfree(ours);
+	vfree(in_tree);
+}
+
 const struct test_case guards_cases[] = {
 	{ "foreign_frees", foreign_frees },
 	{ "aliases", aliases },
@@ -685,5 +721,6 @@ const struct test_case guards_cases[] = {
 	{ "kcore_hold", hold },
 	{ "kcore_release", release },
 	{ "read_edges", read_edges },
+	{ "guard_costs", guard_costs },
 	{}
 };
