@@ -260,11 +260,18 @@ impl Allocator {
             mode,
             caller,
         };
-        self.manager.alloc(request).or_else(|e| {
-            // Such a request can never succeed, and the caller must not wait for it.
-            self.check_size(pages, backed)?;
-            Err(e.into())
-        })
+        match self.manager.alloc(request) {
+            Ok(area) => Ok(area),
+            Err(e) => Err(self.reason(e, pages, backed)),
+        }
+    }
+
+    /// Why there is no area of `pages` pages: perhaps there never could be one, and then the caller must not
+    /// wait for it.
+    #[cold]
+    #[inline(never)]
+    fn reason(&self, e: AllocError, pages: u32, backed: bool) -> Failure {
+        self.check_size(pages, backed).err().unwrap_or(e.into())
     }
 
     /// Whether there could be an area of `pages` pages; `backed` means with pages of its own.
@@ -404,7 +411,7 @@ impl Allocator {
         self.free(addr, false, caller);
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin_free<'a>(
         &'a self,
         addr: usize,
@@ -419,7 +426,7 @@ impl Allocator {
     }
 
     /// Finishes a free that [`Self::begin_free`] began.
-    #[inline]
+    #[inline(always)]
     fn end(&self, dying: Dying<'_>, atomic: bool) {
         if atomic {
             self.manager.defer_free(dying);

@@ -10,6 +10,7 @@ use crate::{
         sync::{
             cpu_hint,
             Ordering::{Relaxed, Release},
+            Owned,
         },
         Page,
     },
@@ -198,22 +199,52 @@ impl<E: Env> Manager<E> {
         // If CPUs do not keep areas, no class has a lazy magazine: see `push_lazy_slow`.
         if let Some(class) = class {
             if let Some(mut local) = self.local.enter() {
-                match self.push_lazy(&mut local, descriptor, class, id) {
-                    Retired::Kept => return,
-                    Retired::Full(chain) => {
-                        drop(local);
-                        self.queue_all(chain);
-                        return self.push_back(mode);
-                    }
-                    Retired::Not => {}
+                let pushed = local.push_own(class, descriptor, id);
+                if self.is_kept(&mut local, descriptor, pushed) {
+                    return;
                 }
+                return self.retire_full(local, descriptor, (class, id), pushed, mode);
             }
         }
         self.retire_slow(id, descriptor, class, mode);
     }
 
-    /// Pushes to this CPU's lazy magazine.
+    /// The end of [`Self::retire`] for an area that its own magazine did not take, or filled up.
+    #[cold]
+    #[inline(never)]
+    fn retire_full(
+        &self,
+        mut local: Owned<'_, Local>,
+        descriptor: &Descriptor,
+        (class, id): (Class, Id),
+        pushed: Pushed,
+        mode: Mode,
+    ) {
+        let retired = self.push_lazy_slow(&mut local, descriptor, (class, id), pushed);
+        drop(local);
+        match retired {
+            Retired::Kept => {}
+            Retired::Full(chain) => {
+                self.queue_all(chain);
+                self.push_back(mode);
+            }
+            Retired::Not => self.retire_slow(id, descriptor, Some(class), mode),
+        }
+    }
+
+    /// Whether a push leaves the area in its magazine, with nothing to hand on. Then counts the free.
     #[inline(always)]
+    fn is_kept(&self, local: &mut Local, descriptor: &Descriptor, pushed: Pushed) -> bool {
+        let kept = pushed == Pushed::Kept && local.lazy_span() <= self.local_lazy_max.load(Relaxed);
+        if kept {
+            local
+                .counters()
+                .free(descriptor.caller(), descriptor.pages());
+        }
+        kept
+    }
+
+    /// Pushes to this CPU's lazy magazine.
     fn push_lazy(
         &self,
         local: &mut Local,
@@ -222,10 +253,7 @@ impl<E: Env> Manager<E> {
         id: Id,
     ) -> Retired {
         let pushed = local.push_own(class, descriptor, id);
-        if pushed == Pushed::Kept && local.lazy_span() <= self.local_lazy_max.load(Relaxed) {
-            local
-                .counters()
-                .free(descriptor.caller(), descriptor.pages());
+        if self.is_kept(local, descriptor, pushed) {
             return Retired::Kept;
         }
         self.push_lazy_slow(local, descriptor, (class, id), pushed)
