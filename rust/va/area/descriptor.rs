@@ -375,7 +375,8 @@ impl Descriptor {
     pub fn note(&self, version: u32) -> bool {
         let mut state = self.state.load(Relaxed);
         loop {
-            if version_of(state) != version || state & STATE == FREE {
+            // A caller knows the version of a Live area alone, and it changes when the life ends.
+            if version_of(state) != version {
                 return false;
             }
             match self

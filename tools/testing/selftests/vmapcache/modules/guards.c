@@ -307,8 +307,8 @@ static void check_found(struct run *run, const char *what, const u8 *p, unsigned
 	expect(run, is_exact(p + size - 1, p, size), "%s of %lu pages, last byte", what, pages);
 	expect(run, is_exact(p + size + 5, p, size), "%s of %lu pages, guard page", what, pages);
 	/* A BUG if the copy was refused. */
-	__check_object_size(p, size, true);
-	__check_object_size(p + size - 1, 1, false);
+	check_object_size(p, size, true);
+	check_object_size(p + size - pages, pages, false);
 	vm = static_call(test_find_vm_area)(p + size / 2);
 	if (!flags) {
 		expect(run, !vm, "%s has a vm_struct", what);
@@ -698,13 +698,15 @@ static void read_edges(struct run *run)
 static void guard_costs(struct run *run)
 {
 	void *ours = vmapcache_vmalloc(2 * PAGE_SIZE), *in_tree = vmalloc(2 * PAGE_SIZE);
+	/* A constant size would need no check. */
+	unsigned long size = arg(run, "size", PAGE_SIZE);
 
 	if (expect(run, ours && in_tree, "no memory")) {
 		note(run, "nothing %llu", COST(barrier()));
 		note(run, "vfree_null %llu", COST(vfree(NULL)));
 		note(run, "vmalloc_vfree %llu", COST(vfree(vmalloc(PAGE_SIZE))));
-		note(run, "usercopy_ours %llu", COST(__check_object_size(ours, PAGE_SIZE, true)));
-		note(run, "usercopy_in_tree %llu", COST(__check_object_size(in_tree, PAGE_SIZE, true)));
+		note(run, "usercopy_ours %llu", COST(check_object_size(ours, size, true)));
+		note(run, "usercopy_in_tree %llu", COST(check_object_size(in_tree, size, true)));
 	}
 	vmapcache_vfree(ours);
 	vfree(in_tree);
