@@ -30,6 +30,7 @@
 #define u32 unsigned int
 #define u64 unsigned long long
 struct page;
+struct vm_area_struct;
 struct pgprot {
 	unsigned long pgprot;
 };
@@ -47,7 +48,13 @@ void *vmapcache_vmalloc_node(unsigned long size, int node) __alloc_size(1);
 void *vmapcache_vmalloc_gfp(unsigned long size, gfp_t gfp) __alloc_size(1);
 void *vmapcache_vmalloc_aligned(unsigned long size, unsigned long align, gfp_t gfp,
 				int node, const void *caller) __alloc_size(1);
+void *vmapcache_vmalloc_user(unsigned long size) __alloc_size(1);
+void *vmapcache_vmalloc_32(unsigned long size) __alloc_size(1);
+void *vmapcache_vmalloc_32_user(unsigned long size) __alloc_size(1);
 void *__must_check vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
+	__realloc_size(2);
+void *__must_check vmapcache_vrealloc_node_align(const void *addr, size_t size,
+						 unsigned long align, gfp_t gfp, int node)
 	__realloc_size(2);
 void vmapcache_vfree(const void *addr);
 void vmapcache_vfree_atomic(const void *addr);
@@ -65,6 +72,11 @@ void *vmapcache_get_vm_area_aligned(unsigned long size, unsigned long align,
 				    unsigned long flags, const void *caller);
 void vmapcache_free_vm_area(const void *addr);
 void *vmapcache_find_vm_area(const void *addr, size_t *size);
+
+bool vmapcache_owns(const void *addr);
+int vmapcache_remap_vmalloc_range_partial(struct vm_area_struct *vma, unsigned long uaddr,
+					  void *kaddr, unsigned long pgoff,
+					  unsigned long size);
 
 void vmapcache_purge(void);
 void vmapcache_drain(void);

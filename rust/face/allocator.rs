@@ -12,12 +12,14 @@ use crate::{
     },
     pages::{
         arena::Arena,
-        mapping::{Mapping, PagePtr, Payload, Place},
+        mapping::{BadPages, Mapping, PagePtr, Payload, Place},
     },
     sys::{Mode, Page},
     va::{
-        area::Kind, info::cache::fragmentation, AllocError, Area, Config, Dying, FreeError, Freed,
-        Manager, Pin, Purge, Request, Switch, Ticket, Unpinned, GUARD,
+        area::{Kind, Snapshot},
+        info::cache::fragmentation,
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
+        Ticket, Unpinned, GUARD,
     },
 };
 use kernel::{
@@ -45,6 +47,22 @@ pub(crate) struct Wanted {
     pub(crate) how: u32,
     /// NUMA node, or -1.
     pub(crate) node: i32,
+    /// The code address of the caller.
+    pub(crate) caller: usize,
+}
+
+/// One request to [`Allocator::map`].
+pub(crate) struct Shown {
+    /// The pages.
+    pub(crate) pages: *mut PagePtr,
+    /// How many.
+    pub(crate) count: u32,
+    /// Of `enum vc_how`.
+    pub(crate) how: u32,
+    /// Value of a `pgprot_t`.
+    pub(crate) prot: usize,
+    /// For the report of a failure.
+    pub(crate) gfp: u32,
     /// The code address of the caller.
     pub(crate) caller: usize,
 }
@@ -182,10 +200,12 @@ impl Allocator {
 
     #[inline]
     fn try_vmalloc(&self, wanted: Wanted) -> Result<usize, Failure> {
-        let mode = if wanted.how & bindings::vc_how_VC_MAY_SLEEP != 0 {
-            Mode::Sleep
-        } else {
+        let mode = if wanted.how & bindings::vc_how_VC_MAY_SLEEP == 0 {
             Mode::NoWait
+        } else if wanted.how & bindings::vc_how_VC_GENTLE != 0 {
+            Mode::Gentle
+        } else {
+            Mode::Sleep
         };
         let area = self.reserve(wanted.size, wanted.align, true, mode, wanted.caller)?;
         // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
@@ -195,9 +215,21 @@ impl Allocator {
                 .populate(place_of(&area), wanted.gfp, wanted.node)
         };
         match result {
-            Ok(payload) => Ok(self.publish(area, payload, Kind::Vmalloc)),
-            Err(_) => {
-                self.manager.abort(area, mode);
+            Ok(payload) => {
+                let user = wanted.how & bindings::vc_how_VC_USER != 0;
+                let kind = if user {
+                    Kind::VmallocUser
+                } else {
+                    Kind::Vmalloc
+                };
+                Ok(self.publish(area, payload, kind))
+            }
+            Err(left) => {
+                if mode == Mode::NoWait {
+                    self.manager.defer_abort(area, left.into_word());
+                } else {
+                    self.manager.abort(area, mode);
+                }
                 Err(Failure::NoPages)
             }
         }
@@ -205,7 +237,7 @@ impl Allocator {
 
     /// Allocates an area without pages. Returns its address, or 0 after a report. Sleeps.
     #[inline]
-    pub(crate) fn get_area(&self, size: usize, align: usize, caller: usize) -> usize {
+    pub(crate) fn get_area(&self, size: usize, align: usize, gfp: u32, caller: usize) -> usize {
         match self.reserve(size, align, false, Mode::Sleep, caller) {
             Ok(area) => self.publish(area, Payload::NOTHING, Kind::VaOnly),
             Err(why) => {
@@ -213,6 +245,7 @@ impl Allocator {
                     size,
                     align,
                     how: bindings::vc_how_VC_MAY_SLEEP,
+                    gfp,
                     caller,
                     ..Wanted::default()
                 };
@@ -293,47 +326,59 @@ impl Allocator {
         addr
     }
 
-    /// Allocates an area that shows `count` pages of the caller. Returns its address, or 0. With
-    /// `put_pages` the caller gives the array and a reference to each page to the area. Sleeps.
+    /// Allocates an area that shows pages of the caller. Returns its address, or 0 after a report. With
+    /// `VC_PUT_PAGES` the caller gives the array and a reference to each page to the area. Sleeps.
     ///
     /// # Safety
     ///
-    /// `pages` is valid for reads of `count` page pointers; with `put_pages` it was allocated by
-    /// kmalloc or vmalloc, and belongs to the area from now on, if the call succeeds.
+    /// `shown.pages` is null, or valid for reads of `shown.count` page pointers; with `VC_PUT_PAGES` it was
+    /// allocated by kmalloc or vmalloc, and belongs to the area from now on, if the call succeeds.
     #[inline]
-    pub(crate) unsafe fn map(
-        &self,
-        pages: *mut PagePtr,
-        count: u32,
-        kind: Kind,
-        put_pages: bool,
-        prot: usize,
-        caller: usize,
-    ) -> usize {
-        let wanted = Wanted {
-            size: (count as usize) << PAGE_SHIFT,
-            align: 1,
-            how: bindings::vc_how_VC_MAY_SLEEP,
-            caller,
-            ..Wanted::default()
-        };
-        let area = match self.reserve(wanted.size, 1, true, Mode::Sleep, caller) {
-            Ok(area) => area,
+    pub(crate) unsafe fn map(&self, shown: Shown, kind: Kind) -> usize {
+        let size = (shown.count as usize) << PAGE_SHIFT;
+        // SAFETY: As the caller says.
+        match unsafe { self.try_map(size, &shown, kind) } {
+            Ok(addr) => addr,
             Err(why) => {
+                let wanted = Wanted {
+                    size,
+                    align: 1,
+                    how: bindings::vc_how_VC_MAY_SLEEP,
+                    gfp: shown.gfp,
+                    caller: shown.caller,
+                    ..Wanted::default()
+                };
                 self.report(why, wanted, false);
-                return 0;
-            }
-        };
-        // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
-        // which nothing is mapped. The caller vouches for `pages`.
-        match unsafe { self.mapping.map(place_of(&area), pages, put_pages, prot) } {
-            Ok(payload) => self.publish(area, payload, kind),
-            Err(_) => {
-                self.manager.abort(area, Mode::Sleep);
-                self.report(Failure::NoPageTables, wanted, false);
                 0
             }
         }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::map`].
+    #[inline]
+    unsafe fn try_map(&self, size: usize, shown: &Shown, kind: Kind) -> Result<usize, Failure> {
+        // This also bounds how much of the array is read. In-tree vm_map_ram() does not ask for the memory.
+        let backed = kind != Kind::VmMapRam;
+        let area = self.reserve(size, 1, backed, Mode::Sleep, shown.caller)?;
+        // SAFETY: As the caller says.
+        let why = if let Some(bad) = unsafe { BadPages::find(shown.pages, shown.count) } {
+            Failure::BadPages(bad)
+        } else {
+            let give = shown.how & bindings::vc_how_VC_PUT_PAGES != 0;
+            // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
+            // which nothing is mapped. The caller vouches for the pages, which were found good.
+            match unsafe {
+                self.mapping
+                    .map(place_of(&area), shown.pages, give, shown.prot)
+            } {
+                Ok(payload) => return Ok(self.publish(area, payload, kind)),
+                Err(_) => Failure::NoPageTables,
+            }
+        };
+        self.manager.abort(area, Mode::Sleep);
+        Err(why)
     }
 
     /// Says in the kernel log that a request failed, or `waits`.
@@ -399,6 +444,62 @@ impl Allocator {
         self.manager.is_last(ticket)
     }
 
+    /// Unmaps the area that starts at `addr`. Its pages stay with whoever gave or mapped them. Any
+    /// context but NMI if `atomic`, else sleeps.
+    #[inline]
+    pub(crate) fn unmap(&self, addr: usize, atomic: bool, caller: usize) {
+        let page = self.arena().page_of(addr);
+        let payload = page.and_then(|page| self.manager.payload(page));
+        match (page, payload) {
+            (Some(page), Some(word)) if Payload::from_word(word).owns_pages() => {
+                self.unmap_and_leave(page, addr, atomic, caller);
+            }
+            _ => {
+                let _ = self.free(addr, atomic, caller);
+            }
+        }
+    }
+
+    #[cold]
+    fn unmap_and_leave(&self, page: Page, addr: usize, atomic: bool, caller: usize) {
+        match self.begin_free(addr, Manager::begin_free_sync) {
+            Ok(Freed::Now(dying)) => {
+                let place = Place {
+                    start: dying.start(),
+                    pages: dying.pages(),
+                };
+                // SAFETY: This call has ended the life of the area, which has this word.
+                unsafe { self.leave(page, place, dying.payload()) };
+                self.end(dying, atomic);
+            }
+            Ok(Freed::Deferred(ticket)) => {
+                if let Some(area) = self.manager.inspect(page) {
+                    let place = Place {
+                        start: area.start,
+                        pages: area.pages,
+                    };
+                    // SAFETY: This call has freed the area, but the ticket pins it, and it has this word.
+                    unsafe { self.leave(page, place, area.payload) };
+                }
+                self.unpin(ticket.into(), atomic, caller);
+            }
+            Err(e) => self.refuse(e, addr, caller),
+        }
+    }
+
+    /// Leaves the pages of an area that starts at `page` to whoever maps them. Any context but NMI.
+    ///
+    /// # Safety
+    ///
+    /// The caller has freed the area, and nobody has finished that yet. `word` is its payload.
+    unsafe fn leave(&self, page: Page, place: Place, word: usize) {
+        let borrowed = Payload::BORROWED.into_word();
+        if self.manager.replace_payload(page, word, borrowed) {
+            // SAFETY: As the caller says; and nobody clears the area with this word any more.
+            unsafe { self.mapping.leave(place, Payload::from_word(word)) };
+        }
+    }
+
     /// Frees an area of [`Self::map`] that must have `count` pages. Sleeps.
     pub(crate) fn unmap_ram(&self, addr: usize, count: u32, caller: usize) {
         if self
@@ -408,7 +509,7 @@ impl Allocator {
             self.misuse(vc_misuse::VC_MISUSE_COUNT, addr, caller);
             return;
         }
-        self.free(addr, false, caller);
+        self.unmap(addr, false, caller);
     }
 
     #[inline(always)]
@@ -439,12 +540,43 @@ impl Allocator {
                 self.forget(id, place);
             }
             // SAFETY: The manager makes one `Dying` for each life of an area, after its owner and its
-            // pins have let go of it. This life was published with this word.
-            unsafe {
+            // pins have let go of it. This life has this word.
+            let array = unsafe {
                 self.mapping
                     .clear(place, Payload::from_word(dying.payload()))
             };
             self.manager.finish_free(dying);
+            if let Some(array) = array {
+                self.end_array(array);
+            }
+        }
+    }
+
+    /// Frees the area that holds the array of a freed one; that area may have such an array, too. Sleeps.
+    #[cold]
+    fn end_array(&self, array: usize) {
+        let mut next = Some(array);
+        while let Some(addr) = next.take() {
+            match self.begin_free(addr, Manager::begin_free) {
+                Ok(Freed::Now(dying)) => {
+                    let place = Place {
+                        start: dying.start(),
+                        pages: dying.pages(),
+                    };
+                    if let Some(id) = dying.take_note() {
+                        self.forget(id, place);
+                    }
+                    // SAFETY: As in `end`.
+                    next = unsafe {
+                        self.mapping
+                            .clear(place, Payload::from_word(dying.payload()))
+                    };
+                    self.manager.finish_free(dying);
+                }
+                // The last unpin frees it.
+                Ok(Freed::Deferred(_)) => {}
+                Err(e) => self.refuse(e, addr, 0),
+            }
         }
     }
 
@@ -530,12 +662,14 @@ impl Allocator {
             start: self.arena().address(seen.start),
             size: (seen.pages as usize) << PAGE_SHIFT,
             use_: match seen.kind {
-                Kind::Vmalloc => bindings::vc_use_VC_USE_VMALLOC,
-                Kind::Vmap => bindings::vc_use_VC_USE_VMAP,
+                Kind::Vmalloc | Kind::VmallocUser => bindings::vc_use_VC_USE_VMALLOC,
+                Kind::Vmap | Kind::VmapUser => bindings::vc_use_VC_USE_VMAP,
                 Kind::VmMapRam => bindings::vc_use_VC_USE_RAM,
                 Kind::VaOnly => bindings::vc_use_VC_USE_ADDRESSES,
             },
             given: payload.is_foreign(),
+            user: matches!(seen.kind, Kind::VmallocUser | Kind::VmapUser),
+            payload: seen.payload,
             array,
             run: payload.run().unwrap_or(core::ptr::null_mut()),
             caller: self.manager.caller(seen.caller),
@@ -563,6 +697,66 @@ impl Allocator {
     pub(crate) fn size(&self, addr: usize) -> Option<usize> {
         let (start, size) = self.find(addr)?;
         (start == addr).then_some(size)
+    }
+
+    /// Bytes of memory of the area that starts at `addr`: fewer than its size, if it has shrunk. Only for
+    /// the area's owner.
+    pub(crate) fn present(&self, addr: usize) -> Option<usize> {
+        let page = self.arena().page_of(addr)?;
+        let area = self.manager.inspect(page)?;
+        let pages = Payload::from_word(area.payload).present(area.pages);
+        (addr == self.arena().address(area.start)).then_some((pages as usize) << PAGE_SHIFT)
+    }
+
+    /// Gives back the memory behind the first `size` bytes of the area at `addr`, which the caller owns,
+    /// if it has pages of its own that nobody else may use. Sleeps.
+    pub(crate) fn shrink(&self, addr: usize, size: usize, gfp: u32, caller: usize) {
+        let Some(page) = self.arena().page_of(addr) else {
+            return;
+        };
+        let Some(pin) = self.pin(addr) else {
+            return;
+        };
+        let area = self.manager.identify(page);
+        let alone = |(ticket, area): &(Ticket, Snapshot)| {
+            let (id, _) = ticket.parts();
+            // SAFETY: No precondition.
+            let may = unsafe { bindings::vc_companion_may_shrink(id) };
+            may && area.kind == Kind::Vmalloc && area.pins() == 1
+        };
+        if let Some((ticket, area)) = area.filter(alone) {
+            let place = Place {
+                start: area.start,
+                pages: area.pages,
+            };
+            let keep = size.div_ceil(PAGE_SIZE) as u32;
+            let payload = Payload::from_word(area.payload);
+            // SAFETY: The area was published with this word, and the pin keeps it.
+            let cut = unsafe { self.mapping.cut(place, payload, keep, gfp) };
+            if let Some(cut) = cut {
+                if self
+                    .manager
+                    .replace_payload(page, area.payload, cut.into_word())
+                {
+                    let (id, _) = ticket.parts();
+                    // SAFETY: No precondition.
+                    unsafe { bindings::vc_companion_shrink(id, keep as usize) };
+                    // SAFETY: The new word is in place, and the owner asks for it.
+                    unsafe { self.mapping.shrink(place, payload, keep) };
+                } else {
+                    // SAFETY: It is not in use.
+                    unsafe { self.mapping.uncut(payload, cut) };
+                }
+            }
+        }
+        self.unpin(pin, false, caller);
+    }
+
+    /// Start, bytes and use of the area that holds `addr`. Any context.
+    pub(crate) fn describe(&self, addr: usize) -> Option<(usize, usize, Kind)> {
+        let area = self.manager.inspect(self.arena().page_of(addr)?)?;
+        let start = self.arena().address(area.start);
+        Some((start, (area.pages as usize) << PAGE_SHIFT, area.kind))
     }
 
     /// Shows the live areas from address `from` on to `visit`, in ascending order, as long as that
@@ -623,8 +817,8 @@ impl Allocator {
                 pages: area.pages,
             };
             // SAFETY: The area is pinned, so nobody else has cleared it. The module goes, so nobody is
-            // left to use or unpin it. The area was published with this word.
-            unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };
+            // left to use or unpin it. The area has this word. A given array in the arena is a leak of its own.
+            let _ = unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };
             pinned = true;
         }
         self.manager.purge(Purge::Full);

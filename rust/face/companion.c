@@ -21,6 +21,7 @@
 #include <linux/atomic.h>
 #include <linux/kmemleak.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/slab.h>
@@ -199,11 +200,16 @@ static void describe(struct vm_struct *vm, const struct vc_life *life, struct pa
 	/* With the guard page, as in-tree. */
 	vm->size = life->size + PAGE_SIZE;
 	vm->flags = life->use == VC_USE_VMALLOC ? VM_ALLOC : VM_MAP;
+	if (life->user)
+		vm->flags |= VM_USERMAP;
 	vm->caller = (void *)life->caller;
 	vm->requested_size = life->size;
 	if (pages) {
 		vm->pages = pages;
 		vm->nr_pages = life->size >> PAGE_SHIFT;
+		/* The area is noted: its free waits, and its array stays. */
+		if (life->array && !life->given)
+			vm->nr_pages = vc_pages_present(vm->nr_pages, life->payload);
 		if (life->given)
 			vm->flags |= VM_MAP_PUT_PAGES;
 	}
@@ -277,6 +283,42 @@ static void reset_permissions(const struct vm_struct *vm, unsigned long addr, un
 	for (i = 0; i < vm->nr_pages; i++)
 		if (page_address(vm->pages[i]))
 			static_call(vc_set_direct_map_default_noflush)(vm->pages[i]);
+}
+
+/**
+ * vc_companion_may_shrink() - whether an area may give back its last pages
+ * @id: its number
+ *
+ * As in-tree, not if the permissions of its pages must be reset first.
+ *
+ * Context: Any. The area's owner asks.
+ */
+bool vc_companion_may_shrink(u32 id)
+{
+	struct companion *c = companion_of(id, false);
+
+	/* Pairs with the release in vc_companion_vm_struct(). */
+	return !c || !smp_load_acquire(&c->described) || !(c->vm.flags & VM_FLUSH_RESET_PERMS);
+}
+
+/**
+ * vc_companion_shrink() - an area gives back its last pages
+ * @id: its number
+ * @nr_pages: how many it keeps
+ *
+ * Context: Task context, may sleep. The area's owner asks.
+ */
+void vc_companion_shrink(u32 id, unsigned long nr_pages)
+{
+	struct companion *c = companion_of(id, false);
+	unsigned long flags;
+
+	if (!c)
+		return;
+	raw_spin_lock_irqsave(&lock, flags);
+	if (c->described)
+		c->vm.nr_pages = min(c->vm.nr_pages, nr_pages);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 /**

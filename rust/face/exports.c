@@ -10,15 +10,16 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/atomic.h>
-#include <linux/hardirq.h>
-#include <linux/irqflags.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/mm.h>
+#include <linux/shm.h>
 #include <linux/string.h>
 
 #include <vmapcache.h>
 
+#include "context.h"
 #include "exports.h"
 #include "face.h"
 #include "shadow.h"
@@ -38,6 +39,16 @@ static void *limit(void *addr, unsigned long size)
 	if (IS_ENABLED(CONFIG_KASAN) && addr)
 		shadow_open((unsigned long)addr, size, PAGE_ALIGN(size));
 	return addr;
+}
+
+/* Leaves out the flags that mm/vmalloc.c does not support, @more excepted. */
+static gfp_t supported(gfp_t gfp, gfp_t more, unsigned long caller)
+{
+	gfp_t wrong = gfp & ~(GFP_SUPPORTED | more);
+
+	if (unlikely(wrong))
+		pr_warn_once("flags %pGg are left out, for %pS\n", &wrong, (void *)caller);
+	return gfp & ~wrong;
 }
 
 /*
@@ -67,16 +78,19 @@ static bool refuse_nmi(unsigned long caller)
  * Rust allocates bookkeeping with GFP_KERNEL. If the caller must not enter the
  * filesystem or I/O, the task's memalloc scope prevents it.
  */
-static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp, int node,
-			    unsigned long caller)
+static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp,
+			    unsigned int how, int node, unsigned long caller)
 {
 	unsigned int scope = 0;
-	unsigned int how = gfp & __GFP_NOWARN ? VC_QUIET : 0;
 	void *addr;
 
 	if (in_wrong_context(caller))
 		return NULL;
 	might_alloc(gfp);
+	if (gfp & __GFP_NOWARN)
+		how |= VC_QUIET;
+	if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL))
+		how |= VC_GENTLE;
 	if (gfpflags_allow_blocking(gfp)) {
 		how |= VC_MAY_SLEEP;
 		if (gfp & __GFP_NOFAIL)
@@ -153,13 +167,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc_node);
  */
 void *vmapcache_vmalloc_gfp(unsigned long size, gfp_t gfp)
 {
-	if (unlikely(gfp & ~GFP_SUPPORTED)) {
-		gfp_t wrong = gfp & ~GFP_SUPPORTED;
-
-		pr_warn_once("flags %pGg are left out, for %pS\n", &wrong, (void *)_RET_IP_);
-		gfp &= GFP_SUPPORTED;
-	}
-	return vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+	return vmalloc_scoped(size, 1, supported(gfp, 0, _RET_IP_), 0, NUMA_NO_NODE, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc_gfp);
 
@@ -177,24 +185,64 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc_gfp);
 void *vmapcache_vmalloc_aligned(unsigned long size, unsigned long align, gfp_t gfp,
 				int node, const void *caller)
 {
-	return vmalloc_scoped(size, align, gfp, node,
-			      caller ? (unsigned long)caller : _RET_IP_);
+	unsigned long who = caller ? (unsigned long)caller : _RET_IP_;
+
+	return vmalloc_scoped(size, align, supported(gfp, 0, who), 0, node, who);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc_aligned);
 
 /**
- * vmapcache_vrealloc() - change the size of an allocation, as vrealloc()
- * @addr: what vmapcache_vmalloc() and its like returned, or %NULL
- * @size: new size in bytes; 0 frees
- * @gfp: for new memory; with %__GFP_ZERO, in this and all earlier calls, added bytes
- *	 are zero
+ * vmapcache_vmalloc_user() - allocate memory for user space, as vmalloc_user()
+ * @size: bytes
  *
- * A smaller size keeps the area as it is.
+ * The memory is zeroed, and vmapcache_remap_vmalloc_range_partial() accepts it.
  *
- * Context: Task context; may sleep if @gfp allows it.
- * Return: the memory, perhaps moved, or %NULL, and then @addr is unchanged.
+ * Context: Task context, may sleep.
+ * Return: the memory, or %NULL.
  */
-void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
+void *vmapcache_vmalloc_user(unsigned long size)
+{
+	return vmalloc_scoped(size, SHMLBA, GFP_KERNEL | __GFP_ZERO, VC_USER, NUMA_NO_NODE,
+			      _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_user);
+
+/* As in mm/vmalloc.c: the zone whose pages have addresses of 32 bits. */
+#if defined(CONFIG_64BIT) && !defined(CONFIG_ZONE_DMA32) && defined(CONFIG_ZONE_DMA)
+#define GFP_32	(GFP_DMA | GFP_KERNEL)
+#else
+#define GFP_32	(GFP_DMA32 | GFP_KERNEL)
+#endif
+
+/**
+ * vmapcache_vmalloc_32() - allocate memory with physical addresses of 32 bits
+ * @size: bytes
+ *
+ * Context: Task context, may sleep.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vmalloc_32(unsigned long size)
+{
+	return vmalloc_scoped(size, 1, GFP_32, 0, NUMA_NO_NODE, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_32);
+
+/**
+ * vmapcache_vmalloc_32_user() - as vmapcache_vmalloc_32() and vmapcache_vmalloc_user()
+ * @size: bytes
+ *
+ * Context: Task context, may sleep.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vmalloc_32_user(unsigned long size)
+{
+	return vmalloc_scoped(size, SHMLBA, GFP_32 | __GFP_ZERO, VC_USER, NUMA_NO_NODE,
+			      _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_32_user);
+
+static void *vrealloc_for(const void *addr, size_t size, unsigned long align, gfp_t gfp,
+			  int node, unsigned long caller)
 {
 	unsigned long old;
 	void *new;
@@ -203,38 +251,86 @@ void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
 		vmapcache_vfree(addr);
 		return NULL;
 	}
+	gfp = supported(gfp, __GFP_THISNODE, caller);
 	if (!addr)
-		return vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+		return vmalloc_scoped(size, align, gfp, 0, node, caller);
 
-	old = vc_rs_size((unsigned long)addr);
+	old = vc_rs_present((unsigned long)addr);
 	if (!old) {
-		vc_report_misuse(VC_MISUSE_NO_AREA, (unsigned long)addr, _RET_IP_);
+		vc_report_misuse(VC_MISUSE_NO_AREA, (unsigned long)addr, caller);
 		return NULL;
 	}
-	if (size <= old) {
+	if (align > PAGE_SIZE && !IS_ALIGNED((unsigned long)addr, align)) {
+		pr_warn_once("vrealloc() to an alignment of %#lx that the area does not have, for %pS\n",
+			     align, (void *)caller);
+		return NULL;
+	}
+	if (size <= old && !(gfp & __GFP_THISNODE && node != NUMA_NO_NODE &&
+			     node != page_to_nid(vmalloc_to_page(addr)))) {
 		shadow_open((unsigned long)addr, old, old);
-		/* A later call may ask for these bytes again and must get zeros. */
-		if (gfp & __GFP_ZERO)
+		/* As in-tree: kmemleak allocates memory for it, with GFP_KERNEL. */
+		if (PAGE_ALIGN(size) < old && gfp_has_io_fs(gfp) && gfpflags_allow_blocking(gfp)) {
+			vc_rs_shrink_area((unsigned long)addr, size, gfp, caller);
+			old = vc_rs_present((unsigned long)addr);
+		}
+		/*
+		 * A later call may ask for the other bytes again. Nobody remembers how many the
+		 * caller had: this clears all that are there.
+		 */
+		if (want_init_on_free() || want_init_on_alloc(gfp))
 			memset((void *)addr + size, 0, old - size);
 		shadow_open((unsigned long)addr, size, old);
 		return (void *)addr;
 	}
-	new = vmalloc_scoped(size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+	new = vmalloc_scoped(size, align, gfp, 0, node, caller);
 	if (!new)
 		return NULL;
-	/* Whole pages: nobody remembers how many bytes the caller asked for. */
+	/* Whole pages, see above. */
 	shadow_open((unsigned long)addr, old, old);
-	memcpy(new, addr, old);
+	shadow_open((unsigned long)new, PAGE_ALIGN(size), PAGE_ALIGN(size));
+	memcpy(new, addr, min(PAGE_ALIGN(size), old));
 	vmapcache_vfree(addr);
-	return new;
+	return limit(new, size);
+}
+
+/**
+ * vmapcache_vrealloc() - change the size of an allocation, as vrealloc()
+ * @addr: what vmapcache_vmalloc() and its like returned, or %NULL
+ * @size: new size in bytes; 0 frees
+ * @gfp: for new memory; with %__GFP_ZERO, in this and all earlier calls, added bytes
+ *	 are zero; they always are if the kernel clears memory when it allocates or frees it
+ *
+ * A smaller size gives back the pages that it does not need, if @gfp allows to wait, to
+ * enter filesystems and to do I/O, and if nobody else holds a pin. The area keeps its
+ * addresses. A task that pins the area during the call may find these pages gone.
+ *
+ * Context: Task context; may sleep if @gfp allows it.
+ * Return: the memory, perhaps moved, or %NULL, and then @addr is unchanged.
+ */
+void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
+{
+	return vrealloc_for(addr, size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vrealloc);
 
-/* Whether this context cannot clear page tables at once. */
-static bool must_defer(void)
+/**
+ * vmapcache_vrealloc_node_align() - as vmapcache_vrealloc(), with alignment and node
+ * @addr: as for vmapcache_vrealloc()
+ * @size: as for vmapcache_vrealloc()
+ * @align: alignment in bytes; the area must have it already
+ * @gfp: as for vmapcache_vrealloc(); with %__GFP_THISNODE memory on another node than
+ *	 @node moves
+ * @node: NUMA node for new memory, or %NUMA_NO_NODE
+ *
+ * Context: Task context; may sleep if @gfp allows it.
+ * Return: the memory, perhaps moved, or %NULL, and then @addr is unchanged.
+ */
+void *vmapcache_vrealloc_node_align(const void *addr, size_t size, unsigned long align,
+				    gfp_t gfp, int node)
 {
-	return in_interrupt() || irqs_disabled();
+	return vrealloc_for(addr, size, align, gfp, node, _RET_IP_);
 }
+EXPORT_SYMBOL_GPL(vmapcache_vrealloc_node_align);
 
 /**
  * vmapcache_vfree() - free memory
@@ -248,7 +344,7 @@ static bool must_defer(void)
  */
 void vmapcache_vfree(const void *addr)
 {
-	bool atomic = must_defer();
+	bool atomic = vc_must_defer();
 
 	if (!atomic)
 		might_sleep();
@@ -293,8 +389,9 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree_sync);
  * vmapcache_vmap() - map pages into virtually contiguous space
  * @pages: the pages
  * @count: how many
- * @flags: %VM_MAP; with %VM_MAP_PUT_PAGES the area takes over the array (kmalloc'ed or
- *	   vmalloc'ed) and a reference to each page
+ * @flags: %VM_MAP; with %VM_MAP_PUT_PAGES vmapcache_vfree() gives up the array
+ *	   (kmalloc'ed or vmalloc'ed, in-tree or here) and a reference to each page;
+ *	   vmapcache_remap_vmalloc_range_partial() accepts the area with %VM_USERMAP
  * @prot: protection of the mapping
  *
  * Context: Task context, may sleep.
@@ -303,6 +400,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree_sync);
 void *vmapcache_vmap(struct page **pages, unsigned int count, unsigned long flags,
 		     pgprot_t prot)
 {
+	unsigned int how = 0;
+
 	if (in_wrong_context(_RET_IP_))
 		return NULL;
 	might_sleep();
@@ -311,7 +410,11 @@ void *vmapcache_vmap(struct page **pages, unsigned int count, unsigned long flag
 			     (void *)_RET_IP_);
 		return NULL;
 	}
-	return vc_rs_vmap(pages, count, flags & VM_MAP_PUT_PAGES, pgprot_val(prot), _RET_IP_);
+	if (flags & VM_MAP_PUT_PAGES)
+		how |= VC_PUT_PAGES;
+	if (flags & VM_USERMAP)
+		how |= VC_USER;
+	return vc_rs_vmap(pages, count, how, pgprot_val(prot), GFP_KERNEL, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmap);
 
@@ -319,13 +422,15 @@ EXPORT_SYMBOL_GPL(vmapcache_vmap);
  * vmapcache_vunmap() - undo vmapcache_vmap()
  * @addr: what it returned, or %NULL
  *
+ * The pages stay with the caller, and so does their array.
+ *
  * Context: Task context, may sleep.
  */
 void vmapcache_vunmap(const void *addr)
 {
 	might_sleep();
 	if (addr)
-		vc_rs_free((unsigned long)addr, false, _RET_IP_);
+		vc_rs_vunmap((unsigned long)addr, false, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vunmap);
 
@@ -343,7 +448,7 @@ void *vmapcache_vm_map_ram(struct page **pages, unsigned int count, int node)
 	if (in_wrong_context(_RET_IP_))
 		return NULL;
 	might_sleep();
-	return vc_rs_vm_map_ram(pages, count, pgprot_val(PAGE_KERNEL), _RET_IP_);
+	return vc_rs_vm_map_ram(pages, count, pgprot_val(PAGE_KERNEL), GFP_KERNEL, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vm_map_ram);
 
@@ -386,7 +491,7 @@ static void *get_vm_area_flagged(unsigned long size, unsigned long align, unsign
 			     flags & ~VM_MAP, (void *)caller);
 		return NULL;
 	}
-	return vc_rs_get_area(size, align, caller);
+	return vc_rs_get_area(size, align, GFP_KERNEL, caller);
 }
 
 /**
@@ -461,6 +566,64 @@ void *vmapcache_find_vm_area(const void *addr, size_t *size)
 	return vc_rs_find_area((unsigned long)addr, size);
 }
 EXPORT_SYMBOL_GPL(vmapcache_find_vm_area);
+
+/**
+ * vmapcache_owns() - whether an address is in the arena
+ * @addr: any address
+ *
+ * Context: Any.
+ */
+bool vmapcache_owns(const void *addr)
+{
+	return vc_rs_owns((unsigned long)addr);
+}
+EXPORT_SYMBOL_GPL(vmapcache_owns);
+
+/**
+ * vmapcache_remap_vmalloc_range_partial() - map memory to user space
+ * @vma: where to
+ * @uaddr: first address in @vma
+ * @kaddr: what vmapcache_vmalloc_user() or its like returned, or vmapcache_vmap() with
+ *	   %VM_USERMAP
+ * @pgoff: pages of it to leave out
+ * @size: bytes
+ *
+ * As remap_vmalloc_range_partial().
+ *
+ * Context: Task context, may sleep. The caller holds the mmap lock.
+ * Return: 0 or an error.
+ */
+int vmapcache_remap_vmalloc_range_partial(struct vm_area_struct *vma, unsigned long uaddr,
+					  void *kaddr, unsigned long pgoff,
+					  unsigned long size)
+{
+	unsigned long off, end;
+	size_t area_size;
+	int err = -EINVAL;
+	struct vmapcache_pin pin;
+
+	if (check_shl_overflow(pgoff, PAGE_SHIFT, &off) || size > ULONG_MAX - PAGE_SIZE)
+		return -EINVAL;
+	size = PAGE_ALIGN(size);
+	if (!PAGE_ALIGNED(uaddr) || check_add_overflow(size, off, &end))
+		return -EINVAL;
+	pin = vmapcache_pin(kaddr);
+	if (vc_rs_find_user_area((unsigned long)kaddr, &area_size) != kaddr || end > area_size)
+		goto out;
+	for (kaddr += off; size; size -= PAGE_SIZE) {
+		err = vm_insert_page(vma, uaddr, vmalloc_to_page(kaddr));
+		if (err)
+			goto out;
+		uaddr += PAGE_SIZE;
+		kaddr += PAGE_SIZE;
+	}
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	err = 0;
+out:
+	vmapcache_unpin(&pin);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmapcache_remap_vmalloc_range_partial);
 
 /**
  * vmapcache_purge() - make all lazy areas clean

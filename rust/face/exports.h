@@ -16,14 +16,17 @@ struct vc_row;
 /* rust/face/exports.rs */
 void *vc_rs_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how,
 		    int node, unsigned long caller);
-void *vc_rs_vmap(struct page **pages, unsigned int count, bool put_pages,
-		 unsigned long prot, unsigned long caller);
-void *vc_rs_vm_map_ram(struct page **pages, unsigned int count, unsigned long prot,
+void *vc_rs_vmap(struct page **pages, unsigned int count, unsigned int how,
+		 unsigned long prot, gfp_t gfp, unsigned long caller);
+void *vc_rs_vm_map_ram(struct page **pages, unsigned int count, unsigned long prot, gfp_t gfp,
 		       unsigned long caller);
-void *vc_rs_get_area(unsigned long size, unsigned long align, unsigned long caller);
+void *vc_rs_get_area(unsigned long size, unsigned long align, gfp_t gfp, unsigned long caller);
 void *vc_rs_find_area(unsigned long addr, size_t *size);
+void *vc_rs_find_user_area(unsigned long addr, size_t *size);
+bool vc_rs_owns(unsigned long addr);
 void vc_rs_free(unsigned long addr, bool atomic, unsigned long caller);
 void vc_rs_free_sync(unsigned long addr, unsigned long caller);
+void vc_rs_vunmap(unsigned long addr, bool atomic, unsigned long caller);
 void vc_rs_vm_unmap_ram(unsigned long addr, unsigned int count, unsigned long caller);
 void vc_rs_unmap_aliases(void);
 void vc_rs_purge_all(bool drain);
@@ -32,11 +35,12 @@ bool vc_rs_get_switch(const char *name, u32 *value);
 bool vc_rs_set_switch(const char *name, u32 value);
 u64 vc_rs_pin(unsigned long addr);
 void vc_rs_unpin(u64 pin, bool atomic, unsigned long caller);
-unsigned long vc_rs_size(unsigned long addr);
 /* False if no area is there; an area's guard page counts as its own. */
 bool vc_rs_identify(unsigned long addr, struct vc_life *life);
 bool vc_rs_locate(unsigned long addr, struct vc_bounds *bounds);
 bool vc_rs_note(const struct vc_life *life);
+unsigned long vc_rs_present(unsigned long addr);
+void vc_rs_shrink_area(unsigned long addr, unsigned long size, gfp_t gfp, unsigned long caller);
 void vc_rs_walk(unsigned long from, void *visitor);
 bool vc_rs_is_last(const void *ticket);
 

@@ -6,7 +6,10 @@
 
 use crate::{
     bindings::{self, export},
-    face::{allocator::Wanted, published::with},
+    face::{
+        allocator::{Shown, Wanted},
+        published::with,
+    },
     pages::mapping::PagePtr,
     va::{area::Kind, Pin, Purge, Ticket},
 };
@@ -28,8 +31,8 @@ export! {
         with(|a| a.vmalloc(wanted)) as *mut c_void
     }
 
-    fn vc_rs_get_area(size: usize, align: usize, caller: usize) -> *mut c_void {
-        with(|a| a.get_area(size, align, caller)) as *mut c_void
+    fn vc_rs_get_area(size: usize, align: usize, gfp: c_uint, caller: usize) -> *mut c_void {
+        with(|a| a.get_area(size, align, gfp, caller)) as *mut c_void
     }
 
     /// # Safety
@@ -48,16 +51,41 @@ export! {
 
     /// # Safety
     ///
+    /// `size` may be written.
+    unsafe fn vc_rs_find_user_area(addr: usize, size: *mut usize) -> *mut c_void {
+        match with(|a| a.describe(addr)) {
+            Some((start, bytes, Kind::VmallocUser | Kind::VmapUser)) => {
+                // SAFETY: As the caller says.
+                unsafe { *size = bytes };
+                start as *mut c_void
+            }
+            _ => core::ptr::null_mut(),
+        }
+    }
+
+    fn vc_rs_owns(addr: usize) -> bool {
+        with(|a| a.arena().page_of(addr).is_some())
+    }
+
+    /// # Safety
+    ///
     /// As for `Allocator::map`.
     unsafe fn vc_rs_vmap(
         pages: *mut PagePtr,
         count: c_uint,
-        put_pages: bool,
+        how: c_uint,
         prot: usize,
+        gfp: c_uint,
         caller: usize,
     ) -> *mut c_void {
+        let kind = if how & bindings::vc_how_VC_USER != 0 {
+            Kind::VmapUser
+        } else {
+            Kind::Vmap
+        };
+        let shown = Shown { pages, count, how, prot, gfp, caller };
         // SAFETY: As the caller says.
-        with(|a| unsafe { a.map(pages, count, Kind::Vmap, put_pages, prot, caller) }) as *mut c_void
+        with(|a| unsafe { a.map(shown, kind) }) as *mut c_void
     }
 
     /// # Safety
@@ -67,10 +95,12 @@ export! {
         pages: *mut PagePtr,
         count: c_uint,
         prot: usize,
+        gfp: c_uint,
         caller: usize,
     ) -> *mut c_void {
+        let shown = Shown { pages, count, how: 0, prot, gfp, caller };
         // SAFETY: As the caller says.
-        with(|a| unsafe { a.map(pages, count, Kind::VmMapRam, false, prot, caller) }) as *mut c_void
+        with(|a| unsafe { a.map(shown, Kind::VmMapRam) }) as *mut c_void
     }
 
     fn vc_rs_free(addr: usize, atomic: bool, caller: usize) {
@@ -88,6 +118,10 @@ export! {
         // SAFETY: It points to a live `Ticket`.
         let ticket = unsafe { *ticket.cast::<Ticket>() };
         with(|a| a.is_last(ticket))
+    }
+
+    fn vc_rs_vunmap(addr: usize, atomic: bool, caller: usize) {
+        with(|a| a.unmap(addr, atomic, caller));
     }
 
     fn vc_rs_vm_unmap_ram(addr: usize, count: c_uint, caller: usize) {
@@ -147,8 +181,12 @@ export! {
         with(|a| a.unpin(Pin::from_raw(pin), atomic, caller));
     }
 
-    fn vc_rs_size(addr: usize) -> usize {
-        with(|a| a.size(addr).unwrap_or(0))
+    fn vc_rs_present(addr: usize) -> usize {
+        with(|a| a.present(addr).unwrap_or(0))
+    }
+
+    fn vc_rs_shrink_area(addr: usize, size: usize, gfp: c_uint, caller: usize) {
+        with(|a| a.shrink(addr, size, gfp, caller));
     }
 
     /// # Safety

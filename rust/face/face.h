@@ -37,6 +37,8 @@ enum vc_use {
  * @size: its bytes, without the guard page
  * @use: what it was allocated for
  * @given: the pages came from a caller, with @array
+ * @user: may be mapped to user space
+ * @payload: with VC_PART in it, @array has fewer pages than @size
  * @array: the pages' array, or NULL
  * @run: the first of pages that are neighbours, where they have no array, or NULL
  * @caller: the code that asked for it
@@ -48,6 +50,8 @@ struct vc_life {
 	unsigned long size;
 	enum vc_use use;
 	bool given;
+	bool user;
+	unsigned long payload;
 	struct page **array;
 	struct page *run;
 	unsigned long caller;
@@ -67,6 +71,8 @@ struct vc_bounds {
 	unsigned long size;
 };
 
+bool vc_companion_may_shrink(u32 id);
+void vc_companion_shrink(u32 id, unsigned long nr_pages);
 void vc_companion_forget(u32 id, unsigned long addr, unsigned long size);
 
 /* surroundings.c */
@@ -84,11 +90,17 @@ void vc_wait_for_memory(unsigned int nth);
  * @VC_MAY_SLEEP: wait for memory and for purges
  * @VC_NOFAIL: try until it succeeds
  * @VC_QUIET: do not report failure
+ * @VC_GENTLE: take only memory that is free at once for bookkeeping
+ * @VC_USER: the area may be mapped to user space
+ * @VC_PUT_PAGES: the caller gives the pages and their array to the area
  */
 enum vc_how {
 	VC_MAY_SLEEP = 1,
 	VC_NOFAIL = 2,
 	VC_QUIET = 4,
+	VC_GENTLE = 8,
+	VC_USER = 16,
+	VC_PUT_PAGES = 32,
 };
 
 bool vc_visit(void *visitor, unsigned long addr, unsigned long size, unsigned long caller,

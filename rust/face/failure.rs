@@ -5,6 +5,7 @@
 
 use crate::{
     bindings::vc_misuse,
+    pages::mapping::BadPages,
     sys::NoMemory,
     va::{AllocError, FreeError},
 };
@@ -28,6 +29,8 @@ pub(super) enum Failure {
     NoPages,
     /// No memory to map the caller's pages.
     NoPageTables,
+    /// Nobody can map the caller's pages.
+    BadPages(BadPages),
 }
 
 impl From<AllocError> for Failure {
@@ -42,7 +45,11 @@ impl Failure {
         match self {
             Self::Va(e) => e != AllocError::Invalid,
             Self::NoPages | Self::NoPageTables => true,
-            Self::ZeroSize | Self::AboveArena | Self::AboveMemory | Self::AlignTooLarge => false,
+            Self::ZeroSize
+            | Self::AboveArena
+            | Self::AboveMemory
+            | Self::AlignTooLarge
+            | Self::BadPages(_) => false,
         }
     }
 
@@ -58,6 +65,9 @@ impl Failure {
             Self::Va(AllocError::NoMemory) => c"no memory for bookkeeping",
             Self::NoPages => c"no memory for pages or page tables",
             Self::NoPageTables => c"no memory for page tables",
+            Self::BadPages(BadPages::NoArray) => c"no array of pages",
+            Self::BadPages(BadPages::Hole) => c"a page of the array is NULL",
+            Self::BadPages(BadPages::NoFrame) => c"a page of the array has no page frame",
         }
     }
 }

@@ -149,12 +149,20 @@ static notrace void guard_vfree_atomic(const void *addr)
 		free_ours(addr, true, _RET_IP_);
 }
 
+static noinline void unmap_ours(const void *addr, bool atomic, unsigned long caller)
+{
+	begin();
+	if (!refuse_in_nmi())
+		vc_rs_vunmap((unsigned long)addr, atomic, caller);
+	end();
+}
+
 static notrace void guard_vunmap(const void *addr)
 {
 	if (likely(!is_ours(addr)))
 		static_call(vc_vunmap)(addr);
 	else
-		free_ours(addr, must_defer(), _RET_IP_);
+		unmap_ours(addr, must_defer(), _RET_IP_);
 }
 
 static noinline void unmap_ram_of_ours(const void *addr, unsigned int count, unsigned long caller)
@@ -364,12 +372,13 @@ static notrace long guard_vread_iter(struct iov_iter *iter, const char *addr, si
 
 DEFINE_STATIC_CALL_RET0(vc_vrealloc_node_align_noprof, vrealloc_node_align_noprof);
 
-static noinline void *vrealloc_ours(const void *addr, size_t size, gfp_t gfp)
+static noinline void *vrealloc_ours(const void *addr, size_t size, unsigned long align,
+				    gfp_t gfp, int node)
 {
 	void *new;
 
 	begin();
-	new = vmapcache_vrealloc(addr, size, gfp);
+	new = vmapcache_vrealloc_node_align(addr, size, align, gfp, node);
 	end();
 	return new;
 }
@@ -379,7 +388,7 @@ static notrace void *guard_vrealloc_node_align_noprof(const void *addr, size_t s
 {
 	if (likely(!is_ours(addr)))
 		return static_call(vc_vrealloc_node_align_noprof)(addr, size, align, gfp, node);
-	return vrealloc_ours(addr, size, gfp);
+	return vrealloc_ours(addr, size, align, gfp, node);
 }
 
 /* ---- on and off ---- */

@@ -7,18 +7,55 @@
 #include <linux/gfp.h>
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 
 #include "pages.h"
 #include "payload.h"
 #include "shadow.h"
 
+/* Neighbours of as many pages have page frames together, or none. */
+#ifdef CONFIG_SPARSEMEM_VMEMMAP
+#define FRAMES_ALIKE	PAGES_PER_SUBSECTION
+#else
+#define FRAMES_ALIKE	1UL
+#endif
+
+/**
+ * vc_pages_bad() - look for pages that nobody can map
+ * @pages: the pages
+ * @nr: how many
+ *
+ * Context: Any.
+ * Return: what is wrong with the first bad one.
+ */
+enum vc_bad_pages vc_pages_bad(struct page **pages, unsigned long nr)
+{
+	unsigned long known = ULONG_MAX, i;
+
+	if (!pages || !IS_ALIGNED((unsigned long)pages, sizeof(*pages)))
+		return VC_PAGES_NO_ARRAY;
+	for (i = 0; i < nr; i++) {
+		unsigned long pfn = page_to_pfn(pages[i]);
+
+		if (likely(pfn / FRAMES_ALIKE == known))
+			continue;
+		if (!pages[i])
+			return VC_PAGES_HOLE;
+		if (!pfn_valid(pfn))
+			return VC_PAGES_NO_FRAME;
+		known = pfn / FRAMES_ALIKE;
+	}
+	return VC_PAGES_GOOD;
+}
+
 /**
  * vc_map() - map pages into an area
  * @addr: the area's start
  * @nr: pages
- * @pages: the pages
+ * @pages: the pages, which vc_pages_bad() has found good
  * @prot: value of a pgprot_t
  *
  * Context: Task context, may sleep.
@@ -44,16 +81,15 @@ int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
  * @payload: set to what vc_pages_alloc() returned, for vc_depopulate()
  *
  * Context: Task context; atomic if @gfp does not allow blocking.
- * Return: 0; -ENOMEM if there was no memory, and then no PTE was set; or -EAGAIN if
- *	page tables failed: then nothing is mapped any more, but PTEs were set, so
- *	that the addresses need a flush.
+ * Return: 0, or -ENOMEM. After that PTEs may have been set, so that the addresses need a
+ *	flush; and if @payload is not 0, vc_depopulate() must follow in a context that may
+ *	sleep, since this function must not.
  */
 int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload)
 {
-	bool nofail = (gfp & __GFP_NOFAIL) && gfpflags_allow_blocking(gfp);
+	bool blocking = gfpflags_allow_blocking(gfp);
 	unsigned long pages;
-	int err;
 
 	gfp |= __GFP_NOWARN;
 	if (!(gfp & (GFP_DMA | GFP_DMA32)))
@@ -62,19 +98,28 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 	pages = vc_pages_alloc(nr, gfp, node);
 	if (unlikely(!pages))
 		return -ENOMEM;
+	if (unlikely(!(pages & VC_RUN) && pages & VC_PART))
+		goto failed;
 
-	while (unlikely(err = vc_tables_map(addr, nr, pages, PAGE_KERNEL, gfp))) {
+	while (unlikely(vc_tables_map(addr, nr, pages, PAGE_KERNEL, gfp))) {
+		if (!blocking)
+			goto failed;
 		vc_unmap(addr, nr);
-		if (!nofail) {
-			vc_pages_put(nr, pages);
-			return -EAGAIN;
-		}
+		if (!(gfp & __GFP_NOFAIL))
+			goto failed;
 		schedule_timeout_uninterruptible(1);
 	}
 	shadow_open(addr, nr * PAGE_SIZE, nr * PAGE_SIZE);
 	kmemleak_alloc((void *)addr, nr * PAGE_SIZE, 1, gfp);
 	*payload = pages;
 	return 0;
+
+failed:
+	if (blocking)
+		vc_pages_put(nr, pages);
+	else
+		*payload = pages;
+	return -ENOMEM;
 }
 
 /**
@@ -90,4 +135,48 @@ void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload)
 	kmemleak_free((void *)addr);
 	vc_unmap(addr, nr);
 	vc_pages_put(nr, payload);
+}
+
+/**
+ * vc_leave() - leave the pages of an area to whoever maps them
+ * @addr: its start
+ * @nr: pages
+ * @payload: as vc_populate() set it; nobody may use it any more
+ *
+ * Context: Any but NMI.
+ */
+void vc_leave(unsigned long addr, unsigned long nr, unsigned long payload)
+{
+	kmemleak_free((void *)addr);
+	vc_pages_leave(nr, payload);
+}
+
+/**
+ * vc_shrink() - unmap the last pages of an area, flush, and free them
+ * @addr: the area's start
+ * @nr: pages that it has
+ * @payload: its payload before vc_pages_cut()
+ * @keep: pages to keep
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_shrink(unsigned long addr, unsigned long nr, unsigned long payload, unsigned long keep)
+{
+	unsigned long tail = addr + keep * PAGE_SIZE;
+
+	kmemleak_free_part((void *)tail, (nr - keep) * PAGE_SIZE);
+	vc_unmap(tail, nr - keep);
+	vc_flush(tail, nr - keep);
+	vc_pages_put_tail(nr, payload, keep);
+}
+
+/**
+ * vc_free_array() - free the array that came with pages of a caller
+ * @array: kmalloc'ed or vmalloc'ed; not in the arena
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_free_array(unsigned long array)
+{
+	kvfree((void *)array);
 }

@@ -8,10 +8,7 @@
 //! C side: [`rust/pages/mapping.c`](mapping.c), on page_tables.c and pages.c.
 
 use crate::{bindings, pages::arena::Arena, sys::Page};
-use kernel::{
-    error::{code::EAGAIN, to_result},
-    prelude::*,
-};
+use kernel::{error::to_result, prelude::*};
 
 /// A `struct page *`.
 pub(crate) type PagePtr = *mut bindings::page;
@@ -26,7 +23,8 @@ pub(crate) struct Place {
 /// A payload says what [`Mapping`] has mapped at a range of the arena: one of
 ///
 /// - a *run*: the range's own pages, all neighbours, so that the first one tells them all;
-/// - an *array*: the range's own pages, and the array that names them;
+/// - an *array*: the range's own pages, and the array that names them; a *part* if they are fewer than
+///   the range has room for;
 /// - a *given* array: pages of a caller, who gave them up with the array that names them;
 /// - *borrowed* pages, which still belong to the caller;
 /// - *nothing*.
@@ -34,21 +32,23 @@ pub(crate) struct Place {
 /// # Invariants
 ///
 /// - A run is the address of its first `struct page`, with bit 0 set.
-/// - An array is its address. A given one has bit 1 set, too; borrowed pages have bit 1 alone.
+/// - An array is its address. A given one has bit 1 set, too, a part has bit 2; borrowed pages have bit 1
+///   alone.
 /// - Nothing is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Payload(usize);
 
-/// C makes the words with this bit: see `vc_populate`.
+/// C makes the words with these two bits: see `vc_populate`.
 const RUN: usize = bindings::VC_RUN as usize;
+const PART: usize = bindings::VC_PART as usize;
 const GIVEN: usize = 2;
-const _: () = assert!(RUN == 1);
+const _: () = assert!(RUN == 1 && PART == 4);
 
 impl Payload {
     /// Nothing is mapped.
     pub(crate) const NOTHING: Self = Self(0);
     /// The pages still belong to the caller.
-    const BORROWED: Self = Self(GIVEN);
+    pub(crate) const BORROWED: Self = Self(GIVEN);
 
     /// The word, for [`Self::from_word`].
     #[inline(always)]
@@ -76,7 +76,7 @@ impl Payload {
     /// The address of the array that names the pages and goes with them.
     #[inline(always)]
     pub(crate) fn array(self) -> Option<usize> {
-        let address = self.0 & !GIVEN;
+        let address = self.0 & !(GIVEN | PART);
         (!self.is_run() && address != 0).then_some(address)
     }
 
@@ -88,6 +88,56 @@ impl Payload {
     /// Whether the pages go with the range.
     pub(crate) fn owns_pages(self) -> bool {
         self.is_run() || self.array().is_some()
+    }
+
+    /// Whether the pages are the range's own, from [`Mapping::populate`].
+    fn is_populated(self) -> bool {
+        self.owns_pages() && !self.is_foreign()
+    }
+
+    /// Whether the range has fewer pages than it has room for.
+    pub(crate) fn is_part(self) -> bool {
+        !self.is_run() && self.0 & PART != 0
+    }
+
+    /// Pages that a range of `pages` has. Any context. Only for the owner of the range.
+    pub(crate) fn present(self, pages: u32) -> u32 {
+        if !self.is_part() {
+            return pages;
+        }
+        // SAFETY: By the invariants this is a part, whose array lives as long as the owner of the
+        // range keeps it.
+        let present = unsafe { bindings::vc_pages_present(pages as usize, self.0) };
+        present as u32
+    }
+}
+
+/// Pages that nobody can map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadPages {
+    /// There is no array.
+    NoArray,
+    /// An entry of the array is null.
+    Hole,
+    /// A page of the array has no page frame.
+    NoFrame,
+}
+
+impl BadPages {
+    /// Looks for the first bad one of `count` pages.
+    ///
+    /// # Safety
+    ///
+    /// `pages` is null, or valid for reads of `count` page pointers.
+    #[inline]
+    pub(crate) unsafe fn find(pages: *mut PagePtr, count: u32) -> Option<Self> {
+        // SAFETY: As the caller says.
+        match unsafe { bindings::vc_pages_bad(pages, count as usize) } {
+            bindings::vc_bad_pages::VC_PAGES_GOOD => None,
+            bindings::vc_bad_pages::VC_PAGES_NO_ARRAY => Some(Self::NoArray),
+            bindings::vc_bad_pages::VC_PAGES_HOLE => Some(Self::Hole),
+            _ => Some(Self::NoFrame),
+        }
     }
 }
 
@@ -112,16 +162,22 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; then no PTE of the range is set, but it needs a flush nevertheless.
+    /// No memory. The range needs a flush. If the error is not [`Payload::NOTHING`], pages may be mapped:
+    /// [`Self::clear`] must take it, where sleeping is allowed.
     ///
     /// # Safety
     ///
     /// The range is in the arena and belongs to the caller alone; nothing is mapped in it.
     #[inline]
-    pub(crate) unsafe fn populate(&self, at: Place, gfp: u32, node: i32) -> Result<Payload> {
+    pub(crate) unsafe fn populate(
+        &self,
+        at: Place,
+        gfp: u32,
+        node: i32,
+    ) -> Result<Payload, Payload> {
         let mut word = 0;
         // SAFETY: The caller vouches for the range; symbols are resolved; `word` is a local variable.
-        to_result(unsafe {
+        let err = unsafe {
             bindings::vc_populate(
                 self.arena.address(at.start),
                 at.pages as usize,
@@ -129,10 +185,13 @@ impl Mapping {
                 node,
                 &mut word,
             )
-        })
-        .map_err(|e| if e == EAGAIN { ENOMEM } else { e })?;
-        // INVARIANT: A run's first page with `RUN`, or the address of an array.
-        Ok(Payload(word))
+        };
+        // INVARIANT: A run's first page with `RUN`, or the address of an array, perhaps with `PART`.
+        if err == 0 {
+            Ok(Payload(word))
+        } else {
+            Err(Payload(word))
+        }
     }
 
     /// Puts pages of the caller at a range. With `give` the range takes over the array and a reference
@@ -145,8 +204,8 @@ impl Mapping {
     /// # Safety
     ///
     /// - As for [`Self::populate`].
-    /// - `pages` is valid for reads of `at.pages` page pointers; with `give` it was allocated by
-    ///   kmalloc or vmalloc, and nobody else frees it.
+    /// - `pages` is valid for reads of `at.pages` page pointers, which [`BadPages::find`] found good; with
+    ///   `give` it was allocated by kmalloc or vmalloc, and nobody else frees it.
     #[inline]
     pub(crate) unsafe fn map(
         &self,
@@ -172,7 +231,8 @@ impl Mapping {
         })
     }
 
-    /// Clears the PTEs of a range, without a flush, and frees what goes with it. Sleeps.
+    /// Clears the PTEs of a range, without a flush, and frees what goes with it. Returns the address of a given array that is in the arena: the caller must free that
+    /// area. Sleeps.
     ///
     /// # Safety
     ///
@@ -180,7 +240,8 @@ impl Mapping {
     /// - [`Self::populate`] or [`Self::map`] returned `payload` for exactly this range, which was not
     ///   cleared since; or it is [`Payload::NOTHING`].
     #[inline]
-    pub(crate) unsafe fn clear(&self, at: Place, payload: Payload) {
+    #[must_use]
+    pub(crate) unsafe fn clear(&self, at: Place, payload: Payload) -> Option<usize> {
         let addr = self.arena.address(at.start);
         let nr = at.pages as usize;
         if payload.is_foreign() {
@@ -189,10 +250,77 @@ impl Mapping {
             if let Some(array) = payload.array() {
                 // SAFETY: It names the pages of the range, which took it over with them.
                 unsafe { bindings::vc_put_pages(nr, array as *mut PagePtr) };
+                if self.arena.page_of(array).is_some() {
+                    return Some(array);
+                }
+                // SAFETY: The range took over the array, which is nowhere in the arena.
+                unsafe { bindings::vc_free_array(array) };
             }
         } else if payload != Payload::NOTHING {
             // SAFETY: The caller vouches for the range, and `vc_populate` made the word.
             unsafe { bindings::vc_depopulate(addr, nr, payload.0) };
         }
+        None
+    }
+
+    /// Leaves the pages of a range to whoever maps them, and a given array to its owner. The range keeps
+    /// showing them; its payload must become [`Payload::BORROWED`]. Any context but NMI.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::clear`]; and nobody clears the range with `payload` any more.
+    pub(crate) unsafe fn leave(&self, at: Place, payload: Payload) {
+        if payload.is_populated() {
+            let addr = self.arena.address(at.start);
+            // SAFETY: `vc_populate` or `vc_pages_cut` made the word.
+            unsafe { bindings::vc_leave(addr, at.pages as usize, payload.0) };
+        }
+    }
+
+    /// A payload for the first `keep` pages of a range, or `None` if there is no memory for it, or the
+    /// range has no more pages of its own than that. [`Self::shrink`] or [`Self::uncut`] must follow.
+    /// Sleeps if `gfp` allows it.
+    ///
+    /// # Safety
+    ///
+    /// As for the `payload` of [`Self::clear`].
+    pub(crate) unsafe fn cut(
+        &self,
+        at: Place,
+        payload: Payload,
+        keep: u32,
+        gfp: u32,
+    ) -> Option<Payload> {
+        if !payload.is_populated() || keep == 0 || keep >= payload.present(at.pages) {
+            return None;
+        }
+        // SAFETY: `vc_populate` or `vc_pages_cut` made the word.
+        let word =
+            unsafe { bindings::vc_pages_cut(at.pages as usize, payload.0, keep as usize, gfp) };
+        // INVARIANT: The address of an array, with `PART`.
+        (word != 0).then_some(Payload(word))
+    }
+
+    /// Gives back what [`Self::cut`] returned.
+    ///
+    /// # Safety
+    ///
+    /// `cut` is what it returned for `payload`, and nobody else has it.
+    pub(crate) unsafe fn uncut(&self, payload: Payload, cut: Payload) {
+        // SAFETY: As the caller says.
+        unsafe { bindings::vc_pages_uncut(payload.0, cut.0) };
+    }
+
+    /// Unmaps, flushes and frees all but the first `keep` pages of a range. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// - [`Self::cut`] replaced `payload` for `keep` pages.
+    /// - The range belongs to the caller, and nobody uses the other pages any more.
+    pub(crate) unsafe fn shrink(&self, at: Place, payload: Payload, keep: u32) {
+        let addr = self.arena.address(at.start);
+        let present = payload.present(at.pages) as usize;
+        // SAFETY: As the caller says.
+        unsafe { bindings::vc_shrink(addr, present, payload.0, keep as usize) };
     }
 }

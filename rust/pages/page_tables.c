@@ -134,7 +134,7 @@ static int set_array(pte_t *pte, unsigned long nr, struct page **pages, pgprot_t
 	unsigned long i;
 
 	for (i = 0; i < nr; i++, pte++) {
-		if (WARN_ON_ONCE(!pages[i] || !pte_none(ptep_get(pte))))
+		if (WARN_ON_ONCE(!pte_none(ptep_get(pte))))
 			return -EINVAL;
 		set_pte(pte, mk_pte(pages[i], prot));
 	}

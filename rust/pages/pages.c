@@ -8,6 +8,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/vmstat.h>
 
 #include "pages.h"
 #include "payload.h"
@@ -15,6 +16,53 @@
 
 /* Most pages per call of the bulk allocator, which works with preemption off. */
 #define BULK_CHUNK	100UL
+
+/*
+ * NR_VMALLOC: the kernel shows these pages as VmallocUsed, nr_vmalloc, and `vmalloc` of a
+ * memcg. Kernels before 7.3 count in-tree areas alone.
+ */
+#ifdef VMAPCACHE_HAS_NR_VMALLOC
+
+/* Counts @nr pages from @page on, which were allocated together. */
+static void count_run(struct page *page, long nr)
+{
+	mod_lruvec_page_state(page, NR_VMALLOC, nr);
+}
+
+/* Whether the same counters have both pages. */
+static bool count_alike(const struct page *a, const struct page *b)
+{
+#ifdef CONFIG_MEMCG
+	if (a->memcg_data != b->memcg_data)
+		return false;
+#endif
+	return page_to_nid(a) == page_to_nid(b);
+}
+
+/* Counts @nr pages with @sign: one call for neighbours in the array that are counted alike. */
+static void count_array(struct page **pages, unsigned long nr, int sign)
+{
+	unsigned long first = 0, i;
+
+	for (i = 1; i <= nr; i++) {
+		if (i < nr && count_alike(pages[first], pages[i]))
+			continue;
+		count_run(pages[first], sign * (long)(i - first));
+		first = i;
+	}
+}
+
+#else
+
+static void count_run(struct page *page, long nr)
+{
+}
+
+static void count_array(struct page **pages, unsigned long nr, int sign)
+{
+}
+
+#endif
 
 static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
 {
@@ -62,17 +110,18 @@ static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp
 		unsigned long want = min(nr - done, BULK_CHUNK);
 		unsigned long got;
 
-		if (want == 1)
-			break;
 		/* The bulk allocator fills the empty entries of the array. */
 		memset(pages + done, 0, want * sizeof(*pages));
-		got = node == NUMA_NO_NODE ? alloc_pages_bulk(gfp, want, pages + done) :
+		/* Without a node the task's memory policy decides, as for single pages. */
+		got = node == NUMA_NO_NODE ?
+			static_call(vc_alloc_pages_bulk_mempolicy)(gfp, want, pages + done) :
 			alloc_pages_bulk_node(gfp, node, want, pages + done);
 		done += got;
 		if (got != want)
 			break;
 	}
 
+	/* Memory is short: a task that was killed must not take the last pages. */
 	while (done < nr) {
 		if (!(gfp & __GFP_NOFAIL) && fatal_signal_pending(current))
 			break;
@@ -85,16 +134,15 @@ static unsigned long fill_pages(struct page **pages, unsigned long nr, gfp_t gfp
 }
 
 /**
- * vc_put_pages() - free pages and the array that names them
+ * vc_put_pages() - drop a caller's references to pages
  * @nr: pages
- * @pages: the array, kmalloc'ed or vmalloc'ed
+ * @pages: the array that names them
  *
  * Context: Task context, may sleep.
  */
 void vc_put_pages(unsigned long nr, struct page **pages)
 {
 	static_call(vc_free_pages_bulk)(pages, nr);
-	kvfree(pages);
 }
 
 static noinline void put_run(unsigned long nr, struct page *run)
@@ -105,25 +153,149 @@ static noinline void put_run(unsigned long nr, struct page *run)
 	static_call(vc_free_pages_bulk)(names, nr);
 }
 
+/* How many pages @payload, of an area of @nr pages, stands for. */
+static unsigned long present(unsigned long nr, unsigned long payload)
+{
+	unsigned long i = 0;
+
+	if (!(payload & VC_PART))
+		return nr;
+	while (i < nr && array_of(payload)[i])
+		i++;
+	return i;
+}
+
+/**
+ * vc_pages_present() - how many pages an area has
+ * @nr: pages of its range
+ * @payload: as vc_pages_alloc() or vc_pages_cut() returned it
+ *
+ * Context: Any.
+ */
+unsigned long vc_pages_present(unsigned long nr, unsigned long payload)
+{
+	struct page **pages = array_of(payload);
+	unsigned long low = 0, high = nr;
+
+	if (!(payload & VC_PART))
+		return nr;
+	/* All behind the last page are NULL. */
+	while (low < high) {
+		unsigned long middle = low + (high - low) / 2;
+
+		if (pages[middle])
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /**
  * vc_pages_put() - free the pages of an area
- * @nr: how many
- * @payload: as vc_pages_alloc() returned it
+ * @nr: pages of its range
+ * @payload: as vc_pages_alloc() or vc_pages_cut() returned it
  *
  * Context: Task context, may sleep.
  */
 void vc_pages_put(unsigned long nr, unsigned long payload)
 {
-	if (!(payload & VC_RUN))
-		vc_put_pages(nr, array_of(payload));
-	else if (nr == 1)
+	if (!(payload & VC_RUN)) {
+		struct page **pages = array_of(payload);
+
+		nr = present(nr, payload);
+		count_array(pages, nr, -1);
+		static_call(vc_free_pages_bulk)(pages, nr);
+		kvfree(pages);
+		return;
+	}
+	count_run(run_of(payload), -(long)nr);
+	if (nr == 1)
 		__free_page(run_of(payload));
 	else
 		put_run(nr, run_of(payload));
 }
 
-/* The pages of an area one by one, in an array. */
-static struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
+/**
+ * vc_pages_leave() - leave the pages of an area to its owner
+ * @nr: pages of its range
+ * @payload: as for vc_pages_put()
+ *
+ * Context: Any but NMI.
+ */
+void vc_pages_leave(unsigned long nr, unsigned long payload)
+{
+	if (payload & VC_RUN) {
+		count_run(run_of(payload), -(long)nr);
+		return;
+	}
+	count_array(array_of(payload), present(nr, payload), -1);
+	kvfree_atomic(array_of(payload));
+}
+
+/**
+ * vc_pages_cut() - find a payload for the first pages of an area
+ * @nr: pages of its range
+ * @payload: the area's
+ * @keep: how many pages the payload shall stand for, less than it does
+ * @gfp: flags of the request, for an array
+ *
+ * Until vc_pages_put_tail() the old one holds as well. vc_pages_uncut() undoes it.
+ *
+ * Context: Task context, may sleep.
+ * Return: the payload, or 0 if there is no memory for it.
+ */
+unsigned long vc_pages_cut(unsigned long nr, unsigned long payload, unsigned long keep,
+			   gfp_t gfp)
+{
+	struct page **pages;
+
+	if (!(payload & VC_RUN))
+		return payload | VC_PART;
+	pages = kcalloc(nr, sizeof(*pages), (gfp & RECLAIM_FLAGS) | __GFP_NOWARN);
+	if (!pages)
+		return 0;
+	name_run(pages, run_of(payload), keep);
+	return (unsigned long)pages | VC_PART;
+}
+
+/**
+ * vc_pages_uncut() - undo vc_pages_cut()
+ * @payload: as it was given
+ * @cut: what it returned
+ *
+ * Context: Any.
+ */
+void vc_pages_uncut(unsigned long payload, unsigned long cut)
+{
+	if (payload & VC_RUN)
+		kfree(array_of(cut));
+}
+
+/**
+ * vc_pages_put_tail() - free the pages that a new payload lacks
+ * @nr: pages that @payload stands for
+ * @payload: the old one
+ * @keep: pages that the new one, of vc_pages_cut(), stands for
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_pages_put_tail(unsigned long nr, unsigned long payload, unsigned long keep)
+{
+	struct page **pages = array_of(payload);
+
+	if (payload & VC_RUN) {
+		count_run(run_of(payload) + keep, -(long)(nr - keep));
+		put_run(nr - keep, run_of(payload) + keep);
+		return;
+	}
+	count_array(pages + keep, nr - keep, -1);
+	static_call(vc_free_pages_bulk)(pages + keep, nr - keep);
+	memset(pages + keep, 0, (nr - keep) * sizeof(*pages));
+}
+
+/* The pages of an area one by one, in an array; VC_PART says that some are missing. */
+static unsigned long alloc_array(unsigned long nr, gfp_t gfp, int node)
 {
 	struct page **pages;
 	unsigned long got;
@@ -131,13 +303,13 @@ static struct page **alloc_array(unsigned long nr, gfp_t gfp, int node)
 	pages = kvmalloc_node(array_size(nr, sizeof(*pages)),
 			      (gfp & RECLAIM_FLAGS) | __GFP_NOWARN, node);
 	if (unlikely(!pages))
-		return NULL;
+		return 0;
 	got = fill_pages(pages, nr, gfp, node);
-	if (unlikely(got < nr)) {
-		vc_put_pages(got, pages);
-		return NULL;
-	}
-	return pages;
+	count_array(pages, got, 1);
+	if (likely(got == nr))
+		return (unsigned long)pages;
+	pages[got] = NULL;
+	return (unsigned long)pages | VC_PART;
 }
 
 /*
@@ -150,9 +322,10 @@ static noinline unsigned long alloc_several(unsigned long nr, gfp_t gfp, int nod
 
 	if (is_power_of_2(nr) && nr <= RUN_MAX)
 		run = alloc_neighbours(gfp, node, ilog2(nr));
-	if (likely(run))
-		return (unsigned long)run + VC_RUN;
-	return (unsigned long)alloc_array(nr, gfp, node);
+	if (unlikely(!run))
+		return alloc_array(nr, gfp, node);
+	count_run(run, nr);
+	return (unsigned long)run + VC_RUN;
 }
 
 /**
@@ -163,7 +336,8 @@ static noinline unsigned long alloc_several(unsigned long nr, gfp_t gfp, int nod
  *
  * Context: Task context; atomic if @gfp does not allow blocking.
  * Return: the first page and VC_RUN if the others follow it, else the array of the
- *	pages; 0 if there is no memory
+ *	pages; 0 if there is no memory. With VC_PART there was memory for some pages only: the
+ *	caller must give these back.
  */
 unsigned long vc_pages_alloc(unsigned long nr, gfp_t gfp, int node)
 {
@@ -172,5 +346,8 @@ unsigned long vc_pages_alloc(unsigned long nr, gfp_t gfp, int node)
 	if (nr > 1)
 		return alloc_several(nr, gfp, node);
 	page = alloc_run(gfp, node, 0);
-	return likely(page) ? (unsigned long)page + VC_RUN : 0;
+	if (unlikely(!page))
+		return 0;
+	count_run(page, 1);
+	return (unsigned long)page + VC_RUN;
 }

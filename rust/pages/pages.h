@@ -35,17 +35,41 @@ void vc_flush(unsigned long addr, unsigned long nr);
 
 /* pages.c */
 
+/* In a payload: the first page of a run instead of an array. */
+#define VC_RUN	1UL
+/* In a payload that is an array: the area has fewer pages, and behind them there is NULL. */
+#define VC_PART	4UL
+
 void vc_put_pages(unsigned long nr, struct page **pages);
+unsigned long vc_pages_present(unsigned long nr, unsigned long payload);
+unsigned long vc_pages_cut(unsigned long nr, unsigned long payload, unsigned long keep,
+			   gfp_t gfp);
+void vc_pages_uncut(unsigned long payload, unsigned long cut);
 
 /* mapping.c */
 
-/* In a payload of vc_populate(): the first page of a run instead of an array. */
-#define VC_RUN	1UL
+/**
+ * enum vc_bad_pages - what vc_pages_bad() finds
+ * @VC_PAGES_GOOD: nothing
+ * @VC_PAGES_NO_ARRAY: there is no array
+ * @VC_PAGES_HOLE: an entry of the array is NULL
+ * @VC_PAGES_NO_FRAME: a page of the array has no page frame
+ */
+enum vc_bad_pages {
+	VC_PAGES_GOOD,
+	VC_PAGES_NO_ARRAY,
+	VC_PAGES_HOLE,
+	VC_PAGES_NO_FRAME,
+};
 
+enum vc_bad_pages vc_pages_bad(struct page **pages, unsigned long nr);
 int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot);
 int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload);
 void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload);
+void vc_leave(unsigned long addr, unsigned long nr, unsigned long payload);
+void vc_shrink(unsigned long addr, unsigned long nr, unsigned long payload, unsigned long keep);
+void vc_free_array(unsigned long array);
 
 #endif /* VMAPCACHE_PAGES_H */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The pages of an area in one word: the array that names them or, with VC_RUN, the first
- * page of a run. The C files of this room share it; rust/pages/mapping.rs adds whose
+ * page of a run. With VC_PART the area has fewer pages than its range, and NULL is
+ * behind them in the array. The C files of this room share it; rust/pages/mapping.rs adds whose
  * pages they are.
  */
 #ifndef VMAPCACHE_PAYLOAD_H
@@ -28,7 +29,7 @@ static inline struct page *run_of(unsigned long payload)
 
 static inline struct page **array_of(unsigned long payload)
 {
-	return (struct page **)payload;
+	return (struct page **)(payload & ~VC_PART);
 }
 
 static inline void name_run(struct page **names, struct page *run, unsigned long nr)
@@ -44,5 +45,7 @@ int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, p
 /* pages.c */
 unsigned long vc_pages_alloc(unsigned long nr, gfp_t gfp, int node);
 void vc_pages_put(unsigned long nr, unsigned long payload);
+void vc_pages_leave(unsigned long nr, unsigned long payload);
+void vc_pages_put_tail(unsigned long nr, unsigned long payload, unsigned long keep);
 
 #endif /* VMAPCACHE_PAYLOAD_H */

@@ -74,3 +74,8 @@ fi
 if grep -q ' free_pages_bulk(struct page ' "$tree/include/linux/gfp.h"; then
 	echo "-DVMAPCACHE_HAS_FREE_PAGES_BULK"
 fi
+
+# Counts pages of vmalloc() per node and memcg; since 7.3.
+if grep -q '^[[:space:]]NR_VMALLOC,' "$tree/include/linux/mmzone.h"; then
+	echo "-DVMAPCACHE_HAS_NR_VMALLOC"
+fi

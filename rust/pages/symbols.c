@@ -13,10 +13,18 @@
 #include "resolve.h"
 #include "symbols.h"
 
+/* Stands in for alloc_pages_bulk_mempolicy() if the kernel has none: there is one node. */
+static unsigned long bulk_of_this_node(gfp_t gfp, unsigned long nr_pages,
+				       struct page **page_array)
+{
+	return alloc_pages_bulk(gfp, nr_pages, page_array);
+}
+
 DEFINE_STATIC_CALL_RET0(vc_vmap_pages_range_noflush, vc_proto_vmap_pages_range_noflush);
 DEFINE_STATIC_CALL_NULL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
 DEFINE_STATIC_CALL_NULL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DEFINE_STATIC_CALL(vc_free_pages_bulk, free_pages_one_by_one);
+DEFINE_STATIC_CALL(vc_alloc_pages_bulk_mempolicy, bulk_of_this_node);
 DEFINE_STATIC_CALL_RET0(vc___get_vm_area_caller, __get_vm_area_caller);
 DEFINE_STATIC_CALL_RET0(vc_ftrace_location, ftrace_location);
 DEFINE_STATIC_CALL_NULL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
@@ -29,6 +37,7 @@ enum {
 	SYM_VUNMAP_RANGE_NOFLUSH,
 	SYM_FLUSH_TLB_KERNEL_RANGE,
 	SYM_FREE_PAGES_BULK,
+	SYM_ALLOC_PAGES_BULK_MEMPOLICY,
 	SYM_GET_VM_AREA_CALLER,
 	SYM_FTRACE_LOCATION,
 	SYM_KVFREE_RCU_BARRIER,
@@ -48,6 +57,8 @@ static struct vc_symbol symbols[] = {
 		"flush_tlb_kernel_range", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
 	[SYM_FREE_PAGES_BULK] = {
 		"free_pages_bulk", NULL, "CONFIG_KALLSYMS", true },
+	[SYM_ALLOC_PAGES_BULK_MEMPOLICY] = {
+		"alloc_pages_bulk_mempolicy_noprof", NULL, "CONFIG_KALLSYMS and CONFIG_NUMA", true },
 	[SYM_GET_VM_AREA_CALLER] = {
 		"__get_vm_area_caller", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
 	[SYM_FTRACE_LOCATION] = {
@@ -87,6 +98,8 @@ int vc_symbols_resolve(void)
 	if (!err)
 		err = find(vc_free_pages_bulk, SYM_FREE_PAGES_BULK);
 #endif
+	if (!err)
+		err = find(vc_alloc_pages_bulk_mempolicy, SYM_ALLOC_PAGES_BULK_MEMPOLICY);
 	if (!err)
 		err = find(vc___get_vm_area_caller, SYM_GET_VM_AREA_CALLER);
 	if (!err)

@@ -64,6 +64,9 @@ pub struct NoMemory;
 pub enum Mode {
     /// May sleep: for memory, which the kernel may reclaim, and for a purge.
     Sleep,
+    /// May sleep for a purge, but takes only memory that is free at once: the kernel must not kill a task
+    /// for it.
+    Gentle,
     /// Must not sleep, whatever the context. If memory is not free at once, the request fails without
     /// a warning.
     NoWait,

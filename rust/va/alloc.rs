@@ -238,7 +238,7 @@ impl<E: Env> Manager<E> {
             match self.make(request, class) {
                 Err(AllocError::NoSpace) if drains < DRAINS_MAX && self.drain(request, seen) => {
                     drains += match request.mode {
-                        Mode::Sleep => 1,
+                        Mode::Sleep | Mode::Gentle => 1,
                         // Once: the budget is for the whole request.
                         Mode::NoWait => DRAINS_MAX,
                     }
@@ -257,7 +257,7 @@ impl<E: Env> Manager<E> {
 
     /// Asks other users of address space to give some back. True if they did.
     fn ask_others(&self, request: &Request) -> bool {
-        request.mode == Mode::Sleep && self.could_ever_fit(request) && self.env.ask_others()
+        request.mode != Mode::NoWait && self.could_ever_fit(request) && self.env.ask_others()
     }
 
     /// Whether an empty arena could serve the request.
@@ -326,7 +326,7 @@ impl<E: Env> Manager<E> {
             return false;
         }
         match request.mode {
-            Mode::Sleep => {
+            Mode::Sleep | Mode::Gentle => {
                 self.env.finish_deferred();
                 if !self.has_room(Gap::of(request.pages, request.align)) {
                     return false;

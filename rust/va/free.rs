@@ -26,7 +26,7 @@ use crate::{
             magazine::{Chain, CleanId, Empty, LooseList, Sealed},
         },
         switches::Switch,
-        Env, FreeError, Manager, Purge, Ticket, GUARD,
+        Area, Env, FreeError, Manager, Purge, Ticket, GUARD,
     },
 };
 
@@ -180,6 +180,31 @@ impl<E: Env> Manager<E> {
         if self.deferred.push(&self.descriptors, dying.id) {
             self.env.kick_deferred();
         }
+    }
+
+    /// As [`Self::defer_free`], for an area that was never published: the work item clears `payload`.
+    pub fn defer_abort(&self, area: Area<'_>, payload: usize) {
+        area.descriptor.unclaim();
+        area.descriptor
+            .replace_payload(area.descriptor.payload(), payload);
+        self.defer_free(Dying {
+            descriptor: area.descriptor,
+            id: area.id,
+        });
+    }
+
+    /// Replaces the payload of the area that starts at `page`, which the caller owns. False if there is
+    /// no such area, or its payload is not `old`.
+    pub fn replace_payload(&self, page: Page, old: usize, new: usize) -> bool {
+        self.descriptors
+            .get(self.index.get(page))
+            .is_some_and(|descriptor| descriptor.replace_payload(old, new))
+    }
+
+    /// The payload of the area that starts at `page`, which the caller owns.
+    #[inline(always)]
+    pub fn payload(&self, page: Page) -> Option<usize> {
+        Some(self.descriptors.get(self.index.get(page))?.payload())
     }
 
     /// The deferred areas. Their PTEs are not clear yet.

@@ -91,8 +91,8 @@ fn row_of(allocator: &Allocator, walked: &Walked) -> bindings::vc_row {
 fn fill(row: &mut bindings::vc_row, allocator: &Allocator, live: &Snapshot) {
     let payload = Payload::from_word(live.payload);
     row.kind = match live.kind {
-        Kind::Vmalloc => vc_row_kind::VC_ROW_VMALLOC,
-        Kind::Vmap => vc_row_kind::VC_ROW_VMAP,
+        Kind::Vmalloc | Kind::VmallocUser => vc_row_kind::VC_ROW_VMALLOC,
+        Kind::Vmap | Kind::VmapUser => vc_row_kind::VC_ROW_VMAP,
         Kind::VmMapRam => vc_row_kind::VC_ROW_VM_MAP_RAM,
         Kind::VaOnly => vc_row_kind::VC_ROW_VA_ONLY,
     };

@@ -30,7 +30,7 @@ pub fn assert_may_sleep() {
 #[track_caller]
 pub fn assert_may_allocate(mode: Mode) {
     assert_eq!(held().0, 0, "allocates with a spinlock held");
-    if mode == Mode::Sleep {
+    if mode != Mode::NoWait {
         assert_may_sleep();
     }
 }

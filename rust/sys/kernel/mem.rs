@@ -8,7 +8,7 @@ use kernel::{alloc::Flags, prelude::*, sync::Arc};
 fn flags(mode: Mode) -> Flags {
     match mode {
         Mode::Sleep => GFP_KERNEL | __GFP_NOWARN,
-        Mode::NoWait => GFP_NOWAIT | __GFP_NOWARN,
+        Mode::Gentle | Mode::NoWait => GFP_NOWAIT | __GFP_NOWARN,
     }
 }
 

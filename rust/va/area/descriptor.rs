@@ -15,7 +15,8 @@
 //! # Invariants
 //!
 //! - Only the holder of an area's token ([`Area`], [`Dying`], or its place in a magazine or a
-//!   list) writes the descriptor's other fields; and never while it is Live.
+//!   list) writes the descriptor's other fields; and never while it is Live, except that the area's owner
+//!   may replace the payload.
 //! - Pins are taken on a Live area only, and the state leaves Dying only when there are none.
 //!
 //! [`Area`]: crate::va::Area
@@ -61,21 +62,27 @@ impl Id {
 #[repr(u8)]
 pub enum Kind {
     /// Pages of its own.
-    Vmalloc = 0,
+    Vmalloc = 1,
     /// Pages of the caller.
-    Vmap = 1,
+    Vmap = 2,
     /// Pages of the caller, short-lived.
-    VmMapRam = 2,
+    VmMapRam = 3,
     /// Address space only.
-    VaOnly = 3,
+    VaOnly = 4,
+    /// As `Vmalloc`, and may be mapped to user space.
+    VmallocUser = 5,
+    /// As `Vmap`, and may be mapped to user space.
+    VmapUser = 6,
 }
 
 impl Kind {
     fn from_bits(bits: u32) -> Self {
-        match bits & 3 {
-            0 => Self::Vmalloc,
-            1 => Self::Vmap,
-            2 => Self::VmMapRam,
+        match bits & 7 {
+            1 => Self::Vmalloc,
+            2 => Self::Vmap,
+            3 => Self::VmMapRam,
+            5 => Self::VmallocUser,
+            6 => Self::VmapUser,
             _ => Self::VaOnly,
         }
     }
@@ -95,8 +102,8 @@ const VERSION_SHIFT: u32 = 32;
 
 // In the tag, above the class.
 const KIND_SHIFT: u32 = 16;
-/// Not set while somebody has the area and has not published it yet.
-const KNOWN: u32 = 1 << 18;
+/// The kind's bits. All 0 while somebody has the area and has not published it yet.
+const KIND: u32 = 7 << KIND_SHIFT;
 const CPU_SHIFT: u32 = 19;
 
 fn version_of(state: u64) -> u32 {
@@ -139,7 +146,7 @@ impl Descriptor {
             start: AtomicU32::new(0),
             pages: AtomicU32::new(0),
             link: AtomicU32::new(Link::END.word()),
-            tag: AtomicU32::new(u32::from(Class::bits(None)) | KNOWN),
+            tag: AtomicU32::new(u32::from(Class::bits(None)) | KIND),
             caller: AtomicU32::new(OTHERS),
         }
     }
@@ -173,7 +180,7 @@ impl Descriptor {
         self.start.store(start.get(), Relaxed);
         self.pages.store(pages, Relaxed);
         self.tag
-            .store(u32::from(Class::bits(class)) | KNOWN, Relaxed);
+            .store(u32::from(Class::bits(class)) | KIND, Relaxed);
         // A reader of this life also reads its range.
         self.state.store(state, Release);
     }
@@ -200,13 +207,13 @@ impl Descriptor {
 
     /// Undoes [`Self::claim`].
     pub fn unclaim(&self) {
-        self.tag.fetch_or(KNOWN, Relaxed);
+        self.tag.fetch_or(KIND, Relaxed);
     }
 
     /// Whether somebody has the area and has not published it yet. The answer may be late: a claim is
     /// two stores.
     pub fn is_claimed(&self) -> bool {
-        self.tag.load(Relaxed) & KNOWN == 0
+        self.tag.load(Relaxed) & KIND == 0
     }
 
     /// Makes the area Live. Only for its holder, which has claimed it.
@@ -216,8 +223,7 @@ impl Descriptor {
         fence(Release);
         self.payload.store(payload, Relaxed);
         let tag = self.tag.load(Relaxed);
-        self.tag
-            .store(tag | KNOWN | (kind as u32) << KIND_SHIFT, Relaxed);
+        self.tag.store(tag | (kind as u32) << KIND_SHIFT, Relaxed);
         let state = self.state.load(Relaxed);
         self.state.store(state | LIVE, Release);
     }
@@ -413,10 +419,18 @@ impl Descriptor {
         version_of(self.state.load(Acquire))
     }
 
-    /// The payload that the area was published with.
+    /// The payload that the area was published with, or that replaced it.
     #[inline]
     pub fn payload(&self) -> usize {
         self.payload.load(Relaxed)
+    }
+
+    /// Replaces payload `old`. Only for the area's owner, or the holder of an area that is not Live. False
+    /// if the payload was another.
+    pub fn replace_payload(&self, old: usize, new: usize) -> bool {
+        self.payload
+            .compare_exchange(old, new, AcqRel, Relaxed)
+            .is_ok()
     }
 
     /// The last caller that asked for the area.

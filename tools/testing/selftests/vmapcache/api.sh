@@ -18,8 +18,10 @@ kcase impossible
 # In-tree, no bytes are a WARN.
 kcase impossible allocator=in-tree zero=0
 kcase alignments
-# Said once for each load.
+# Said once for each load; of failures, some in each few seconds.
 own
+expect_log 'vmapcache: allocation failed \(no array of pages\): size 262144, align 1, flags GFP_KERNEL,'
+kcase no_array
 expect_log 'vmapcache: flags .* are left out, for '
 kcase odd_flags
 expect_log 'vmapcache: flags .* are not for address space alone, for '
@@ -29,3 +31,5 @@ kcase tuning
 need
 kcase vmaps
 kcase vreallocs
+kcase given_areas
+kcase shrunk_areas

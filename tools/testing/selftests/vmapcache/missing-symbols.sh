@@ -18,7 +18,8 @@ while read -r name; do
 	LC_ALL=C sed "s/\\x00$name\\x00/\\x00${name%??}zz\\x00/g" "$TMP/vmapcache.ko" >"$TMP/lacking.ko"
 	! cmp -s "$TMP/vmapcache.ko" "$TMP/lacking.ko" || fail "$name is not in the module"
 	case $name in
-		free_pages_bulk | ftrace_location | kvfree_rcu_barrier | set_direct_map_* | vmap_notify_list)
+		free_pages_bulk | alloc_pages_bulk_mempolicy_noprof | ftrace_location | kvfree_rcu_barrier | \
+			set_direct_map_* | vmap_notify_list)
 			# Faster than what there is without it, or for guards, and no more.
 			insmod "$TMP/lacking.ko" || fail "without $name"
 			grep -q "^symbol_${name%??}zz " $ours/stats || fail "$name: $(grep symbol_ $ours/stats)"

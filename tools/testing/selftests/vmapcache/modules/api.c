@@ -308,15 +308,26 @@ static void gfp_flags(struct run *run)
 	expect(run, served > asked / 2, "%u of %u requests that must not wait", served, asked);
 }
 
-/* Flags that vmalloc() does not support have no effect. */
+/* Flags that vmalloc() does not support have no effect, at any entry. */
 static void odd_flags(struct run *run)
 {
-	void *p = vmapcache_vmalloc_gfp(3 * PAGE_SIZE, GFP_KERNEL | __GFP_COMP | __GFP_ZERO);
+	gfp_t odd = GFP_KERNEL | __GFP_COMP | __GFP_ZERO;
+	void *areas[] = {
+		vmapcache_vmalloc_gfp(4 * PAGE_SIZE, odd),
+		vmapcache_vmalloc_aligned(4 * PAGE_SIZE, 1, odd, NUMA_NO_NODE, NULL),
+		vmapcache_vrealloc(NULL, 4 * PAGE_SIZE, odd),
+		vmapcache_vrealloc_node_align(NULL, 4 * PAGE_SIZE, 1, odd, NUMA_NO_NODE),
+	};
+	unsigned int i;
 
-	if (!expect(run, p, "3 pages"))
-		return;
-	expect(run, !memchr_inv(p, 0, 3 * PAGE_SIZE), "not zero");
-	vmapcache_vfree(p);
+	for (i = 0; i < ARRAY_SIZE(areas); i++) {
+		if (!expect(run, areas[i], "entry %u", i))
+			continue;
+		expect(run, !memchr_inv(areas[i], 0, 4 * PAGE_SIZE), "entry %u: not zero", i);
+		expect(run, !PageCompound(vmalloc_to_page(areas[i] + PAGE_SIZE)),
+		       "entry %u: a compound page", i);
+		vmapcache_vfree(areas[i]);
+	}
 }
 
 static void nodes(struct run *run)
@@ -389,6 +400,121 @@ static void vmaps(struct run *run)
 	kvfree(pages);
 }
 
+/* An array of pages that is missing, also where page tables are known. */
+static void no_array(struct run *run)
+{
+	struct page **pages = pages_alloc(64);
+	void *p;
+
+	if (!expect(run, pages, "no memory"))
+		return;
+	expect(run, !vmapcache_vmap(NULL, 64, VM_MAP, PAGE_KERNEL), "vmap of no array");
+	expect(run, !vmapcache_vm_map_ram(NULL, 64, NUMA_NO_NODE), "vm_map_ram of no array");
+	p = vmapcache_vmap(pages, 64, VM_MAP, PAGE_KERNEL);
+	expect(run, p, "64 pages");
+	vmapcache_vunmap(p);
+	expect(run, !vmapcache_vmap(NULL, 64, VM_MAP, PAGE_KERNEL), "vmap of no array, later");
+	expect(run, !vmapcache_vm_map_ram(NULL, 64, NUMA_NO_NODE), "vm_map_ram, later");
+	/* A pointer that looks like a run of pages. */
+	expect(run, !vmapcache_vmap((void *)pages + 1, 64, VM_MAP, PAGE_KERNEL), "an odd array");
+	pages_free(pages, 64);
+}
+
+/*
+ * Pages given with an array that is an area, beside other areas. The free of the first ends the
+ * second, also if pins hold them.
+ */
+static void given_areas(struct run *run)
+{
+	unsigned int round;
+	u8 *other = vmapcache_vmalloc(8 * PAGE_SIZE);
+
+	if (!expect(run, other, "8 pages"))
+		return;
+	sign(other, 8, 5);
+	for (round = 0; round < 200; round++) {
+		struct page **pages = vmapcache_vmalloc(PAGE_SIZE), *page = alloc_page(GFP_KERNEL);
+		struct vmapcache_pin pin = {}, array_pin = {};
+		void *p;
+
+		if (!expect(run, pages && page, "round %u", round))
+			break;
+		get_page(page);
+		pages[0] = page;
+		p = vmapcache_vmap(pages, 1, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+		if (!expect(run, p, "round %u", round))
+			break;
+		if (round & 1)
+			pin = vmapcache_pin(p);
+		if (round & 2)
+			array_pin = vmapcache_pin(pages);
+		if (round & 4)
+			vmapcache_vunmap(p);
+		else if (round & 8)
+			vmapcache_vfree_atomic(p);
+		else
+			vmapcache_vfree(p);
+		expect(run, !pin.word || readable(p), "round %u: gone, but pinned", round);
+		vmapcache_unpin(&pin);
+		expect(run, !vmapcache_pin(p).word, "round %u: still live", round);
+		if (round & 4) {
+			expect(run, page_count(page) == 2 && pages[0] == page,
+			       "round %u: %d references", round, page_count(page));
+			put_page(page);
+			vmapcache_vfree(pages);
+		} else if (!(round & 8)) {
+			expect(run, page_count(page) == 1, "round %u: %d references", round,
+			       page_count(page));
+		}
+		vmapcache_unpin(&array_pin);
+		put_page(page);
+	}
+	expect(run, signed_by(other, 8, 5) == 8, "another area was harmed");
+	vmapcache_vfree(other);
+}
+
+/* An area that has given back its tail, and is pinned, grown, shrunk again and freed. */
+static void shrunk_areas(struct run *run)
+{
+	static const unsigned int sizes[] = { 2, 3, 4, 8, 32, 33, 100, 700 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned int pages = sizes[i], keep = pages / 2 + 1;
+		u8 *p = vmapcache_vmalloc(pages * PAGE_SIZE), *q;
+		struct vmapcache_pin pin;
+
+		if (!expect(run, p, "%u pages", pages))
+			continue;
+		sign(p, pages, i);
+		/* A pin of somebody else keeps all. */
+		pin = vmapcache_pin(p);
+		q = vmapcache_vrealloc(p, PAGE_SIZE, GFP_KERNEL);
+		expect(run, q == p && readable(p + (pages - 1) * PAGE_SIZE), "%u pages", pages);
+		vmapcache_unpin(&pin);
+		q = vmapcache_vrealloc(p, pages * PAGE_SIZE, GFP_KERNEL);
+		expect(run, q == p, "%u pages moved", pages);
+		if (want_init_on_alloc(0))
+			expect(run, !memchr_inv(p + PAGE_SIZE, 0, (pages - 1) * PAGE_SIZE),
+			       "%u pages: old bytes", pages);
+		sign(p, pages, i);
+		q = vmapcache_vrealloc(p, keep * PAGE_SIZE - 3, GFP_KERNEL);
+		expect(run, q == p, "%u of %u pages", keep, pages);
+		if (keep < pages)
+			expect(run, !readable(p + keep * PAGE_SIZE), "%u of %u pages", keep, pages);
+		q = vmapcache_vrealloc(p, 5, GFP_KERNEL);
+		expect(run, q == p && !vmalloc_to_page(p + PAGE_SIZE), "1 of %u pages", pages);
+		expect(run, vmapcache_find_vm_area(p + (pages - 1) * PAGE_SIZE, NULL) == p,
+		       "%u pages: the range went", pages);
+		q = vmapcache_vrealloc(p, PAGE_SIZE, GFP_KERNEL);
+		expect(run, q == p, "%u pages: the rest of a page moved", pages);
+		q = vmapcache_vrealloc(p, pages * PAGE_SIZE, GFP_KERNEL);
+		expect(run, q, "%u pages", pages);
+		sign(q ?: p, q ? pages : 1, i);
+		vmapcache_vfree(q ?: p);
+	}
+}
+
 static void vreallocs(struct run *run)
 {
 	u8 *p = vmapcache_vrealloc(NULL, 3 * PAGE_SIZE, GFP_KERNEL), *q;
@@ -404,6 +530,10 @@ static void vreallocs(struct run *run)
 	if (!expect(run, p, "2 pages"))
 		p = q;
 	expect(run, signed_by(p, 2, 1) == 2, "contents lost when it shrank");
+	/* Twice the alignment that it has. */
+	q = (u8 *)(1UL << (__ffs((unsigned long)p) + 1));
+	expect(run, !vmapcache_vrealloc_node_align(p, 9, (unsigned long)q, GFP_KERNEL, NUMA_NO_NODE),
+	       "an alignment that the area lacks");
 	expect(run, !vmapcache_vrealloc(p, 0, GFP_KERNEL), "0 bytes");
 	expect(run, !vmapcache_pin(p).word, "not freed by a size of 0");
 }
@@ -659,6 +789,9 @@ const struct test_case api_cases[] = {
 	{ "odd_flags", odd_flags },
 	{ "nodes", nodes },
 	{ "vmaps", vmaps },
+	{ "no_array", no_array },
+	{ "given_areas", given_areas },
+	{ "shrunk_areas", shrunk_areas },
 	{ "vreallocs", vreallocs },
 	{ "atomic_frees", atomic_frees },
 	{ "atomic_allocations", atomic_allocations },

@@ -5,6 +5,8 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include <vmapcache.h>
+
 #include "vmapcache_test.h"
 
 /* Ways to get an area with pages. */
@@ -241,11 +243,68 @@ static void hold(struct run *run)
 	kvfree(held);
 }
 
+/* 8,192 pages in areas of many sizes, charged to the task's cgroup, until the writer goes. */
+static void count_keep(struct run *run)
+{
+	static const unsigned int sizes[] = { 1, 4, 5, 64, 100, 850 };
+	const struct allocator *a = allocator_of(run);
+	unsigned int i, pages = 0, nr = 0;
+	void *areas[64];
+
+	while (pages < 8192 && nr < ARRAY_SIZE(areas)) {
+		unsigned int want = min(sizes[nr % ARRAY_SIZE(sizes)], 8192 - pages);
+
+		areas[nr] = a->get_gfp(want * PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+		if (!expect(run, areas[nr], "%u pages", want))
+			break;
+		pages += want;
+		nr++;
+	}
+	expect(run, pages == 8192, "%u pages", pages);
+	while (!interrupted())
+		schedule_timeout_interruptible(HZ / 10);
+	for (i = 0; i < nr; i++)
+		a->put(areas[i]);
+}
+
+/* rounds=3000: areas of all kinds come and go, shrink, and fail to come. */
+static void count_churn(struct run *run)
+{
+	unsigned int rounds = arg(run, "rounds", 3000), i;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, arg(run, "seed", 1));
+	for (i = 0; i < rounds && !interrupted(); i++) {
+		unsigned int pages = 1 + below(&rnd, 1 << below(&rnd, 9));
+		gfp_t gfp = i & 1 ? GFP_KERNEL : GFP_NOWAIT | __GFP_NOWARN;
+		void *p = vmapcache_vmalloc_gfp(pages * PAGE_SIZE, gfp), *q;
+
+		if (p && i % 3 == 0) {
+			q = vmapcache_vrealloc(p, 1 + below(&rnd, pages * PAGE_SIZE), GFP_KERNEL);
+			expect(run, q == p, "%u pages moved", pages);
+		}
+		if (i % 5 == 0)
+			vmapcache_vfree_atomic(p);
+		else
+			vmapcache_vfree(p);
+		/* There is no memory for this one, but some for a part of it. */
+		if (i % 500 == 7) {
+			p = vmapcache_vmalloc_gfp(totalram_pages() / 4 * 3 * PAGE_SIZE,
+						  GFP_NOWAIT | __GFP_NOWARN);
+			vmapcache_vfree(p);
+		}
+	}
+	vmapcache_drain();
+	note(run, "operations %u", i);
+}
+
 const struct test_case contents_cases[] = {
 	{ "contents", contents },
 	{ "guard_pages", guard_pages },
 	{ "unmapped", unmapped },
 	{ "zeroed", zeroed },
 	{ "hold", hold },
+	{ "count_keep", count_keep },
+	{ "count_churn", count_churn },
 	{}
 };

@@ -116,11 +116,17 @@ static gfp_t flags_of(u32 how)
 
 static bool try_vmalloc(struct faults *f, unsigned int pages, u32 how)
 {
+	bool blocking = gfpflags_allow_blocking(flags_of(how));
 	void *addr;
 	bool hit;
 
+	/* If it fails there, it must not sleep either: debug kernels see to that. */
+	if (!blocking)
+		preempt_disable();
 	arm(f);
 	addr = vmapcache_vmalloc_gfp(pages * PAGE_SIZE, flags_of(how));
+	if (!blocking)
+		preempt_enable();
 	hit = settle(f, "vmalloc", pages, addr);
 	if (addr)
 		keep(f, addr, pages, NULL, false);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the exported functions ask of their callers' context.
+ */
+#ifndef VMAPCACHE_CONTEXT_H
+#define VMAPCACHE_CONTEXT_H
+
+#include <linux/hardirq.h>
+#include <linux/irqflags.h>
+
+/* Whether a free in this context cannot clear page tables at once. */
+static inline bool vc_must_defer(void)
+{
+	return in_interrupt() || irqs_disabled();
+}
+
+#endif /* VMAPCACHE_CONTEXT_H */
