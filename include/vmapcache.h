@@ -8,12 +8,12 @@
  * address.
  *
  * If a file defines VMAPCACHE_DROPIN before it includes this header, the in-tree names
- * mean vmapcache's in the rest of the file, so that a driver builds against it
- * unchanged. Include it after all other headers.
+ * mean vmapcache's in the rest of the file (see vmapcache_dropin.h), so that a driver
+ * builds against it unchanged: `-DVMAPCACHE_DROPIN -include vmapcache.h`.
  *
  * With guards (Documentation/guards.rst) kvfree(), kvfree_rcu() and the in-tree vfree() free
  * an area as well. Without them (guards=off, or a kernel that cannot have them) never pass
- * an area to these: they would unmap all areas.
+ * an area to a function of the kernel that frees it: it would unmap all areas.
  */
 #ifndef VMAPCACHE_H
 #define VMAPCACHE_H
@@ -78,6 +78,17 @@ int vmapcache_remap_vmalloc_range_partial(struct vm_area_struct *vma, unsigned l
 					  void *kaddr, unsigned long pgoff,
 					  unsigned long size);
 
+void vmapcache_either_vfree(const void *addr);
+void vmapcache_either_vfree_atomic(const void *addr);
+void vmapcache_either_vunmap(const void *addr);
+void vmapcache_either_vm_unmap_ram(const void *mem, unsigned int count);
+void *vmapcache_kvmalloc(size_t size, unsigned long align, gfp_t gfp, int node)
+	__alloc_size(1);
+void *__must_check vmapcache_kvrealloc(const void *addr, size_t size, unsigned long align,
+				       gfp_t gfp, int node) __realloc_size(2);
+void vmapcache_kvfree(const void *addr);
+void vmapcache_vfree_rcu(const void *addr, void *head);
+
 void vmapcache_purge(void);
 void vmapcache_drain(void);
 int vmapcache_counter(const char *name, u64 *value);
@@ -115,46 +126,9 @@ struct vmapcache_area {
 void vmapcache_walk(const void *from,
 		    bool (*visit)(const struct vmapcache_area *area, void *arg), void *arg);
 
-#ifdef VMAPCACHE_DROPIN
-
-/* What the caller has freed may be of either allocator. */
-static inline void vmapcache_dropin_vm_unmap_aliases(void)
-{
-	vm_unmap_aliases();
-	vmapcache_vm_unmap_aliases();
-}
-
-#undef vmalloc
-#undef vzalloc
-#undef vmalloc_node
-#undef vzalloc_node
-#undef vmalloc_huge
-#undef vmalloc_huge_node
-#undef __vmalloc
-#undef __vmalloc_node
-#undef vrealloc
-
-#define vmalloc(size)		vmapcache_vmalloc(size)
-#define vzalloc(size)		vmapcache_vzalloc(size)
-#define vmalloc_node(size, node)	vmapcache_vmalloc_node(size, node)
-#define vzalloc_node(size, node) \
-	vmapcache_vmalloc_aligned(size, 1, GFP_KERNEL | __GFP_ZERO, node, NULL)
-#define vmalloc_huge(size, gfp)	vmapcache_vmalloc_gfp(size, gfp)
-#define vmalloc_huge_node(size, gfp, node) \
-	vmapcache_vmalloc_aligned(size, 1, gfp, node, NULL)
-#define __vmalloc(size, gfp)	vmapcache_vmalloc_gfp(size, gfp)
-#define __vmalloc_node(size, align, gfp, node, caller) \
-	vmapcache_vmalloc_aligned(size, align, gfp, node, caller)
-#define vrealloc(addr, size, gfp)	vmapcache_vrealloc(addr, size, gfp)
-
-#define vfree			vmapcache_vfree
-#define vfree_atomic		vmapcache_vfree_atomic
-#define vmap			vmapcache_vmap
-#define vunmap			vmapcache_vunmap
-#define vm_map_ram		vmapcache_vm_map_ram
-#define vm_unmap_ram		vmapcache_vm_unmap_ram
-#define vm_unmap_aliases	vmapcache_dropin_vm_unmap_aliases
-
-#endif /* VMAPCACHE_DROPIN */
-
 #endif /* VMAPCACHE_H */
+
+/* Also if this header was included before without it. */
+#if defined(VMAPCACHE_DROPIN) && !defined(__BINDGEN__)
+#include <vmapcache_dropin.h>
+#endif

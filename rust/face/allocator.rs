@@ -414,6 +414,14 @@ impl Allocator {
 
     // ---- free ----
 
+    /// As [`Self::free`], or `None` without a report if `addr` is outside of the arena.
+    #[inline]
+    pub(crate) fn try_free(&self, addr: usize, atomic: bool, caller: usize) -> Option<()> {
+        self.arena().page_of(addr)?;
+        self.free(addr, atomic, caller);
+        Some(())
+    }
+
     /// Frees the area that starts at `addr`. If it is pinned, the last unpin finishes that. Any context but
     /// NMI if `atomic`, else sleeps.
     #[inline]
@@ -785,6 +793,8 @@ impl Allocator {
     /// Unmaps and reports every area that its owner did not free. Sleeps. Call it when nobody can
     /// allocate or free any more.
     pub(crate) fn reclaim_leaks(&self) {
+        // SAFETY: No precondition but the context.
+        unsafe { bindings::vc_finish_rcu_frees() };
         self.finish_deferred();
         let mut pinned = false;
         let mut from = Page::new(0);

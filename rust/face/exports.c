@@ -67,13 +67,6 @@ static __always_inline bool in_wrong_context(unsigned long caller)
 	return unlikely(!in_task()) && refuse_interrupt(caller);
 }
 
-/* Work items cannot be queued from an NMI. */
-static bool refuse_nmi(unsigned long caller)
-{
-	return WARN_ONCE(in_nmi(), "vmapcache: free or unpin in an NMI, by %pS; it has no effect\n",
-			 (void *)caller);
-}
-
 /*
  * Rust allocates bookkeeping with GFP_KERNEL. If the caller must not enter the
  * filesystem or I/O, the task's memalloc scope prevents it.
@@ -348,7 +341,7 @@ void vmapcache_vfree(const void *addr)
 
 	if (!atomic)
 		might_sleep();
-	else if (refuse_nmi(_RET_IP_))
+	else if (vc_refuse_nmi(_RET_IP_))
 		return;
 	if (addr)
 		vc_rs_free((unsigned long)addr, atomic, _RET_IP_);
@@ -363,7 +356,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree);
  */
 void vmapcache_vfree_atomic(const void *addr)
 {
-	if (addr && !refuse_nmi(_RET_IP_))
+	if (addr && !vc_refuse_nmi(_RET_IP_))
 		vc_rs_free((unsigned long)addr, true, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vfree_atomic);
@@ -721,7 +714,7 @@ void vmapcache_unpin(struct vmapcache_pin *pin)
 	bool atomic = !vc_may_sleep();
 	u64 word;
 
-	if (!READ_ONCE(pin->word) || (atomic && refuse_nmi(_RET_IP_)))
+	if (!READ_ONCE(pin->word) || (atomic && vc_refuse_nmi(_RET_IP_)))
 		return;
 	/* Of two tasks that give it back, one has it. */
 	word = xchg(&pin->word, PIN_SPENT);

@@ -25,6 +25,8 @@ void *vc_rs_find_area(unsigned long addr, size_t *size);
 void *vc_rs_find_user_area(unsigned long addr, size_t *size);
 bool vc_rs_owns(unsigned long addr);
 void vc_rs_free(unsigned long addr, bool atomic, unsigned long caller);
+/* False for an address outside of the arena. */
+bool vc_rs_try_free(unsigned long addr, bool atomic, unsigned long caller);
 void vc_rs_free_sync(unsigned long addr, unsigned long caller);
 void vc_rs_vunmap(unsigned long addr, bool atomic, unsigned long caller);
 void vc_rs_vm_unmap_ram(unsigned long addr, unsigned int count, unsigned long caller);

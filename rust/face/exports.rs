@@ -107,6 +107,10 @@ export! {
         with(|a| a.free(addr, atomic, caller));
     }
 
+    fn vc_rs_try_free(addr: usize, atomic: bool, caller: usize) -> bool {
+        with(|a| a.try_free(addr, atomic, caller)).is_some()
+    }
+
     fn vc_rs_free_sync(addr: usize, caller: usize) {
         with(|a| a.free_sync(addr, caller));
     }

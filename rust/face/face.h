@@ -103,6 +103,7 @@ enum vc_how {
 	VC_PUT_PAGES = 32,
 };
 
+void vc_finish_rcu_frees(void);
 bool vc_visit(void *visitor, unsigned long addr, unsigned long size, unsigned long caller,
 	      unsigned int pins);
 
