@@ -234,8 +234,9 @@ void *vmapcache_vmalloc_32_user(unsigned long size)
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc_32_user);
 
-static void *vrealloc_for(const void *addr, size_t size, unsigned long align, gfp_t gfp,
-			  int node, unsigned long caller)
+/* As vmapcache_vrealloc_node_align(), for @caller. */
+void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
+		  int node, unsigned long caller)
 {
 	unsigned long old;
 	void *new;
@@ -302,7 +303,7 @@ static void *vrealloc_for(const void *addr, size_t size, unsigned long align, gf
  */
 void *vmapcache_vrealloc(const void *addr, size_t size, gfp_t gfp)
 {
-	return vrealloc_for(addr, size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
+	return vc_vrealloc(addr, size, 1, gfp, NUMA_NO_NODE, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vrealloc);
 
@@ -321,7 +322,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vrealloc);
 void *vmapcache_vrealloc_node_align(const void *addr, size_t size, unsigned long align,
 				    gfp_t gfp, int node)
 {
-	return vrealloc_for(addr, size, align, gfp, node, _RET_IP_);
+	return vc_vrealloc(addr, size, align, gfp, node, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vrealloc_node_align);
 

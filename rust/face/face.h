@@ -150,6 +150,11 @@ bool vc_report_failure_now(void);
 void vc_report_failure(const struct vc_failure *failure);
 void vc_report_leak(unsigned long size, unsigned int caller, unsigned int pins);
 
+/* exports.c */
+
+void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp, int node,
+		  unsigned long caller);
+
 /* guards.c */
 
 int vc_guards_start(unsigned long start, unsigned long size);

@@ -373,12 +373,12 @@ static notrace long guard_vread_iter(struct iov_iter *iter, const char *addr, si
 DEFINE_STATIC_CALL_RET0(vc_vrealloc_node_align_noprof, vrealloc_node_align_noprof);
 
 static noinline void *vrealloc_ours(const void *addr, size_t size, unsigned long align,
-				    gfp_t gfp, int node)
+				    gfp_t gfp, int node, unsigned long caller)
 {
 	void *new;
 
 	begin();
-	new = vmapcache_vrealloc_node_align(addr, size, align, gfp, node);
+	new = vc_vrealloc(addr, size, align, gfp, node, caller);
 	end();
 	return new;
 }
@@ -388,7 +388,7 @@ static notrace void *guard_vrealloc_node_align_noprof(const void *addr, size_t s
 {
 	if (likely(!is_ours(addr)))
 		return static_call(vc_vrealloc_node_align_noprof)(addr, size, align, gfp, node);
-	return vrealloc_ours(addr, size, align, gfp, node);
+	return vrealloc_ours(addr, size, align, gfp, node, _RET_IP_);
 }
 
 /* ---- on and off ---- */

@@ -523,8 +523,20 @@ static void found_in_nmi(struct run *run)
 
 /* ---- vrealloc() and kvrealloc() ---- */
 
+/* Looks at the area that *@arg is, and puts its caller there. */
+static bool take_caller(const struct vmapcache_area *area, void *arg)
+{
+	const void **found = arg;
+
+	if (area->addr != *found)
+		return true;
+	*found = area->caller;
+	return false;
+}
+
 static void in_tree_vreallocs(struct run *run)
 {
+	const void *caller;
 	u8 *p = vmapcache_vmalloc(3 * PAGE_SIZE), *q;
 
 	if (!expect(run, p, "no memory"))
@@ -533,6 +545,10 @@ static void in_tree_vreallocs(struct run *run)
 	q = vrealloc(p, 9 * PAGE_SIZE, GFP_KERNEL);
 	if (!expect(run, q && q != p && signed_by(q, 3, 1) == 3, "larger"))
 		return;
+	caller = q;
+	vmapcache_walk(q, take_caller, &caller);
+	expect(run, within_module((unsigned long)caller, THIS_MODULE),
+	       "the caller is %pS", caller);
 	p = kvrealloc(q, 2 * PAGE_SIZE, GFP_KERNEL);
 	if (!expect(run, p && signed_by(p, 2, 1) == 2, "smaller"))
 		return;
