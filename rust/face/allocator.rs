@@ -462,9 +462,7 @@ impl Allocator {
             (Some(page), Some(word)) if Payload::from_word(word).owns_pages() => {
                 self.unmap_and_leave(page, addr, atomic, caller);
             }
-            _ => {
-                let _ = self.free(addr, atomic, caller);
-            }
+            _ => self.free(addr, atomic, caller),
         }
     }
 
