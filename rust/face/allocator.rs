@@ -333,7 +333,7 @@ impl Allocator {
     ///
     /// `shown.pages` is null, or valid for reads of `shown.count` page pointers; with `VC_PUT_PAGES` it was
     /// allocated by kmalloc or vmalloc, and belongs to the area from now on, if the call succeeds.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn map(&self, shown: Shown, kind: Kind) -> usize {
         let size = (shown.count as usize) << PAGE_SHIFT;
         // SAFETY: As the caller says.
@@ -357,7 +357,7 @@ impl Allocator {
     /// # Safety
     ///
     /// As for [`Self::map`].
-    #[inline]
+    #[inline(always)]
     unsafe fn try_map(&self, size: usize, shown: &Shown, kind: Kind) -> Result<usize, Failure> {
         // This also bounds how much of the array is read. In-tree vm_map_ram() does not ask for the memory.
         let backed = kind != Kind::VmMapRam;
@@ -415,7 +415,7 @@ impl Allocator {
     // ---- free ----
 
     /// As [`Self::free`], or `None` without a report if `addr` is outside of the arena.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_free(&self, addr: usize, atomic: bool, caller: usize) -> Option<()> {
         self.arena().page_of(addr)?;
         self.free(addr, atomic, caller);
@@ -454,20 +454,20 @@ impl Allocator {
 
     /// Unmaps the area that starts at `addr`. Its pages stay with whoever gave or mapped them. Any
     /// context but NMI if `atomic`, else sleeps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unmap(&self, addr: usize, atomic: bool, caller: usize) {
         let page = self.arena().page_of(addr);
         let payload = page.and_then(|page| self.manager.payload(page));
-        match (page, payload) {
-            (Some(page), Some(word)) if Payload::from_word(word).owns_pages() => {
-                self.unmap_and_leave(page, addr, atomic, caller);
-            }
-            _ => self.free(addr, atomic, caller),
+        if payload.is_some_and(|word| Payload::from_word(word).owns_pages()) {
+            self.unmap_and_leave(addr, atomic, caller);
+        } else {
+            self.free(addr, atomic, caller);
         }
     }
 
     #[cold]
-    fn unmap_and_leave(&self, page: Page, addr: usize, atomic: bool, caller: usize) {
+    #[inline(never)]
+    fn unmap_and_leave(&self, addr: usize, atomic: bool, caller: usize) {
         match self.begin_free(addr, Manager::begin_free_sync) {
             Ok(Freed::Now(dying)) => {
                 let place = Place {
@@ -475,17 +475,18 @@ impl Allocator {
                     pages: dying.pages(),
                 };
                 // SAFETY: This call has ended the life of the area, which has this word.
-                unsafe { self.leave(page, place, dying.payload()) };
+                unsafe { self.leave(place, dying.payload()) };
                 self.end(dying, atomic);
             }
             Ok(Freed::Deferred(ticket)) => {
-                if let Some(area) = self.manager.inspect(page) {
+                let page = self.arena().page_of(addr);
+                if let Some(area) = page.and_then(|page| self.manager.inspect(page)) {
                     let place = Place {
                         start: area.start,
                         pages: area.pages,
                     };
                     // SAFETY: This call has freed the area, but the ticket pins it, and it has this word.
-                    unsafe { self.leave(page, place, area.payload) };
+                    unsafe { self.leave(place, area.payload) };
                 }
                 self.unpin(ticket.into(), atomic, caller);
             }
@@ -493,14 +494,22 @@ impl Allocator {
         }
     }
 
-    /// Leaves the pages of an area that starts at `page` to whoever maps them. Any context but NMI.
+    /// As [`Self::unmap`], or `None` without a report if `addr` is outside of the arena.
+    #[inline(always)]
+    pub(crate) fn try_unmap(&self, addr: usize, atomic: bool, caller: usize) -> Option<()> {
+        self.arena().page_of(addr)?;
+        self.unmap(addr, atomic, caller);
+        Some(())
+    }
+
+    /// Leaves the pages of an area to whoever maps them. Any context but NMI.
     ///
     /// # Safety
     ///
     /// The caller has freed the area, and nobody has finished that yet. `word` is its payload.
-    unsafe fn leave(&self, page: Page, place: Place, word: usize) {
+    unsafe fn leave(&self, place: Place, word: usize) {
         let borrowed = Payload::BORROWED.into_word();
-        if self.manager.replace_payload(page, word, borrowed) {
+        if self.manager.replace_payload(place.start, word, borrowed) {
             // SAFETY: As the caller says; and nobody clears the area with this word any more.
             unsafe { self.mapping.leave(place, Payload::from_word(word)) };
         }

@@ -67,11 +67,7 @@ EXPORT_SYMBOL_GPL(vmapcache_either_vfree_atomic);
 void vmapcache_either_vunmap(const void *addr)
 {
 	might_sleep();
-	if (!addr)
-		return;
-	if (vc_rs_owns((unsigned long)addr))
-		vc_rs_vunmap((unsigned long)addr, false, _RET_IP_);
-	else
+	if (addr && unlikely(!vc_rs_try_vunmap((unsigned long)addr, _RET_IP_)))
 		vunmap(addr);
 }
 EXPORT_SYMBOL_GPL(vmapcache_either_vunmap);

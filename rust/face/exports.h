@@ -29,6 +29,8 @@ void vc_rs_free(unsigned long addr, bool atomic, unsigned long caller);
 bool vc_rs_try_free(unsigned long addr, bool atomic, unsigned long caller);
 void vc_rs_free_sync(unsigned long addr, unsigned long caller);
 void vc_rs_vunmap(unsigned long addr, bool atomic, unsigned long caller);
+/* False for an address outside of the arena. */
+bool vc_rs_try_vunmap(unsigned long addr, unsigned long caller);
 void vc_rs_vm_unmap_ram(unsigned long addr, unsigned int count, unsigned long caller);
 void vc_rs_unmap_aliases(void);
 void vc_rs_purge_all(bool drain);

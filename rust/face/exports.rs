@@ -128,6 +128,10 @@ export! {
         with(|a| a.unmap(addr, atomic, caller));
     }
 
+    fn vc_rs_try_vunmap(addr: usize, caller: usize) -> bool {
+        with(|a| a.try_unmap(addr, false, caller)).is_some()
+    }
+
     fn vc_rs_vm_unmap_ram(addr: usize, count: c_uint, caller: usize) {
         with(|a| a.unmap_ram(addr, count, caller));
     }

@@ -4,6 +4,7 @@
  *
  * Each function does a whole step for a whole area, since each call from Rust costs.
  */
+#include <linux/bitmap.h>
 #include <linux/gfp.h>
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
@@ -16,12 +17,55 @@
 #include "payload.h"
 #include "shadow.h"
 
-/* Neighbours of as many pages have page frames together, or none. */
+/*
+ * Sections of page frames that were there at boot: all their frames are valid. A bit is set by the first
+ * page of a section that somebody maps. Such memory may be taken away later; but this finds
+ * arrays that are no arrays of pages, not pages that somebody keeps of memory that is gone.
+ */
 #ifdef CONFIG_SPARSEMEM_VMEMMAP
-#define FRAMES_ALIKE	PAGES_PER_SUBSECTION
+
+#define SECTIONS	4096
+
+static DECLARE_BITMAP(valid_sections, SECTIONS);
+
+static bool known_valid(unsigned long pfn)
+{
+	unsigned long section = pfn_to_section_nr(pfn);
+
+	return section < SECTIONS && test_bit(section, valid_sections);
+}
+
+/* Of a valid page frame. */
+static void note_valid(unsigned long pfn)
+{
+	unsigned long section = pfn_to_section_nr(pfn);
+
+	if (section < SECTIONS && early_section(__pfn_to_section(pfn)))
+		set_bit(section, valid_sections);
+}
+
 #else
-#define FRAMES_ALIKE	1UL
+
+static bool known_valid(unsigned long pfn)
+{
+	return false;
+}
+
+static void note_valid(unsigned long pfn)
+{
+}
+
 #endif
+
+static noinline enum vc_bad_pages page_bad(const struct page *page)
+{
+	if (!page)
+		return VC_PAGES_HOLE;
+	if (!pfn_valid(page_to_pfn(page)))
+		return VC_PAGES_NO_FRAME;
+	note_valid(page_to_pfn(page));
+	return VC_PAGES_GOOD;
+}
 
 /**
  * vc_pages_bad() - look for pages that nobody can map
@@ -33,20 +77,18 @@
  */
 enum vc_bad_pages vc_pages_bad(struct page **pages, unsigned long nr)
 {
-	unsigned long known = ULONG_MAX, i;
+	unsigned long i;
 
 	if (!pages || !IS_ALIGNED((unsigned long)pages, sizeof(*pages)))
 		return VC_PAGES_NO_ARRAY;
 	for (i = 0; i < nr; i++) {
-		unsigned long pfn = page_to_pfn(pages[i]);
+		enum vc_bad_pages bad;
 
-		if (likely(pfn / FRAMES_ALIKE == known))
+		if (likely(known_valid(page_to_pfn(pages[i]))))
 			continue;
-		if (!pages[i])
-			return VC_PAGES_HOLE;
-		if (!pfn_valid(pfn))
-			return VC_PAGES_NO_FRAME;
-		known = pfn / FRAMES_ALIKE;
+		bad = page_bad(pages[i]);
+		if (bad != VC_PAGES_GOOD)
+			return bad;
 	}
 	return VC_PAGES_GOOD;
 }

@@ -129,7 +129,7 @@ impl BadPages {
     /// # Safety
     ///
     /// `pages` is null, or valid for reads of `count` page pointers.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn find(pages: *mut PagePtr, count: u32) -> Option<Self> {
         // SAFETY: As the caller says.
         match unsafe { bindings::vc_pages_bad(pages, count as usize) } {

@@ -29,26 +29,29 @@ static void count_run(struct page *page, long nr)
 	mod_lruvec_page_state(page, NR_VMALLOC, nr);
 }
 
-/* Whether the same counters have both pages. */
-static bool count_alike(const struct page *a, const struct page *b)
+/* Pages with the same owner and node are in the same counters. */
+static unsigned long owner_of(const struct page *page)
 {
 #ifdef CONFIG_MEMCG
-	if (a->memcg_data != b->memcg_data)
-		return false;
+	return page->memcg_data;
+#else
+	return 0;
 #endif
-	return page_to_nid(a) == page_to_nid(b);
 }
 
 /* Counts @nr pages with @sign: one call for neighbours in the array that are counted alike. */
 static void count_array(struct page **pages, unsigned long nr, int sign)
 {
-	unsigned long first = 0, i;
+	unsigned long done = 0;
 
-	for (i = 1; i <= nr; i++) {
-		if (i < nr && count_alike(pages[first], pages[i]))
-			continue;
-		count_run(pages[first], sign * (long)(i - first));
-		first = i;
+	while (done < nr) {
+		unsigned long owner = owner_of(pages[done]), i = done + 1;
+		int nid = page_to_nid(pages[done]);
+
+		while (i < nr && owner_of(pages[i]) == owner && page_to_nid(pages[i]) == nid)
+			i++;
+		count_run(pages[done], sign * (long)(i - done));
+		done = i;
 	}
 }
 

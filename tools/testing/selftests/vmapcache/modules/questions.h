@@ -11,7 +11,6 @@
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
-#include <linux/kmemleak.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -43,10 +42,10 @@ static u64 look(void *addr, unsigned long bytes)
 
 	if (!addr)
 		return 0;
-	if (PAGE_ALIGNED(addr))
-		answer |= PAGE_START;
 	if (!is_vmalloc_addr(addr))
 		return answer;
+	if (PAGE_ALIGNED(addr))
+		answer |= PAGE_START;
 	answer |= VMALLOC_ADDR | ALL_PAGES | SINGLE_PAGES | NO_EXEC | WRITABLE | BELOW_4G;
 	for (i = 0; i < pages; i++) {
 		struct page *page = vmalloc_to_page(addr + i * PAGE_SIZE);
@@ -514,15 +513,19 @@ static u64 vfree_of_vmap(void)
 	return answer;
 }
 
-/* vunmap() of what vmalloc() allocated leaves the pages to whoever asks for them first. */
+/*
+ * vunmap() of what vmalloc() allocated leaves the pages to whoever asks for them first. In-tree it
+ * loses their array, and has kmemleak scan what is not mapped any more.
+ */
 static u64 vunmap_of_vmalloc(void)
 {
-	void *p = vmalloc(PAGE_SIZE);
-	struct page *page = vmalloc_to_page(p);
+	void *p = IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) ? NULL : vmalloc(PAGE_SIZE);
+	struct page *page;
 	u64 answer;
 
-	/* The in-tree vunmap() leaves kmemleak to scan what is not mapped any more. */
-	kmemleak_free(p);
+	if (!p)
+		return 0;
+	page = vmalloc_to_page(p);
 	vunmap(p);
 	answer = page_count(page) << 4;
 	__free_page(page);
