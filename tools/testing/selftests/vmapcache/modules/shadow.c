@@ -121,7 +121,8 @@ static void resized(struct run *run)
 	if (!expect(run, p, "5000 bytes"))
 		return;
 	touch(p + 4999);
-	q = vmapcache_vrealloc(p, 3000, GFP_KERNEL | __GFP_ZERO);
+	/* Who must not sleep gives no page back. */
+	q = vmapcache_vrealloc(p, 3000, GFP_NOWAIT | __GFP_ZERO);
 	if (expect(run, q == p, "moved to shrink")) {
 		touch(p + 2999);
 		touch(p + 3000);
@@ -130,6 +131,15 @@ static void resized(struct run *run)
 		q = vmapcache_vrealloc(p, 8000, GFP_KERNEL | __GFP_ZERO);
 		expect(run, q == p, "moved where there was room");
 		touch(p + 7999);
+	}
+	q = vmapcache_vrealloc(p, 3000, GFP_KERNEL | __GFP_ZERO);
+	if (expect(run, q == p, "moved to give a page back")) {
+		touch(p + 2999);
+		touch(p + 3000);
+		reports++;
+		q = vmapcache_vrealloc(p, 4000, GFP_KERNEL | __GFP_ZERO);
+		expect(run, q == p, "moved within a page");
+		touch(p + 3999);
 	}
 	q = vmapcache_vrealloc(p, 20000, GFP_KERNEL | __GFP_ZERO);
 	if (expect(run, q, "20000 bytes")) {
