@@ -7,13 +7,38 @@ use crate::{
     va::{
         flush::{
             epochs::Epochs,
-            plan::{Plan, Planner, RUNS_MAX},
+            plan::{Plan, Planner, AREAS_MAX, RUNS_MAX},
         },
         GUARD,
     },
 };
 
-/// Plans a flush of these areas, start and pages, and checks that it covers them.
+/// Whether there are too many areas, runs or pages for anything but a full flush.
+fn must_be_full(areas: &[(u32, u32)], ceiling: u32) -> bool {
+    let mut areas: Vec<_> = areas.iter().filter(|a| a.1 > 0).collect();
+    areas.sort();
+    let mut pages = 0u64;
+    let mut runs = 0;
+    let mut behind: Option<u32> = None;
+    for &&(start, count) in &areas {
+        let end = start.saturating_add(count);
+        match behind {
+            Some(last) if start <= last.saturating_add(GUARD) => {
+                pages += u64::from(end.max(last) - last);
+                behind = Some(end.max(last));
+            }
+            _ => {
+                runs += 1;
+                pages += u64::from(count);
+                behind = Some(end);
+            }
+        }
+    }
+    areas.len() > AREAS_MAX || runs > RUNS_MAX || pages > u64::from(ceiling)
+}
+
+/// Plans a flush of these areas, start and pages, and checks that it covers them, and that it is a full
+/// one only if it must be.
 pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
     let mut planner = Planner::new(&Epochs::new());
     for &(start, pages) in areas {
@@ -23,7 +48,7 @@ pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
     let wanted = |&&(_, pages): &&(u32, u32)| pages > 0;
     match &plan {
         Plan::None => assert_eq!(areas.iter().filter(wanted).count(), 0),
-        Plan::Full => {}
+        Plan::Full => assert!(must_be_full(areas, ceiling), "a full flush without need"),
         Plan::Runs(runs, count) => {
             let runs = &runs[..*count];
             assert!(!runs.is_empty() && runs.len() <= RUNS_MAX);
