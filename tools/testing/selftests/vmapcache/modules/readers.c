@@ -119,7 +119,7 @@ static void keep(struct run *run)
 		vmapcache_vfree(kept.pinned);
 	vmapcache_unpin(&kept.pins[0]);
 	vmapcache_unpin(&kept.pins[1]);
-	vmapcache_vunmap(kept.given);
+	vmapcache_vfree(kept.given);
 	if (kept.view)
 		vmapcache_vm_unmap_ram(kept.view, 3);
 	if (kept.pages)
