@@ -70,7 +70,7 @@ static void differential(struct run *run)
 			       theirs->text, answer, expected);
 		}
 		/* Frees from interrupts take a moment. */
-		for (tries = 0; counted("areas") != areas && tries < 200; tries++)
+		for (tries = 0; counted("areas") != areas && tries < 4000; tries++)
 			usleep_range(5000, 10000);
 		expect(run, counted("areas") == areas, "%s: %llu areas are left", theirs->text,
 		       counted("areas") - areas);
