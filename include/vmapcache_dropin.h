@@ -295,7 +295,7 @@ do {										\
 } while (0)
 #define kfree_rcu_mightsleep		kvfree_rcu_mightsleep
 
-/* What cannot be served */
+/* vmapcache cannot serve these */
 
 #define VMAPCACHE_DROPIN_CANNOT(name, why) \
 	void *vmapcache_dropin_cannot_##name(void) __compiletime_error(why)

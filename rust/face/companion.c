@@ -89,7 +89,7 @@ static void *page_at(void **slot, bool make)
 	return page;
 }
 
-/* No memory can be had in an NMI, nor where a kernel with PREEMPT_RT must not sleep. */
+/* The allocator gives no memory in an NMI, nor where a kernel with PREEMPT_RT must not sleep. */
 static bool may_make(void)
 {
 	return !in_nmi() && (!IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible());

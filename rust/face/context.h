@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the exported functions ask of their callers' context.
+ * The exported functions ask these questions about the context of their callers.
  */
 #ifndef VMAPCACHE_CONTEXT_H
 #define VMAPCACHE_CONTEXT_H

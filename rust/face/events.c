@@ -34,8 +34,8 @@ static void finish_deferred(struct work_struct *work)
 static DECLARE_WORK(deferred_work, finish_deferred);
 
 /*
- * What we pass to the other users of the vmalloc range when we ask them, one word for each task that
- * asks: by the address our own callback knows the call.
+ * A task that asks the other users of the vmalloc range passes them one of these words. Our own
+ * callback knows by its address that we asked.
  */
 static unsigned long asked[BITS_PER_LONG];
 static unsigned long asking;
@@ -180,7 +180,7 @@ bool vc_ask_others(void)
 	unsigned int i = find_first_zero_bit(&asking, BITS_PER_LONG);
 	bool freed;
 
-	/* If so many tasks ask, others have just been asked. */
+	/* If no word is left, other tasks have just asked. */
 	if (!chain || i >= BITS_PER_LONG || test_and_set_bit_lock(i, &asking))
 		return false;
 	asked[i] = 0;

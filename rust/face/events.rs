@@ -39,8 +39,8 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        // The consumers and the guards are gone, so nobody can allocate or free. What a guard freed last is
-        // finished here, and then flushed.
+        // The consumers and the guards are gone, so nobody can allocate or free. The purge finishes what a
+        // guard freed last, and then flushes.
         self.published.allocator().purge(Purge::Full);
         // SAFETY: Events were started, and no area is left that could kick a work item.
         unsafe { bindings::vc_events_stop() };

@@ -3,7 +3,7 @@
 //! Guards: in-tree functions that meet an address of the arena do what they say.
 //!
 //! C side: [`rust/face/guards.c`](guards.c), which has the functions and says how they are reached.
-//! What they serve goes to [`Allocator`] by the same way as the exports.
+//! A guard calls [`Allocator`] by the same functions as the exports.
 
 use crate::{bindings, face::allocator::Allocator, sys::Page};
 use kernel::{error::to_result, page::PAGE_SHIFT, prelude::*, sync::Arc};

@@ -61,7 +61,7 @@ impl From<Ticket> for Pin {
     }
 }
 
-/// What a pin that was given back leaves behind.
+/// What [`Manager::unpin`] leaves behind.
 #[must_use]
 #[derive(Debug)]
 pub enum Unpinned<'m> {

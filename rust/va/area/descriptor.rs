@@ -459,7 +459,7 @@ impl Descriptor {
     }
 }
 
-/// What a pin that was given back leaves behind.
+/// What [`Descriptor::unpin`] leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpin {
     /// A Live area, pinned by others or not.
