@@ -573,6 +573,22 @@ bool vmapcache_owns(const void *addr)
 }
 EXPORT_SYMBOL_GPL(vmapcache_owns);
 
+/* Maps the pages at @kaddr to user space. @uaddr and @size are multiples of a page. */
+int vc_map_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
+		   unsigned long size)
+{
+	unsigned long done;
+	int err;
+
+	for (done = 0; done < size; done += PAGE_SIZE) {
+		err = vm_insert_page(vma, uaddr + done, vmalloc_to_page(kaddr + done));
+		if (err)
+			return err;
+	}
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
 /**
  * vmapcache_remap_vmalloc_range_partial() - map memory to user space
  * @vma: where to
@@ -602,18 +618,8 @@ int vmapcache_remap_vmalloc_range_partial(struct vm_area_struct *vma, unsigned l
 	if (!PAGE_ALIGNED(uaddr) || check_add_overflow(size, off, &end))
 		return -EINVAL;
 	pin = vmapcache_pin(kaddr);
-	if (vc_rs_find_user_area((unsigned long)kaddr, &area_size) != kaddr || end > area_size)
-		goto out;
-	for (kaddr += off; size; size -= PAGE_SIZE) {
-		err = vm_insert_page(vma, uaddr, vmalloc_to_page(kaddr));
-		if (err)
-			goto out;
-		uaddr += PAGE_SIZE;
-		kaddr += PAGE_SIZE;
-	}
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	err = 0;
-out:
+	if (vc_rs_find_user_area((unsigned long)kaddr, &area_size) == kaddr && end <= area_size)
+		err = vc_map_to_user(vma, uaddr, kaddr + off, size);
 	vmapcache_unpin(&pin);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "alone.h"
 
 struct page;
+struct vm_area_struct;
 
 /* events.c */
 
@@ -154,6 +155,9 @@ void vc_report_leak(unsigned long size, unsigned int caller, unsigned int pins);
 
 void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp, int node,
 		  unsigned long caller);
+
+int vc_map_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
+		   unsigned long size);
 
 /* guards.c */
 

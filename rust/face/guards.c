@@ -252,12 +252,11 @@ static notrace struct vmap_area *guard_find_vmap_area(unsigned long addr)
 
 DEFINE_STATIC_CALL_RET0(vc_remap_vmalloc_range_partial, remap_vmalloc_range_partial);
 
-static int map_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
-		       unsigned long pgoff, unsigned long size)
+static int map_area_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
+			    unsigned long pgoff, unsigned long size)
 {
 	struct vm_struct *vm = vc_companion_vm_struct((unsigned long)kaddr);
 	unsigned long off, end;
-	int err;
 
 	if (check_shl_overflow(pgoff, PAGE_SHIFT, &off))
 		return -EINVAL;
@@ -268,15 +267,7 @@ static int map_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *ka
 		return -EINVAL;
 	if (check_add_overflow(size, off, &end) || end > get_vm_area_size(vm))
 		return -EINVAL;
-	for (kaddr += off; size; size -= PAGE_SIZE) {
-		err = vm_insert_page(vma, uaddr, vmalloc_to_page(kaddr));
-		if (err)
-			return err;
-		uaddr += PAGE_SIZE;
-		kaddr += PAGE_SIZE;
-	}
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	return 0;
+	return vc_map_to_user(vma, uaddr, kaddr + off, size);
 }
 
 static noinline int remap_ours(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
@@ -285,7 +276,7 @@ static noinline int remap_ours(struct vm_area_struct *vma, unsigned long uaddr, 
 	int err;
 
 	begin();
-	err = map_to_user(vma, uaddr, kaddr, pgoff, size);
+	err = map_area_to_user(vma, uaddr, kaddr, pgoff, size);
 	end();
 	return err;
 }
