@@ -545,6 +545,19 @@ echo 7 >"$status\"""", up)
         self.shell.wait(30)
         self.assert_nothing_left()
 
+    def test_a_second_signal_does_not_end_the_cleaning_up(self):
+        # The shell and the kernel both send SIGHUP. One that is stopped gets all signals at once.
+        self.qemu("exec /bin/sleep 60")
+        process = self.start(stderr=subprocess.PIPE)
+        self.wait_until(lambda: (self.top / "qemu").exists() and self.state(), "QEMU was not started")
+        process.send_signal(signal.SIGSTOP)
+        for number in signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT:
+            process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.communicate(timeout=30)[1], b"")
+        self.assertIn(-process.returncode, (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
+        self.assert_nothing_left()
+
     def test_nohup_keeps_it(self):
         self.window.type(f"nohup $VM --kernel {self.kernel} true >{self.top}/out 2>&1; "
                          f"echo $? >{self.top}/left\n".encode())
