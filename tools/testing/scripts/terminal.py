@@ -790,6 +790,23 @@ exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
                 self.wait_until(lambda: self.window.read(0.1) and re.search(
                     rb"status=(130|2)\r\n", self.window.shown), "it goes on", 10)
 
+    def test_check_says_what_failed_at_its_end(self):
+        shutil.copy(SCRIPTS / "check", self.scripts)
+        (self.scripts / "sandbox").write_text("""#!/bin/sh
+echo "ok 1 one"
+for i in $(seq 30); do echo "# said $i"; done
+echo "not ok 2 two"
+echo "# of three"
+echo "ok 3 three"
+echo "ok 4 four # SKIP no time"
+echo "not ok 5 five"
+""")
+        result = self.run_script("check", "core")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout.split("# failed, of all above:\n")[1], "".join(
+            f"# said {i}\n" for i in range(11, 31)) +
+            "# not ok 2 two\n# not ok 5 five\n2 passed, 2 failed, 1 skipped\n")
+
     def test_ctrl_c_while_check_makes_the_debug_kernel(self):
         shutil.copy(SCRIPTS / "check", self.scripts)
         (self.scripts / "kernel").write_text(
