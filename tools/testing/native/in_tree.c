@@ -6,6 +6,10 @@
 #include <mm/vmalloc.c>
 
 #include "native.h"
+/* Two prototypes of one function that differ are an error. */
+#include <face/exports.h>
+
+static_assert(GFP == (__force unsigned int)GFP_KERNEL);
 
 unsigned long in_tree_area_alloc(unsigned long pages, unsigned long align)
 {

@@ -41,9 +41,12 @@ extern unsigned long kernel_flushes;
 /* The name of a lock that Rust made, or NULL. */
 const char *kernel_lock_name(const void *lock);
 
-/* vmapcache.o */
+/* vmapcache.o; in_tree.c compares these with the module's own header. */
 int init_module(void);
-void *vc_rs_get_area(unsigned long size, unsigned long align, unsigned long caller);
+void *vc_rs_get_area(unsigned long size, unsigned long align, unsigned int gfp,
+		     unsigned long caller);
+/* GFP_KERNEL */
+#define GFP	0xcc0
 void vc_rs_free(unsigned long addr, _Bool atomic, unsigned long caller);
 void *vc_rs_find_area(unsigned long addr, unsigned long *size);
 unsigned long long vc_rs_pin(unsigned long addr);

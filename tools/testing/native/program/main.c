@@ -133,7 +133,7 @@ void make_live(const struct cell *cell)
 	unsigned long i;
 
 	for (i = 0; i < cell->live; i++) {
-		if (!in_tree_area_alloc(1, 1) || !vc_rs_get_area(4096, 4096, CALLER))
+		if (!in_tree_area_alloc(1, 1) || !vc_rs_get_area(4096, 4096, GFP, CALLER))
 			host_fatal("an allocation failed");
 		if (i % 64 == 63)
 			kernel_pause();

@@ -46,7 +46,7 @@ unsigned long side_alloc(enum side side, unsigned long pages, unsigned long alig
 	case IN_TREE_BLOCK:
 		return in_tree_block_alloc(pages, align);
 	case VMAPCACHE:
-		return (unsigned long)vc_rs_get_area(pages << 12, align << 12, CALLER);
+		return (unsigned long)vc_rs_get_area(pages << 12, align << 12, GFP, CALLER);
 	default:
 		fake_last = 4096 + chain(pages + fake_last, fake_links);
 		return fake_last;
