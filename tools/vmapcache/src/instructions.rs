@@ -156,10 +156,11 @@ pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
 /// Prints the table, and what went wrong. True if nothing did.
 fn show(records: &[Record], apart: f64, most: usize, trouble: &[String]) -> bool {
     tables::instructions(records);
-    println!(
-        "  the two counts of each that are nearest, of 2 to {most}: at most {:.2} % apart",
+    let note = format!(
+        "the two counts of each that are nearest, of 2 to {most}: at most {:.2} % apart",
         apart * 100.0
     );
+    println!("{}", tables::wrapped(&note, "  "));
     for line in trouble {
         println!("{line}");
     }

@@ -6,6 +6,7 @@ use crate::{
     matrix::Extent,
     record::{Record, Setting, Switches},
 };
+use textwrap::{fill, Options};
 
 /// Columns, the first to the left, the others to the right.
 struct Table {
@@ -52,9 +53,17 @@ impl Table {
             }
         }
         if !note.is_empty() {
-            println!("  {note}");
+            println!("{}", wrapped(note, "  "));
         }
     }
+}
+
+/// Text as lines that begin with `indent` and fit on a terminal.
+pub fn wrapped(text: &str, indent: &str) -> String {
+    let options = Options::new(79)
+        .initial_indent(indent)
+        .subsequent_indent(indent);
+    fill(text, options)
 }
 
 fn ns(value: f64) -> String {
@@ -524,22 +533,24 @@ fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
     table.print("");
 }
 
+/// Below tables of an emulated machine.
+const EMULATED: &str = "Ground: emulated. An emulator charges nothing for a cache line that another \
+     CPU has, and little for a load: neither times nor ratios are a real machine's (`make native` has \
+     those).";
+
+/// Below tables with times that vary much.
+const BUSY: &str = "~ the slowest run took 1.5 times as long as the fastest: this machine was busy";
+
 /// Prints all tables that have records.
 pub fn print(extent: Extent, records: &[Record]) {
     let pairs = pairs(records);
     let shaky = records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);
     print_all(extent, records, &pairs);
     if records.iter().any(|r| r.machine.ground == "emulated") {
-        println!(
-            "\nGround: emulated. An emulator charges nothing for a cache line that another CPU has, \
-             and\nlittle for a load: neither times nor ratios are a real machine's (`make native` \
-             has those)."
-        );
+        println!("\n{}", wrapped(EMULATED, ""));
     }
     if shaky {
-        println!(
-            "\n~ the slowest run took 1.5 times as long as the fastest: this machine was busy"
-        );
+        println!("\n{}", wrapped(BUSY, ""));
     }
 }
 
@@ -578,4 +589,26 @@ fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
         &pick(&test),
     );
     instructions(records);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_fit_on_a_terminal() {
+        for indent in ["", "  "] {
+            for text in [EMULATED, BUSY, &"word ".repeat(100)] {
+                let lines = wrapped(text, indent);
+                assert!(lines.lines().all(|line| line.len() < 80), "{lines}");
+                assert!(lines.lines().all(|line| line.starts_with(indent)));
+                let words = |text: &str| {
+                    text.split_whitespace()
+                        .map(String::from)
+                        .collect::<Vec<_>>()
+                };
+                assert_eq!(words(&lines), words(text));
+            }
+        }
+    }
 }
