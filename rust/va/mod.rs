@@ -69,6 +69,7 @@ use stock::{
     depot::Depot,
     local::Local,
     magazine::{Chain, Sealed},
+    ordered::Ordered,
 };
 use switches::Switches;
 
@@ -151,7 +152,8 @@ pub struct Manager<E: Env> {
     epochs: Epochs,
     /// All areas were clean after a full flush that began when this many frees were counted.
     flushed_frees: AtomicU64,
-    purging: Mutex<()>,
+    /// The purging task has it, and what it dissolves.
+    purging: Mutex<Ordered>,
 
     callers: Callers,
     counters: Counters,
@@ -210,7 +212,7 @@ impl<E: Env> Manager<E> {
             deferred: Stack::new(),
             epochs: Epochs::new(),
             flushed_frees: AtomicU64::new(0),
-            purging: Mutex::new(())?,
+            purging: Mutex::new(Ordered::new(pages)?)?,
             callers: Callers::new()?,
             counters,
             shared: Padded(SharedCounters::default()),

@@ -13,17 +13,16 @@ use crate::{
         sync::Ordering::{Acquire, Relaxed, Release},
     },
     va::{
-        area::{class::Lane, Descriptor, Link, NO_ID},
+        area::{class::Lane, Descriptor, Link},
         flush::{
             epochs::Flushed,
             list::List,
             plan::{Plan, Planner},
         },
-        space::{
-            range::Range,
-            shards::{Vacant, STEP},
+        stock::{
+            magazine::{Chain, Clean, CleanId, CleanList, Empty, LooseList, Sealed},
+            ordered::{Batch, Ordered},
         },
-        stock::magazine::{Chain, Clean, CleanId, CleanList, CleanRange, Empty, LooseList, Sealed},
         switches::Switch,
         Env, Manager, GUARD,
     },
@@ -48,6 +47,9 @@ const STEP_MAX: usize = 256;
 
 /// Most magazines that a request dissolves which must not sleep. That takes some 100 us.
 const DISSOLVE_MAX: usize = 8;
+
+/// Areas to put in order before other tasks may run.
+const PUT_MAX: usize = 1024;
 
 /// The lazy areas of one purge.
 struct Gathered {
@@ -80,8 +82,8 @@ impl<E: Env> Manager<E> {
         if faults::Fault::NoPurge.on() && matches!(how, Purge::Step | Purge::Background) {
             return;
         }
-        let guard = match self.purging.try_lock() {
-            Some(guard) => guard,
+        let mut ordered = match self.purging.try_lock() {
+            Some(ordered) => ordered,
             // The purging task may have no CPU. Then all wait with it, instead of going on from one
             // fresh address to the next.
             None if how == Purge::Step && self.lazy_pages() <= 2 * self.high() => return,
@@ -92,8 +94,7 @@ impl<E: Env> Manager<E> {
                 self.purging.lock()
             }
         };
-        self.purge_locked(how);
-        drop(guard);
+        self.purge_locked(how, &mut ordered);
     }
 
     /// Purges what CPUs have handed on, if that is still above the limit. Other tasks may have purged
@@ -114,15 +115,15 @@ impl<E: Env> Manager<E> {
     /// shrinker. Sleeps for the flush.
     pub fn try_purge(&self, how: Purge) -> bool {
         match self.purging.try_lock() {
-            Some(_guard) => {
-                self.purge_locked(how);
+            Some(mut ordered) => {
+                self.purge_locked(how, &mut ordered);
                 true
             }
             None => false,
         }
     }
 
-    fn purge_locked(&self, how: Purge) {
+    fn purge_locked(&self, how: Purge, ordered: &mut Ordered) {
         self.shared.purges.fetch_add(1, Relaxed);
         self.purge_kicked.store(false, Relaxed);
         // Every later owner of a stock sees it, since `with_each` waits for the earlier ones.
@@ -131,8 +132,8 @@ impl<E: Env> Manager<E> {
         let mut planner = Planner::new(&self.epochs);
         let gathered = self.gather(how, &mut planner, &mut surplus);
         let flushed = self.flush(planner);
-        self.hand_back(how, gathered, &flushed, &mut surplus);
-        self.dissolve(how, surplus);
+        self.hand_back(how, gathered, &flushed, &mut surplus, ordered);
+        self.dissolve(how, surplus, ordered);
     }
 
     /// The first step: takes lazy areas, and has `planner` cover them. A drain also takes the clean
@@ -218,9 +219,16 @@ impl<E: Env> Manager<E> {
 
     /// The third step: puts clean magazines where CPUs find them, and turns loose areas into free
     /// extents. `surplus` gets the magazines that nobody keeps.
-    fn hand_back(&self, how: Purge, gathered: Gathered, flushed: &Flushed, surplus: &mut Surplus) {
+    fn hand_back(
+        &self,
+        how: Purge,
+        gathered: Gathered,
+        flushed: &Flushed,
+        surplus: &mut Surplus,
+        ordered: &mut Ordered,
+    ) {
         self.sub_lazy(gathered.handed_on + gathered.loose_gross);
-        self.hand_back_loose(gathered.loose, flushed);
+        self.hand_back_loose(gathered.loose, flushed, ordered);
         let keep = how != Purge::Drain && self.switch(Switch::Magazines);
         // The lane of all magazines in the depot, once that is known.
         let mut alone = None;
@@ -247,11 +255,11 @@ impl<E: Env> Manager<E> {
     }
 
     /// Turns loose areas into free extents.
-    fn hand_back_loose(&self, loose: LooseList, flushed: &Flushed) {
+    fn hand_back_loose(&self, loose: LooseList, flushed: &Flushed, ordered: &mut Ordered) {
         match loose.clean(flushed) {
             Ok(mut clean) => {
-                let (areas, gross) =
-                    self.dissolve_all(clean.drain(&self.descriptors), || self.env.resched());
+                self.put_in_order(clean.drain(&self.descriptors), ordered);
+                let (areas, gross) = self.dissolve_ordered(ordered);
                 self.cleaned(areas, gross);
             }
             Err(lazy) => self.still_lazy(lazy),
@@ -321,24 +329,50 @@ impl<E: Env> Manager<E> {
     }
 
     /// The last step: turns the surplus into free extents; a drain dissolves all stock.
-    fn dissolve(&self, how: Purge, mut surplus: Surplus) {
+    fn dissolve(&self, how: Purge, mut surplus: Surplus, ordered: &mut Ordered) {
         if how == Purge::Drain {
             for cpu in 0..self.depot.homes() {
-                let mut back = self.depot.take_home(cpu);
-                while let Some(magazine) = back.pop() {
-                    surplus.magazines.push(magazine);
-                }
+                self.put_chain_in_order(self.depot.take_home(cpu), ordered);
             }
-            self.dissolve_all(surplus.singles.drain(&self.descriptors), || {
-                self.env.resched()
-            });
+            self.put_in_order(surplus.singles.drain(&self.descriptors), ordered);
             let mut bin = 0;
             while let Some(chain) = self.depot.take_any(&mut bin, usize::MAX) {
-                self.dissolve_chain(chain, || self.env.resched());
+                self.put_chain_in_order(chain, ordered);
             }
         }
         self.draining.store(false, Relaxed);
-        self.dissolve_chain(surplus.magazines, || self.env.resched());
+        self.put_chain_in_order(surplus.magazines, ordered);
+        self.dissolve_ordered(ordered);
+    }
+
+    fn put_chain_in_order(&self, mut chain: Chain<Clean>, ordered: &mut Ordered) {
+        while let Some(mut magazine) = chain.pop() {
+            self.put_in_order(magazine.drain(), ordered);
+        }
+    }
+
+    fn put_in_order(&self, mut areas: impl Iterator<Item = CleanId>, ordered: &mut Ordered) {
+        let mut more = true;
+        while more {
+            more = false;
+            for area in areas.by_ref().take(PUT_MAX) {
+                ordered.put(area, &self.descriptors);
+                more = true;
+            }
+            self.env.resched();
+        }
+    }
+
+    /// Dissolves what was put in order. Returns the number of these areas and their pages.
+    fn dissolve_ordered(&self, ordered: &mut Ordered) -> (u64, u64) {
+        let mut total = (0, 0);
+        while let Some(batch) = ordered.take(&self.index, &self.descriptors, &self.shards) {
+            total.0 += batch.areas();
+            total.1 += batch.gross();
+            self.dissolve_batch(batch);
+            self.env.resched();
+        }
+        total
     }
 
     /// If the depot is full, moves magazines of other lanes than `lane` to `surplus`: the returning
@@ -389,97 +423,67 @@ impl<E: Env> Manager<E> {
         self.shared.moved.fetch_add(1, Release);
     }
 
-    fn dissolve_chain(&self, mut chain: Chain<Clean>, pause: impl Fn() + Copy) {
-        while let Some(magazine) = chain.pop() {
-            self.dissolve_magazine(magazine, pause);
-        }
-    }
-
-    fn dissolve_magazine(&self, mut magazine: Clean, pause: impl Fn()) {
-        self.dissolve_all(magazine.drain(), pause);
-    }
-
     /// Dissolves a few magazines: first those that wait at home, which nobody else finds, then those of
     /// the depot. Does not sleep.
     pub(super) fn dissolve_few(&self) {
         let mut left = DISSOLVE_MAX;
         for cpu in 0..self.depot.homes() {
             while left > 0 {
-                let Some(magazine) = self.depot.come_home(cpu) else {
+                let Some(mut magazine) = self.depot.come_home(cpu) else {
                     break;
                 };
-                self.dissolve_magazine(magazine, || {});
+                self.dissolve_all(magazine.drain());
                 left -= 1;
             }
         }
         let mut bin = 0;
         while left > 0 {
-            let Some(chain) = self.depot.take_any(&mut bin, left) else {
+            let Some(mut chain) = self.depot.take_any(&mut bin, left) else {
                 return;
             };
             left = left.saturating_sub(chain.len() as usize);
-            self.dissolve_chain(chain, || {});
+            while let Some(mut magazine) = chain.pop() {
+                self.dissolve_all(magazine.drain());
+            }
         }
     }
 
-    /// Dissolves areas, with a `pause` after each [`STEP`] of them. Returns their number and their
-    /// pages.
-    fn dissolve_all(
-        &self,
-        mut areas: impl Iterator<Item = CleanId>,
-        pause: impl Fn(),
-    ) -> (u64, u64) {
-        let mut total = (0, 0);
-        loop {
-            let (number, gross) = self.dissolve_some(&mut areas);
-            if number == 0 {
-                return total;
+    /// Dissolves a few areas. Does not sleep.
+    fn dissolve_all(&self, areas: impl Iterator<Item = CleanId>) {
+        let mut areas = areas.peekable();
+        while areas.peek().is_some() {
+            let mut batch = Batch::new();
+            while batch.has_room() {
+                let Some(area) = areas.next() else {
+                    break;
+                };
+                batch.add(area, &self.index, &self.descriptors, &self.shards);
             }
-            total.0 += number;
-            total.1 += gross;
-            pause();
+            self.dissolve_batch(batch);
         }
     }
 
-    /// Dissolves at most [`STEP`] clean areas. Returns their number and their pages, guard pages
-    /// included.
-    pub(super) fn dissolve_some(&self, areas: &mut impl Iterator<Item = CleanId>) -> (u64, u64) {
-        let mut ranges = [const { CleanRange::NONE }; STEP];
-        let mut ids = [NO_ID; STEP];
-        let mut gross = 0u64;
-        let mut len = 0;
-        // The places come first in `zip`: without one it takes no area.
-        for ((range, id), area) in ranges.iter_mut().zip(&mut ids).zip(areas) {
-            (*range, *id) = area.vacate(&self.descriptors);
-            let Range { start, pages } = range.range();
-            self.index.set(start, pages.saturating_sub(GUARD), NO_ID);
-            gross += u64::from(pages);
-            len += 1;
-        }
-        if len > 0 {
-            let ranges = ranges.get(..len).unwrap_or_default();
-            let mut returning = self.shards.returning(ranges);
-            while let Some(mut hold) = returning.hold() {
-                let since = self.env.now();
-                hold.give_back(&mut returning);
-                let held = self.env.now().saturating_sub(since);
-                drop(hold);
-                if held > self.shared.hold_max_ns.load(Relaxed) {
-                    self.shared.hold_max_ns.fetch_max(held, Relaxed);
-                }
+    /// Makes the ranges of a batch free extents.
+    fn dissolve_batch(&self, batch: Batch) {
+        let mut returning = self.shards.returning(batch.ranges());
+        while let Some(mut hold) = returning.hold() {
+            let since = self.env.now();
+            hold.give_back(&mut returning);
+            let held = self.env.now().saturating_sub(since);
+            drop(hold);
+            if held > self.shared.hold_max_ns.load(Relaxed) {
+                self.shared.hold_max_ns.fetch_max(held, Relaxed);
             }
-            for &id in ids.iter().take(len) {
-                self.descriptors.give_back(id);
-            }
-            self.shared.dissolved_gross.fetch_add(gross, Release);
-            self.shared.moved.fetch_add(1, Release);
         }
-        (len as u64, gross)
+        let gross = batch.gross();
+        self.descriptors.give_back(batch.into_gone());
+        self.shared.dissolved_gross.fetch_add(gross, Release);
+        self.shared.moved.fetch_add(1, Release);
     }
 
-    /// As [`Self::dissolve_some`], of one area. Does not sleep.
+    /// Dissolves one area. Does not sleep.
     pub(super) fn dissolve_one(&self, area: CleanId) {
-        self.dissolve_some(&mut core::iter::once(area));
+        self.dissolve_all(core::iter::once(area));
     }
 
     /// Moves the stock of `cpu`, which no longer runs, to where other CPUs find it. Sleeps.

@@ -23,7 +23,10 @@ use crate::{
         },
         Page,
     },
-    va::area::{Id, NO_ID},
+    va::{
+        area::{Id, NO_ID},
+        space::range::{Range, GUARD},
+    },
 };
 
 /// Pages in a window.
@@ -164,6 +167,11 @@ impl Index {
                 broken(c"the index is told of pages that it was not prepared for");
             }
         }
+    }
+
+    /// Forgets the area of a range that has a guard page behind it.
+    pub fn forget(&self, range: Range) {
+        self.set(range.start, range.pages.saturating_sub(GUARD), NO_ID);
     }
 
     /// The window of `page`, if that is one of the arena's.

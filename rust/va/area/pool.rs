@@ -23,6 +23,35 @@ struct Unused {
     fresh: u32,
 }
 
+/// Descriptors whose areas are gone, on their way back.
+#[must_use = "descriptors that are dropped are lost"]
+pub struct Gone {
+    first: Id,
+    last: Id,
+}
+
+impl Default for Gone {
+    fn default() -> Self {
+        Self {
+            first: NO_ID,
+            last: NO_ID,
+        }
+    }
+}
+
+impl Gone {
+    /// Adds the descriptor of an area that the index does not name any more.
+    pub fn push(&mut self, descriptors: &Descriptors, id: Id) {
+        if let Some(descriptor) = descriptors.held(id) {
+            descriptor.set_link(Link::to(self.first));
+            if self.last == NO_ID {
+                self.last = id;
+            }
+            self.first = id;
+        }
+    }
+}
+
 /// All descriptors. They are made in chunks when first needed and never go before the manager.
 pub struct Descriptors {
     chunks: Table<OnceBox<Chunk>>,
@@ -110,12 +139,12 @@ impl Descriptors {
         }
     }
 
-    /// Gives a descriptor back whose area is gone.
-    pub fn give_back(&self, id: Id) {
-        let mut unused = self.unused.lock();
-        if let Some(descriptor) = self.held(id) {
-            descriptor.set_link(Link::to(unused.head));
-            unused.head = id;
+    /// Gives descriptors back whose areas are gone.
+    pub fn give_back(&self, gone: Gone) {
+        if let Some(last) = self.linked(gone.last) {
+            let mut unused = self.unused.lock();
+            last.set_link(Link::to(unused.head));
+            unused.head = gone.first;
         }
     }
 

@@ -35,7 +35,7 @@ use core::num::NonZeroU32;
 /// Most shards: the spanning search keeps two words for each on the stack.
 pub const SHARDS_MAX: u32 = 64;
 
-/// Most areas that one lock hold gives back.
+/// Most ranges that one lock hold gives back.
 pub const STEP: usize = 32;
 
 struct Held {
@@ -133,6 +133,11 @@ pub struct Shards {
 pub trait Vacant {
     /// The range.
     fn range(&self) -> Range;
+
+    /// Areas that it was. More than one only if [`Shards::are_one`] was true of each and the one before it.
+    fn areas(&self) -> u32 {
+        1
+    }
 }
 
 /// A range that was free, and that nobody has mapped since.
@@ -367,7 +372,14 @@ impl Shards {
             shards: self,
             ranges: ranges.iter(),
             left: Range::default(),
+            areas: 0,
         }
+    }
+
+    /// Whether `next` begins where `range` ends, and both are in one shard: they may go back as one range.
+    pub fn are_one(&self, range: Range, next: Range) -> bool {
+        let shard = self.shards.get(self.shard_of(range.start));
+        next.start == range.end() && shard.is_some_and(|shard| next.end() <= shard.end)
     }
 
     /// Switches the free-area cache on or off.
@@ -413,6 +425,8 @@ pub struct Returning<'a, V> {
     ranges: core::slice::Iter<'a, V>,
     /// The rest of the current range.
     left: Range,
+    /// Areas that the current range was.
+    areas: u32,
 }
 
 impl<'a, V: Vacant> Returning<'a, V> {
@@ -421,7 +435,9 @@ impl<'a, V: Vacant> Returning<'a, V> {
         loop {
             let Range { start, pages } = self.left;
             if pages == 0 {
-                self.left = self.ranges.next()?.range();
+                let range = self.ranges.next()?;
+                self.left = range.range();
+                self.areas = range.areas();
                 continue;
             }
             match self.shards.shards.get(self.shards.shard_of(start)) {
@@ -452,9 +468,9 @@ pub struct Hold<'a> {
 }
 
 impl Hold<'_> {
-    fn take_in(&mut self, piece: Range) {
+    fn take_in(&mut self, piece: Range, areas: u32) {
         match self.space.extents.free(piece.start, piece.pages) {
-            Ok(()) if self.space.pieces > 0 => self.space.pieces -= 1,
+            Ok(()) if self.space.pieces >= areas => self.space.pieces -= areas,
             Ok(()) => broken(c"a shard gets more pieces back than were taken out of it"),
             // By the invariant of this file a node is never missing.
             Err(_) => broken(c"a range is given back that is free, or empty, or has no node"),
@@ -467,10 +483,10 @@ impl Hold<'_> {
             if shard.start != self.shard.start {
                 break;
             }
-            self.take_in(piece);
+            self.take_in(piece, returning.areas);
             #[cfg(faults)]
             if crate::va::faults::Fault::GiveTwice.on() {
-                self.take_in(piece);
+                self.take_in(piece, returning.areas);
             }
             let left = &mut returning.left;
             left.start = left.start.plus(piece.pages);

@@ -327,6 +327,11 @@ impl CleanId {
         Self(id)
     }
 
+    /// The area that [`super::ordered`] kept as the bit of its first page, and took out just now.
+    pub(super) fn again(id: Id) -> Self {
+        Self(id)
+    }
+
     /// Gives the area to a caller that may map it.
     #[inline(always)]
     pub fn into_id(self) -> Id {
@@ -344,25 +349,46 @@ impl CleanId {
             start: descriptor.start(),
             pages: descriptor.pages().saturating_add(GUARD),
         });
-        (CleanRange(range.unwrap_or_default()), self.0)
+        (CleanRange(range.unwrap_or_default(), 1), self.0)
     }
 }
 
-/// The pages of a clean area that was dissolved.
+/// The pages of clean areas that were dissolved, and the number of these areas.
 #[derive(Debug)]
-pub struct CleanRange(Range);
+pub struct CleanRange(Range, u32);
 
 impl CleanRange {
     /// No pages.
-    pub const NONE: Self = Self(Range {
-        start: Page::new(0),
-        pages: 0,
-    });
+    pub const NONE: Self = Self(
+        Range {
+            start: Page::new(0),
+            pages: 0,
+        },
+        0,
+    );
+
+    /// Adds the range that begins where this one ends.
+    ///
+    /// # Errors
+    ///
+    /// The other one, if it begins elsewhere.
+    pub fn join(&mut self, next: Self) -> Result<(), Self> {
+        if next.0.start != self.0.end() {
+            return Err(next);
+        }
+        self.0.pages = self.0.pages.saturating_add(next.0.pages);
+        self.1 += next.1;
+        Ok(())
+    }
 }
 
 impl Vacant for CleanRange {
     fn range(&self) -> Range {
         self.0
+    }
+
+    fn areas(&self) -> u32 {
+        self.1
     }
 }
 

@@ -5,3 +5,4 @@
 pub mod depot;
 pub mod local;
 pub mod magazine;
+pub mod ordered;

@@ -7,7 +7,7 @@
 use core_tests::{
     sys::{Mode, Page},
     va::{
-        area::{index::Index, Descriptors, Id, NO_ID},
+        area::{index::Index, pool::Gone, Descriptors, Id, NO_ID},
         flush::list::{List, Stack},
         space::{
             range::Range,
@@ -146,7 +146,7 @@ fn areas_beyond_the_arena() {
 #[test]
 #[should_panic(expected = "no descriptor")]
 fn descriptor_that_was_never_made() {
-    Descriptors::new(640).unwrap().give_back(an_id());
+    Gone::default().push(&Descriptors::new(640).unwrap(), an_id());
 }
 
 #[test]

@@ -312,6 +312,23 @@ fn single_areas_of_a_cpu_that_went() {
     assert_eq!(first, again);
 }
 
+/// A drain gives neighbours back together, in whatever order they were freed.
+#[test]
+fn a_drain_joins_neighbours_first() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let mut areas: Vec<Page> = (0..4_000).map(|_| alloc(&manager, 1)).collect();
+    for i in 0..areas.len() {
+        areas.swap(i, (i * 7_919 + 13) % 4_000);
+    }
+    areas.iter().for_each(|&start| free(&manager, start));
+    let before = manager.stats().shared_locks;
+    manager.purge(Purge::Drain);
+    let locks = manager.stats().shared_locks - before;
+    assert!(locks < 50, "{locks}");
+    assert_eq!(manager.glance().free, u64::from(manager.pages()));
+}
+
 /// The manager times how long it holds a lock to give areas back.
 #[test]
 fn the_longest_hold_is_told() {
