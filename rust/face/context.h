@@ -15,11 +15,17 @@ static inline bool vc_must_defer(void)
 	return in_interrupt() || irqs_disabled();
 }
 
-/* Work items cannot be queued from an NMI. */
-static inline bool vc_refuse_nmi(unsigned long caller)
-{
-	return WARN_ONCE(in_nmi(), "vmapcache: free or unpin in an NMI, by %pS; it has no effect\n",
-			 (void *)caller);
-}
+/*
+ * For a function that may sleep: true in a hard interrupt, a softirq or an NMI, after one
+ * warning for each function. Only debug kernels would notice by themselves.
+ */
+#define VC_REFUSE_INTERRUPT(function, caller)					\
+	WARN_ONCE(!in_task(), "vmapcache: %s() in an interrupt, by %pS; it has no effect\n", \
+		  function, (void *)(caller))
+
+/* The same for one that may be called in interrupts. Work items cannot be queued from an NMI. */
+#define VC_REFUSE_NMI(function, caller)						\
+	WARN_ONCE(in_nmi(), "vmapcache: %s() in an NMI, by %pS; it has no effect\n", \
+		  function, (void *)(caller))
 
 #endif /* VMAPCACHE_CONTEXT_H */

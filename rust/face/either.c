@@ -23,6 +23,18 @@
 #include "exports.h"
 #include "face.h"
 
+static __always_inline void vfree_for(const void *addr, const char *function, unsigned long caller)
+{
+	bool atomic = vc_must_defer();
+
+	if (!atomic)
+		might_sleep();
+	else if (VC_REFUSE_NMI(function, caller))
+		return;
+	if (addr && unlikely(!vc_rs_try_free((unsigned long)addr, atomic, caller)))
+		vfree(addr);
+}
+
 /**
  * vmapcache_either_vfree() - free memory of vmapcache or of vmalloc()
  * @addr: what an allocation returned, or %NULL
@@ -31,14 +43,7 @@
  */
 void vmapcache_either_vfree(const void *addr)
 {
-	bool atomic = vc_must_defer();
-
-	if (!atomic)
-		might_sleep();
-	else if (vc_refuse_nmi(_RET_IP_))
-		return;
-	if (addr && unlikely(!vc_rs_try_free((unsigned long)addr, atomic, _RET_IP_)))
-		vfree(addr);
+	vfree_for(addr, __func__, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_either_vfree);
 
@@ -50,7 +55,7 @@ EXPORT_SYMBOL_GPL(vmapcache_either_vfree);
  */
 void vmapcache_either_vfree_atomic(const void *addr)
 {
-	if (!addr || vc_refuse_nmi(_RET_IP_))
+	if (!addr || VC_REFUSE_NMI(__func__, _RET_IP_))
 		return;
 	/* The in-tree vfree_atomic() is not exported. */
 	if (!vc_rs_try_free((unsigned long)addr, true, _RET_IP_))
@@ -66,6 +71,8 @@ EXPORT_SYMBOL_GPL(vmapcache_either_vfree_atomic);
  */
 void vmapcache_either_vunmap(const void *addr)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	if (addr && unlikely(!vc_rs_try_vunmap((unsigned long)addr, _RET_IP_)))
 		vunmap(addr);
@@ -81,6 +88,8 @@ EXPORT_SYMBOL_GPL(vmapcache_either_vunmap);
  */
 void vmapcache_either_vm_unmap_ram(const void *mem, unsigned int count)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	if (vc_rs_owns((unsigned long)mem))
 		vc_rs_vm_unmap_ram((unsigned long)mem, count, _RET_IP_);
@@ -100,17 +109,8 @@ static gfp_t for_kmalloc(gfp_t gfp, size_t size)
 	return gfp & ~__GFP_NOFAIL;
 }
 
-/**
- * vmapcache_kvmalloc() - allocate memory from kmalloc(), else virtually contiguous
- * @size: bytes
- * @align: alignment of virtually contiguous memory, in bytes
- * @gfp: as for kvmalloc()
- * @node: NUMA node, or %NUMA_NO_NODE
- *
- * Context: Task context; may sleep if @gfp allows it.
- * Return: the memory, for vmapcache_kvfree(), or %NULL.
- */
-void *vmapcache_kvmalloc(size_t size, unsigned long align, gfp_t gfp, int node)
+static void *kvmalloc_for(size_t size, unsigned long align, gfp_t gfp, int node,
+			  unsigned long caller)
 {
 	void *addr = kmalloc_node(size, for_kmalloc(gfp, size), node);
 
@@ -120,7 +120,25 @@ void *vmapcache_kvmalloc(size_t size, unsigned long align, gfp_t gfp, int node)
 		WARN_ON_ONCE(!(gfp & __GFP_NOWARN));
 		return NULL;
 	}
-	return vmapcache_vmalloc_aligned(size, align, gfp, node, (void *)_RET_IP_);
+	return vmapcache_vmalloc_aligned(size, align, gfp, node, (void *)caller);
+}
+
+/**
+ * vmapcache_kvmalloc() - allocate memory from kmalloc(), else virtually contiguous
+ * @size: bytes
+ * @align: alignment of virtually contiguous memory, in bytes
+ * @gfp: as for kvmalloc()
+ * @node: NUMA node, or %NUMA_NO_NODE
+ *
+ * Context: Any but NMI, if kmalloc() has the memory; else task context. May sleep if @gfp
+ *	allows it.
+ * Return: the memory, for vmapcache_kvfree(), or %NULL.
+ */
+void *vmapcache_kvmalloc(size_t size, unsigned long align, gfp_t gfp, int node)
+{
+	if (VC_REFUSE_NMI(__func__, _RET_IP_))
+		return NULL;
+	return kvmalloc_for(size, align, gfp, node, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_kvmalloc);
 
@@ -140,15 +158,17 @@ void *vmapcache_kvrealloc(const void *addr, size_t size, unsigned long align, gf
 {
 	void *new;
 
+	if (VC_REFUSE_NMI(__func__, _RET_IP_))
+		return NULL;
 	if (vmapcache_owns(addr))
-		return vmapcache_vrealloc_node_align(addr, size, align, gfp, node);
+		return vc_vrealloc(addr, size, align, gfp, node, _RET_IP_);
 	if (is_vmalloc_addr(addr))
 		return vrealloc_node_align(addr, size, align, gfp, node);
 
 	new = krealloc_node_align(addr, size, align, for_kmalloc(gfp, size), node);
 	if (new)
 		return new;
-	new = vmapcache_kvmalloc(size, align, gfp, node);
+	new = kvmalloc_for(size, align, gfp, node, _RET_IP_);
 	if (new && addr) {
 		/* The object's unused end is copied, too. */
 		kasan_disable_current();
@@ -169,7 +189,7 @@ EXPORT_SYMBOL_GPL(vmapcache_kvrealloc);
 void vmapcache_kvfree(const void *addr)
 {
 	if (is_vmalloc_addr(addr))
-		vmapcache_either_vfree(addr);
+		vfree_for(addr, __func__, _RET_IP_);
 	else
 		kfree(addr);
 }
@@ -199,7 +219,7 @@ static DECLARE_WORK(free_work, free_waiting);
  */
 void vmapcache_vfree_rcu(const void *addr, void *head)
 {
-	if (!addr)
+	if (!addr || VC_REFUSE_NMI(__func__, _RET_IP_))
 		return;
 	if (llist_add(head, &waiting))
 		schedule_work(&free_work);

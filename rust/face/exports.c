@@ -234,6 +234,18 @@ void *vmapcache_vmalloc_32_user(unsigned long size)
 }
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc_32_user);
 
+static __always_inline void vfree_for(const void *addr, const char *function, unsigned long caller)
+{
+	bool atomic = vc_must_defer();
+
+	if (!atomic)
+		might_sleep();
+	else if (VC_REFUSE_NMI(function, caller))
+		return;
+	if (addr)
+		vc_rs_free((unsigned long)addr, atomic, caller);
+}
+
 /* As vmapcache_vrealloc_node_align(), for @caller. */
 void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
 		  int node, unsigned long caller)
@@ -242,9 +254,11 @@ void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
 	void *new;
 
 	if (!size) {
-		vmapcache_vfree(addr);
+		vfree_for(addr, "vrealloc", caller);
 		return NULL;
 	}
+	if (in_wrong_context(caller))
+		return NULL;
 	gfp = supported(gfp, __GFP_THISNODE, caller);
 	if (!addr)
 		return vmalloc_scoped(size, align, gfp, 0, node, caller);
@@ -283,7 +297,7 @@ void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
 	shadow_open((unsigned long)addr, old, old);
 	shadow_open((unsigned long)new, PAGE_ALIGN(size), PAGE_ALIGN(size));
 	memcpy(new, addr, min(PAGE_ALIGN(size), old));
-	vmapcache_vfree(addr);
+	vfree_for(addr, "vrealloc", caller);
 	return limit(new, size);
 }
 
@@ -338,14 +352,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vrealloc_node_align);
  */
 void vmapcache_vfree(const void *addr)
 {
-	bool atomic = vc_must_defer();
-
-	if (!atomic)
-		might_sleep();
-	else if (vc_refuse_nmi(_RET_IP_))
-		return;
-	if (addr)
-		vc_rs_free((unsigned long)addr, atomic, _RET_IP_);
+	vfree_for(addr, __func__, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vfree);
 
@@ -357,7 +364,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree);
  */
 void vmapcache_vfree_atomic(const void *addr)
 {
-	if (addr && !vc_refuse_nmi(_RET_IP_))
+	if (addr && !VC_REFUSE_NMI(__func__, _RET_IP_))
 		vc_rs_free((unsigned long)addr, true, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vfree_atomic);
@@ -373,6 +380,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vfree_atomic);
  */
 void vmapcache_vfree_sync(const void *addr)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	if (addr)
 		vc_rs_free_sync((unsigned long)addr, _RET_IP_);
@@ -422,6 +431,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vmap);
  */
 void vmapcache_vunmap(const void *addr)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	if (addr)
 		vc_rs_vunmap((unsigned long)addr, false, _RET_IP_);
@@ -455,6 +466,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vm_map_ram);
  */
 void vmapcache_vm_unmap_ram(const void *mem, unsigned int count)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	vc_rs_vm_unmap_ram((unsigned long)mem, count, _RET_IP_);
 }
@@ -469,6 +482,8 @@ EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_ram);
  */
 void vmapcache_vm_unmap_aliases(void)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	vc_rs_unmap_aliases();
 }
@@ -537,6 +552,8 @@ EXPORT_SYMBOL_GPL(vmapcache_get_vm_area_aligned);
  */
 void vmapcache_free_vm_area(const void *addr)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	if (addr)
 		vc_rs_free((unsigned long)addr, false, _RET_IP_);
@@ -612,6 +629,8 @@ int vmapcache_remap_vmalloc_range_partial(struct vm_area_struct *vma, unsigned l
 	int err = -EINVAL;
 	struct vmapcache_pin pin;
 
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return -EINVAL;
 	if (check_shl_overflow(pgoff, PAGE_SHIFT, &off) || size > ULONG_MAX - PAGE_SIZE)
 		return -EINVAL;
 	size = PAGE_ALIGN(size);
@@ -634,6 +653,8 @@ EXPORT_SYMBOL_GPL(vmapcache_remap_vmalloc_range_partial);
  */
 void vmapcache_purge(void)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	vc_rs_purge_all(false);
 }
@@ -646,6 +667,8 @@ EXPORT_SYMBOL_GPL(vmapcache_purge);
  */
 void vmapcache_drain(void)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return;
 	might_sleep();
 	vc_rs_purge_all(true);
 }
@@ -689,6 +712,8 @@ EXPORT_SYMBOL_GPL(vmapcache_get_switch);
  */
 int vmapcache_set_switch(const char *name, u32 value)
 {
+	if (VC_REFUSE_INTERRUPT(__func__, _RET_IP_))
+		return -EINVAL;
 	return vc_rs_set_switch(name, value) ? 0 : -EINVAL;
 }
 EXPORT_SYMBOL_GPL(vmapcache_set_switch);
@@ -721,7 +746,7 @@ void vmapcache_unpin(struct vmapcache_pin *pin)
 	bool atomic = !vc_may_sleep();
 	u64 word;
 
-	if (!READ_ONCE(pin->word) || (atomic && vc_refuse_nmi(_RET_IP_)))
+	if (!READ_ONCE(pin->word) || (atomic && VC_REFUSE_NMI(__func__, _RET_IP_)))
 		return;
 	/* Of two tasks that give it back, one has it. */
 	word = xchg(&pin->word, PIN_SPENT);

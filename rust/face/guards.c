@@ -36,6 +36,7 @@
 #include <vmapcache.h>
 
 #include "companion.h"
+#include "context.h"
 #include "exports.h"
 #include "face.h"
 #include "pages.h"
@@ -113,16 +114,11 @@ DEFINE_STATIC_CALL_NULL(vc_vunmap, vunmap);
 DEFINE_STATIC_CALL_NULL(vc_vm_unmap_ram, vm_unmap_ram);
 DEFINE_STATIC_CALL_RET0(vc_remove_vm_area, remove_vm_area);
 
-/* In-tree, a free from an NMI is a BUG. This one is refused: the area stays. */
-static bool refuse_in_nmi(void)
-{
-	return WARN_ONCE(in_nmi(), "vmapcache: a free in an NMI: the area stays\n");
-}
-
 static noinline void free_ours(const void *addr, bool atomic, unsigned long caller)
 {
 	begin();
-	if (!refuse_in_nmi())
+	/* In-tree, this is a BUG. */
+	if (!VC_REFUSE_NMI("vfree", caller))
 		vc_rs_free((unsigned long)addr, atomic, caller);
 	end();
 }
@@ -152,7 +148,7 @@ static notrace void guard_vfree_atomic(const void *addr)
 static noinline void unmap_ours(const void *addr, bool atomic, unsigned long caller)
 {
 	begin();
-	if (!refuse_in_nmi())
+	if (!VC_REFUSE_INTERRUPT("vunmap", caller))
 		vc_rs_vunmap((unsigned long)addr, atomic, caller);
 	end();
 }
@@ -168,7 +164,7 @@ static notrace void guard_vunmap(const void *addr)
 static noinline void unmap_ram_of_ours(const void *addr, unsigned int count, unsigned long caller)
 {
 	begin();
-	if (!refuse_in_nmi()) {
+	if (!VC_REFUSE_INTERRUPT("vm_unmap_ram", caller)) {
 		might_sleep();
 		vc_rs_vm_unmap_ram((unsigned long)addr, count, caller);
 	}
@@ -271,12 +267,13 @@ static int map_area_to_user(struct vm_area_struct *vma, unsigned long uaddr, voi
 }
 
 static noinline int remap_ours(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
-			       unsigned long pgoff, unsigned long size)
+			       unsigned long pgoff, unsigned long size, unsigned long caller)
 {
-	int err;
+	int err = -EINVAL;
 
 	begin();
-	err = map_area_to_user(vma, uaddr, kaddr, pgoff, size);
+	if (!VC_REFUSE_INTERRUPT("remap_vmalloc_range_partial", caller))
+		err = map_area_to_user(vma, uaddr, kaddr, pgoff, size);
 	end();
 	return err;
 }
@@ -287,7 +284,7 @@ static notrace int guard_remap_vmalloc_range_partial(struct vm_area_struct *vma,
 {
 	if (likely(!is_ours(kaddr)))
 		return static_call(vc_remap_vmalloc_range_partial)(vma, uaddr, kaddr, pgoff, size);
-	return remap_ours(vma, uaddr, kaddr, pgoff, size);
+	return remap_ours(vma, uaddr, kaddr, pgoff, size, _RET_IP_);
 }
 
 /* ---- /proc/kcore ---- */

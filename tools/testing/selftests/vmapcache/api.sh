@@ -31,5 +31,6 @@ kcase tuning
 need
 kcase vmaps
 kcase vreallocs
+kcase callers
 kcase given_areas
 kcase shrunk_areas

@@ -6,6 +6,7 @@
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -539,6 +540,41 @@ static void vreallocs(struct run *run)
 	expect(run, !vmapcache_pin(p).word, "not freed by a size of 0");
 }
 
+static bool take_caller(const struct vmapcache_area *area, void *arg)
+{
+	*(const void **)arg = area->caller;
+	return false;
+}
+
+static void expect_our_own(struct run *run, const char *what, const void *area)
+{
+	const void *caller = NULL;
+
+	vmapcache_walk(area, take_caller, &caller);
+	expect(run, within_module((unsigned long)caller, THIS_MODULE), "%s: by %pS", what, caller);
+}
+
+/* An area belongs to the code that called, whatever function of vmapcache calls another one. */
+static void callers(struct run *run)
+{
+	size_t size = 2 * KMALLOC_MAX_SIZE;
+	void *p = vmapcache_kvmalloc(size, 1, GFP_KERNEL, NUMA_NO_NODE), *q;
+
+	if (!expect(run, p, "kvmalloc"))
+		return;
+	expect_our_own(run, "kvmalloc", p);
+	q = vmapcache_kvrealloc(p, size + PAGE_SIZE, 1, GFP_KERNEL, NUMA_NO_NODE);
+	if (expect(run, q && q != p, "kvrealloc of an area"))
+		expect_our_own(run, "kvrealloc of an area", q);
+	vmapcache_kvfree(q ?: p);
+
+	p = kmalloc(100, GFP_KERNEL);
+	q = p ? vmapcache_kvrealloc(p, size, 1, GFP_KERNEL, NUMA_NO_NODE) : NULL;
+	if (expect(run, q, "kvrealloc of kmalloc'ed memory"))
+		expect_our_own(run, "kvrealloc of kmalloc'ed memory", q);
+	vmapcache_kvfree(q ?: p);
+}
+
 /* ---- frees in contexts that must not sleep ---- */
 
 struct atomic_free {
@@ -794,6 +830,7 @@ const struct test_case api_cases[] = {
 	{ "given_areas", given_areas },
 	{ "shrunk_areas", shrunk_areas },
 	{ "vreallocs", vreallocs },
+	{ "callers", callers },
 	{ "atomic_frees", atomic_frees },
 	{ "atomic_allocations", atomic_allocations },
 	{ "sleep_in_atomic", sleep_in_atomic },

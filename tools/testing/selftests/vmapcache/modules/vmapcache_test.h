@@ -28,7 +28,7 @@ struct test_case {
 	void (*run)(struct run *run);
 };
 
-extern const struct test_case contents_cases[], api_cases[], pins_cases[], walk_cases[],
+extern const struct test_case contents_cases[], api_cases[], contexts_cases[], pins_cases[], walk_cases[],
 	space_cases[], readers_cases[], flushes_cases[], pressure_cases[],
 	torture_cases[], shadow_cases[], shortage_cases[], faults_cases[], guards_cases[],
 	differential_cases[];
