@@ -608,13 +608,22 @@ impl Allocator {
 
     /// Finishes all deferred frees, also those that the worker has begun. Sleeps. Not for the worker.
     pub(crate) fn finish_deferred(&self) {
-        self.work_deferred();
+        self.end_all(self.manager.take_deferred());
         surroundings::wait_for_worker();
     }
 
     /// The worker: finishes the deferred frees that nobody has begun. Sleeps.
     pub(crate) fn work_deferred(&self) {
-        for dying in self.manager.take_deferred() {
+        #[cfg(faults)]
+        surroundings::linger(crate::va::faults::Fault::LateWorker);
+        let taken = self.manager.take_deferred();
+        #[cfg(faults)]
+        surroundings::linger(crate::va::faults::Fault::SlowWorker);
+        self.end_all(taken);
+    }
+
+    fn end_all<'a>(&'a self, taken: impl Iterator<Item = Dying<'a>>) {
+        for dying in taken {
             self.end(dying, false);
             surroundings::resched();
         }

@@ -5,6 +5,7 @@
  * the work.
  */
 #include <linux/bitops.h>
+#include <linux/bug.h>
 #include <linux/cpuhotplug.h>
 #include <linux/notifier.h>
 #include <linux/shrinker.h>
@@ -128,8 +129,8 @@ void vc_events_stop(void)
 	unregister_vmap_purge_notifier(&purge_notifier);
 	cpuhp_remove_state_nocalls(cpu_state);
 	vc_names_stop();
-	/* This one first: it may ask for the other. */
-	flush_work(&deferred_work);
+	/* The last purge has waited for this one, which may ask for the other. */
+	WARN_ON(flush_work(&deferred_work));
 	cancel_delayed_work_sync(&purge_work);
 	destroy_workqueue(queue);
 }

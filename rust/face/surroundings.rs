@@ -80,6 +80,16 @@ pub(super) fn wait_for_memory(nth: u32) {
     unsafe { bindings::vc_wait_for_memory(nth) };
 }
 
+/// Sleeps for some seconds if a test wants that.
+#[cfg(faults)]
+pub(super) fn linger(fault: crate::va::faults::Fault) {
+    if fault.on() {
+        for _ in 0..50 {
+            wait_for_memory(u32::MAX);
+        }
+    }
+}
+
 /// The machine's pages of memory. Any context.
 pub(super) fn total_pages() -> usize {
     // SAFETY: No precondition.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Steps that a test can leave out on purpose, to see other tests fail without them.
+//! Steps that a test can leave out or delay on purpose, to see other tests fail without them, or pass all
+//! the same.
 //!
 //! Only builds with `FAULTS=y` have this file, and the places that ask it. A new fault is a name here,
 //! a `#[cfg(faults)]` where the step is, a file in rust/face/files/debugfs.rs, and its test in
@@ -19,6 +20,10 @@ pub enum Fault {
     NoPurge,
     /// Leaves no step out, but gives each range back to the extents twice.
     GiveTwice,
+    /// Leaves no step out: the worker sleeps before it takes the areas whose frees it must finish.
+    LateWorker,
+    /// Leaves no step out: the worker sleeps after that, and then finishes their frees.
+    SlowWorker,
 }
 
 /// A bit for each.

@@ -151,7 +151,7 @@ fn add_switches(directory: &mut Directory<Allocator>) -> Result {
     Ok(())
 }
 
-/// The steps that a test can leave out; see [`crate::va::faults`].
+/// The steps that a test can leave out or delay; see [`crate::va::faults`].
 #[cfg(faults)]
 fn faults(top: &Directory<Readers>, allocator: Arc<Allocator>) -> Result<Directory<Allocator>> {
     use crate::va::faults::Fault;
@@ -164,6 +164,8 @@ fn faults(top: &Directory<Readers>, allocator: Arc<Allocator>) -> Result<Directo
         c"no_wait" => Fault::NoWait,
         c"no_purge" => Fault::NoPurge,
         c"give_twice" => Fault::GiveTwice,
+        c"late_worker" => Fault::LateWorker,
+        c"slow_worker" => Fault::SlowWorker,
     }
     Ok(directory)
 }

@@ -735,6 +735,30 @@ out:
 	kfree(free);
 }
 
+/*
+ * areas=100: an interrupt frees areas, and nobody waits until the
+ * worker has finished that.
+ */
+static void leave_to_worker(struct run *run)
+{
+	unsigned int areas = arg(run, "areas", 100), i;
+	struct atomic_free *frees = kvcalloc(areas, sizeof(*frees), GFP_KERNEL);
+
+	if (!expect(run, frees, "no memory"))
+		return;
+	for (i = 0; i < areas; i++) {
+		init_irq_work(&frees[i].work, free_in_irq_work);
+		frees[i].addr = vmapcache_vmalloc((i % 5 + 1) * PAGE_SIZE);
+		expect(run, frees[i].addr, "area %u", i);
+	}
+	for (i = 0; i < areas; i++) {
+		irq_work_queue(&frees[i].work);
+		irq_work_sync(&frees[i].work);
+		expect(run, frees[i].hard, "area %u: no hard interrupt", i);
+	}
+	kvfree(frees);
+}
+
 struct in_interrupt {
 	struct irq_work work;
 	struct tasklet_struct tasklet;
@@ -832,6 +856,7 @@ const struct test_case api_cases[] = {
 	{ "vreallocs", vreallocs },
 	{ "callers", callers },
 	{ "atomic_frees", atomic_frees },
+	{ "leave_to_worker", leave_to_worker },
 	{ "atomic_allocations", atomic_allocations },
 	{ "sleep_in_atomic", sleep_in_atomic },
 	{}
