@@ -93,7 +93,7 @@ check: ## all tests, from a bare machine: check-core, check-stock, check-debug (
 check-core: ## all tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
 
-check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, the VM in a terminal (KERNEL_SERIES=7.2 for another series)
+check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, one with two NUMA nodes, the VM in a terminal (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
 
 check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5
