@@ -3,10 +3,8 @@
  * Guards: in-tree functions that meet an address of the arena do what they say.
  *
  * To mm/vmalloc.c the arena is one area. Its vfree() of an address of ours would unmap all of
- * it. So the nop at the entry of each function of the table below becomes a jump to a
- * function of the same prototype here (an ftrace direct call in JMP mode). That function
- * is entered with the caller's registers and stack, serves an address of the arena, and passes
- * any other on, to the instruction behind the nop, by a static call: see symbols.h.
+ * it. So each function of the table below has a hook (hooks.c) here, which serves an address
+ * of the arena, and passes any other on to the in-tree function.
  *
  * Documentation/guards.rst says what each guard does and costs.
  *
@@ -20,14 +18,12 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/ftrace.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
 #include <linux/uio.h>
@@ -39,6 +35,7 @@
 #include "context.h"
 #include "exports.h"
 #include "face.h"
+#include "hooks.h"
 #include "pages.h"
 #include "symbols.h"
 
@@ -70,7 +67,7 @@ static const struct kernel_param_ops policy_ops = { .set = policy_set, .get = po
 module_param_cb(guards, &policy_ops, NULL, 0444);
 MODULE_PARM_DESC(guards, "Serve in-tree functions that meet an address of the arena: auto, require (or do not load), off");
 
-#if defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS) && defined(CONFIG_DYNAMIC_FTRACE_WITH_JMP)
+#ifdef VC_HOOKS
 
 /* ---- who is inside ---- */
 
@@ -85,25 +82,12 @@ static __always_inline bool is_ours(const void *addr)
 
 static void begin(void)
 {
-	this_cpu_inc(inside);
-	/* Counted before anything else happens, for tasks that are preempted here. */
-	barrier();
+	vc_hook_begin(&inside);
 }
 
 static void end(void)
 {
-	barrier();
-	this_cpu_dec(inside);
-}
-
-static long count_inside(void)
-{
-	long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(inside, cpu));
-	return sum;
+	vc_hook_end(&inside);
 }
 
 /* ---- frees ---- */
@@ -381,27 +365,9 @@ static notrace void *guard_vrealloc_node_align_noprof(const void *addr, size_t s
 
 /* ---- on and off ---- */
 
-struct guard {
-	const char *name;
-	const char *state;
-	void *hook;
-	struct static_call_key *key;
-	void *trampoline;
-	struct ftrace_ops ops;
-};
+#define GUARD_ON(function)	VC_HOOK(guard_##function, function)
 
-/* The hook must have the prototype of the function that it replaces. */
-#define GUARD_ON(function)							\
-{									\
-	.name = #function,						\
-	.state = "off",							\
-	.hook = guard_##function +					\
-		BUILD_BUG_ON_ZERO(!__same_type(guard_##function, function)), \
-	.key = &STATIC_CALL_KEY(vc_##function),				\
-	.trampoline = STATIC_CALL_TRAMP_ADDR(vc_##function),		\
-}
-
-static struct guard guards[] = {
+static struct vc_hook guards[] = {
 	GUARD_ON(vfree),
 	GUARD_ON(vfree_atomic),
 	GUARD_ON(vunmap),
@@ -417,77 +383,9 @@ static struct guard guards[] = {
 
 #define GUARDS	ARRAY_SIZE(guards)
 
-static unsigned long entry_of(const struct guard *guard)
-{
-	return ftrace_jmp_set((unsigned long)guard->hook);
-}
-
-static bool is_on(const struct guard *guard)
-{
-	return guard->ops.flags & FTRACE_OPS_FL_ENABLED;
-}
-
-/* Returns NULL, or in a few words why this guard could not be put on. */
-static const char *put_on(struct guard *guard)
-{
-	unsigned long nop = static_call(vc_ftrace_location)(vc_symbol_address(guard->name));
-	int err;
-
-	guard->state = "none";
-	if (!nop)
-		return "this kernel has no such function, or it cannot be traced";
-	/* Nobody may turn the guards off by kernel.ftrace_enabled. */
-	guard->ops.flags = FTRACE_OPS_FL_PERMANENT;
-	err = ftrace_set_filter_ip(&guard->ops, nop, 0, 0);
-	if (!err) {
-		__static_call_update(guard->key, guard->trampoline,
-				     (void *)(nop + MCOUNT_INSN_SIZE));
-		err = register_ftrace_direct(&guard->ops, entry_of(guard));
-	}
-	if (!err) {
-		guard->state = "on";
-		return NULL;
-	}
-	ftrace_free_filter(&guard->ops);
-	if (err == -EBUSY) {
-		guard->state = "busy";
-		return "a BPF program, a livepatch or another direct call has it";
-	}
-	guard->state = "failed";
-	return err == -ENOMEM ? "no memory" : "ftrace refuses it";
-}
-
-/*
- * Each removal waits for all tasks to leave what it removes, a tenth of a second or more,
- * if the ops is marked as dynamic memory. One such wait at the end serves all.
- */
 static void take_off(void)
 {
-	struct guard *last = NULL, *guard;
-	int i;
-
-	for (i = 0; i < GUARDS; i++)
-		if (is_on(&guards[i]))
-			last = &guards[i];
-	for (i = 0; i < GUARDS; i++) {
-		guard = &guards[i];
-		if (!is_on(guard))
-			continue;
-		if (guard != last)
-			guard->ops.flags &= ~FTRACE_OPS_FL_DYNAMIC;
-		WARN_ON(unregister_ftrace_direct(&guard->ops, entry_of(guard), false));
-	}
-	for (i = 0; i < GUARDS; i++) {
-		ftrace_free_filter(&guards[i].ops);
-		guards[i].state = "off";
-	}
-	if (last) {
-		/* All tasks that came by a jump have counted themselves by now, or are through. */
-		while (count_inside())
-			schedule_timeout_uninterruptible(1);
-		/* Those that have just counted themselves out leave the code, and what they were told. */
-		synchronize_rcu_tasks();
-	}
+	vc_hooks_take_off(guards, GUARDS, &inside);
 	vc_companions_stop();
 }
 
@@ -505,7 +403,7 @@ static int put_all_on(void)
 	if (err)
 		return err;
 	for (i = 0; i < GUARDS; i++) {
-		why = put_on(&guards[i]);
+		why = vc_hook_put_on(&guards[i]);
 		if (!why)
 			continue;
 		pr_warn("no guard on %s(): %s\n", guards[i].name, why);
@@ -517,17 +415,23 @@ static int put_all_on(void)
 	return 0;
 }
 
-static struct guard *guard_at(unsigned int index)
+/**
+ * vc_guard() - the index-th guard
+ * @index: from 0
+ * @state: set to what became of it
+ *
+ * Context: Any.
+ * Return: the name of the function, or NULL behind the last.
+ */
+const char *vc_guard(unsigned int index, const char **state)
 {
-	return index < GUARDS ? &guards[index] : NULL;
+	if (index >= GUARDS)
+		return NULL;
+	*state = guards[index].state;
+	return guards[index].name;
 }
 
 #else
-
-struct guard {
-	const char *name;
-	const char *state;
-};
 
 static unsigned long arena_start, arena_size;
 
@@ -541,11 +445,12 @@ static void take_off(void)
 {
 }
 
-static struct guard *guard_at(unsigned int index)
+const char *vc_guard(unsigned int index, const char **state)
 {
-	static struct guard none = { "all", "none" };
-
-	return index == 0 ? &none : NULL;
+	if (index)
+		return NULL;
+	*state = "none";
+	return "all";
 }
 
 #endif
@@ -587,22 +492,4 @@ void vc_guards_settle(void)
 {
 	rcu_barrier();
 	static_call_cond(vc_kvfree_rcu_barrier)();
-}
-
-/**
- * vc_guard() - the index-th guard
- * @index: from 0
- * @state: set to what became of it
- *
- * Context: Any.
- * Return: the name of the function, or NULL behind the last.
- */
-const char *vc_guard(unsigned int index, const char **state)
-{
-	const struct guard *guard = guard_at(index);
-
-	if (!guard)
-		return NULL;
-	*state = guard->state;
-	return guard->name;
 }

@@ -54,7 +54,7 @@ DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc_alloc_pages_bulk_mempolicy, alloc_pages_bulk_mempolicy_noprof);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
-/* The guards of rust/face/guards.c use these. */
+/* The guards of rust/face/guards.c, and the hooks under them, use these. */
 DECLARE_STATIC_CALL(vc_ftrace_location, ftrace_location);
 DECLARE_STATIC_CALL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
 DECLARE_STATIC_CALL(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
