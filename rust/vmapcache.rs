@@ -22,6 +22,7 @@ use face::{
     files::{debugfs::Debugfs, procfs::Procfs},
     guards::{self, Guards},
     published::Published,
+    takeover::Takeover,
 };
 use kernel::sync::Arc;
 use pages::{arena::Arena, symbols};
@@ -45,6 +46,8 @@ struct Vmapcache {
     /// Nobody reads or switches any more.
     _procfs: Procfs,
     _debugfs: Debugfs,
+    /// No call of an in-tree function allocates here any more.
+    _takeover: Takeover,
     /// Reclaims what consumers leaked; then no in-tree function leads here any more.
     _guards: Guards,
     /// Stops all other calls from the kernel.
@@ -65,6 +68,7 @@ impl kernel::Module for Vmapcache {
         let debugfs = Debugfs::new(allocator.clone())?;
         let procfs = Procfs::new(allocator.clone())?;
         let guards = Guards::put_on(allocator.clone())?;
+        let takeover = Takeover::new();
         pr_info!(
             "arena of {mib} MiB reserved, {} kernel symbols resolved, {} guards on\n",
             symbols::all().filter(|s| s.how.is_some()).count(),
@@ -73,6 +77,7 @@ impl kernel::Module for Vmapcache {
         Ok(Self {
             _procfs: procfs,
             _debugfs: debugfs,
+            _takeover: takeover,
             _guards: guards,
             _events: events,
             _allocator: allocator,

@@ -17,6 +17,7 @@ use crate::{
     sys::{Mode, Page},
     va::{
         area::{Kind, Snapshot},
+        count::callers::is_unaware,
         info::cache::fragmentation,
         AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
         Ticket, Unpinned, GUARD,
@@ -381,9 +382,13 @@ impl Allocator {
         Err(why)
     }
 
-    /// Says in the kernel log that a request failed, or `waits`.
+    /// Says in the kernel log that a request failed, or `waits`. Not if the caller is unaware: another
+    /// allocator serves it now.
     #[cold]
     fn report(&self, why: Failure, wanted: Wanted, waits: bool) {
+        if is_unaware(wanted.caller) {
+            return;
+        }
         if why == Failure::ZeroSize {
             return self.misuse(vc_misuse::VC_MISUSE_ZERO_SIZE, 0, wanted.caller);
         }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The exported functions ask these questions about the context of their callers.
+ * The exported functions and the hooks ask these questions about the context of their callers,
+ * and about their flags.
  */
 #ifndef VMAPCACHE_CONTEXT_H
 #define VMAPCACHE_CONTEXT_H
 
 #include <linux/bug.h>
+#include <linux/gfp.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
+
+/* The flags that mm/vmalloc.c supports. */
+#define VC_GFP_SUPPORTED (GFP_KERNEL | GFP_ATOMIC | GFP_NOWAIT | __GFP_NOFAIL | __GFP_ZERO | \
+			  __GFP_NORETRY | __GFP_RETRY_MAYFAIL | GFP_NOFS | GFP_NOIO | \
+			  GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
+			  __GFP_NOWARN)
 
 /* Whether a free in this context cannot clear page tables at once. */
 static inline bool vc_must_defer(void)

@@ -24,12 +24,6 @@
 #include "face.h"
 #include "shadow.h"
 
-/* The flags that mm/vmalloc.c supports. */
-#define GFP_SUPPORTED	(GFP_KERNEL | GFP_ATOMIC | GFP_NOWAIT | __GFP_NOFAIL | __GFP_ZERO | \
-			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | GFP_NOFS | GFP_NOIO | \
-			 GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
-			 __GFP_NOWARN)
-
 /* The word of a pin that was given back: no area has this number. */
 #define PIN_SPENT	U64_MAX
 
@@ -44,7 +38,7 @@ static void *limit(void *addr, unsigned long size)
 /* Leaves out the flags that mm/vmalloc.c does not support, @more excepted. */
 static gfp_t supported(gfp_t gfp, gfp_t more, unsigned long caller)
 {
-	gfp_t wrong = gfp & ~(GFP_SUPPORTED | more);
+	gfp_t wrong = gfp & ~(VC_GFP_SUPPORTED | more);
 
 	if (unlikely(wrong))
 		pr_warn_once("flags %pGg are left out, for %pS\n", &wrong, (void *)caller);
@@ -244,6 +238,13 @@ static __always_inline void vfree_for(const void *addr, const char *function, un
 		return;
 	if (addr)
 		vc_rs_free((unsigned long)addr, atomic, caller);
+}
+
+/* As vmapcache_vmalloc_aligned(), with more of enum vc_how, for takeover. */
+void *vc_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how, int node,
+		 unsigned long caller)
+{
+	return vmalloc_scoped(size, align, gfp, how, node, caller);
 }
 
 /* As vmapcache_vrealloc_node_align(), for @caller. */

@@ -59,6 +59,14 @@ unsigned long vc_rs_shrink(void);
 unsigned long vc_rs_caller(unsigned int id);
 void vc_rs_retire_callers(const void *module);
 
+/* rust/face/takeover.rs */
+/* Whether vmapcache counts a caller apart from others. */
+bool vc_rs_has_number(unsigned long caller);
+/* Whether somebody holds an area that takeover made. */
+bool vc_rs_held(void);
+/* Says in the kernel log who does. */
+void vc_rs_tell_holders(void);
+
 /* rust/face/files/procfs.rs */
 bool vc_rs_next_row(const void *source, unsigned int page, struct vc_row *row);
 bool vc_rs_row_holds(const void *source, const struct vc_row *row);

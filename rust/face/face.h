@@ -149,10 +149,13 @@ struct vc_failure {
 void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long caller);
 bool vc_report_failure_now(void);
 void vc_report_failure(const struct vc_failure *failure);
+void vc_tell_holder(unsigned int caller, unsigned long areas);
 void vc_report_leak(unsigned long size, unsigned int caller, unsigned int pins);
 
 /* exports.c */
 
+void *vc_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how, int node,
+		 unsigned long caller);
 void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp, int node,
 		  unsigned long caller);
 
@@ -165,6 +168,57 @@ int vc_guards_start(unsigned long start, unsigned long size);
 void vc_guards_settle(void);
 void vc_guards_stop(void);
 const char *vc_guard(unsigned int index, const char **state);
+const char *vc_guard_missing(void);
+
+/* takeover.c */
+
+/* In the code address of a caller: it does not know that it calls vmapcache. */
+#define VC_UNAWARE	(1UL << 62)
+
+/* What can be taken over. */
+enum vc_target {
+	VC_TAKE_VMAP,
+	VC_TAKE_VM_MAP_RAM,
+	VC_TAKE_VMALLOC,
+	VC_TAKE_STACKS,
+};
+
+/**
+ * enum vc_takeover_mode - whether takeover is on
+ * @VC_TAKEOVER_UNHOOKED: no, and no in-tree function knows of it
+ * @VC_TAKEOVER_OFF: no, but the hooks are there
+ * @VC_TAKEOVER_ON: yes
+ */
+enum vc_takeover_mode {
+	VC_TAKEOVER_UNHOOKED,
+	VC_TAKEOVER_OFF,
+	VC_TAKEOVER_ON,
+};
+
+int vc_takeover_set(enum vc_takeover_mode mode);
+enum vc_takeover_mode vc_takeover_get(void);
+void vc_takeover_set_what(unsigned int mask);
+unsigned int vc_takeover_what(void);
+const char *vc_takeover_target(unsigned int index);
+const char *vc_takeover_hook(unsigned int index, const char **state);
+bool vc_takeover_calls(unsigned int target, unsigned int index, const char **fate, u64 *sum);
+void vc_takeover_drain(void);
+void vc_takeover_stop(void);
+
+/* filter.c */
+
+/* Bytes that hold the longest name of a rule. */
+#define VC_RULE_NAME	64
+
+struct vc_filter;
+
+struct vc_filter *vc_filter_new(unsigned int room);
+int vc_filter_add(struct vc_filter *to, const char *name, bool module, bool exclude);
+void vc_filter_install(struct vc_filter *new);
+void vc_filter_free(struct vc_filter *unused);
+size_t vc_filter_rule(unsigned int index, char *name, bool *module, bool *exclude);
+void vc_filter_forget(const void *going);
+bool vc_filter_passes(unsigned long caller);
 
 /* names.c */
 
@@ -172,6 +226,7 @@ const char *vc_guard(unsigned int index, const char **state);
 #define VC_SYMBOL_NAME	1024
 
 size_t vc_symbol_name(unsigned long addr, char *name);
+unsigned long vc_function_size(unsigned long start);
 size_t vc_caller_name(unsigned int id, char *name);
 bool vc_is_going(const void *module, unsigned long addr);
 void vc_keep_name(unsigned int id, unsigned long addr);

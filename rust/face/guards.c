@@ -484,6 +484,23 @@ void vc_guards_stop(void)
 }
 
 /**
+ * vc_guard_missing() - the first function whose guard is not on
+ *
+ * Context: Any.
+ * Return: its name, or NULL if all guards are on.
+ */
+const char *vc_guard_missing(void)
+{
+	const char *name, *state;
+	unsigned int i;
+
+	for (i = 0; (name = vc_guard(i, &state)); i++)
+		if (strcmp(state, "on"))
+			return name;
+	return NULL;
+}
+
+/**
  * vc_guards_settle() - wait for frees that callers have left to RCU
  *
  * Context: Task context, sleeps.

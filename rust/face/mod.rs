@@ -10,3 +10,4 @@ pub(crate) mod files;
 pub(crate) mod guards;
 pub(crate) mod published;
 mod surroundings;
+pub(crate) mod takeover;

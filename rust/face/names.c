@@ -52,6 +52,27 @@ size_t vc_symbol_name(unsigned long addr, char *name)
 }
 
 /**
+ * vc_function_size() - bytes of a function
+ * @start: its first address, or 0
+ *
+ * Context: Task context, may sleep.
+ * Return: its size; 0 if no function begins there, or there is no memory.
+ */
+unsigned long vc_function_size(unsigned long start)
+{
+	char *name = kmalloc(VC_SYMBOL_NAME, GFP_KERNEL), *place;
+	unsigned long offset, size = 0;
+
+	if (name && vc_symbol_name(start, name)) {
+		place = strrchr(name, '+');
+		if (!place || sscanf(place, "+%lx/%lx", &offset, &size) != 2 || offset)
+			size = 0;
+	}
+	kfree(name);
+	return size;
+}
+
+/**
  * vc_caller_name() - name a caller, whether its code is still there or not
  * @id: its number
  * @name: as for vc_symbol_name()
@@ -122,6 +143,8 @@ static int module_changes(struct notifier_block *nb, unsigned long state, void *
 	/* After its __init code has run, that goes; at the end, all of it. */
 	if (state != MODULE_STATE_LIVE && state != MODULE_STATE_GOING)
 		return NOTIFY_DONE;
+	if (state == MODULE_STATE_GOING)
+		vc_filter_forget(data);
 	vc_rs_retire_callers(data);
 	return NOTIFY_OK;
 }

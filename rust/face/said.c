@@ -101,3 +101,18 @@ void vc_report_leak(unsigned long size, unsigned int caller, unsigned int pins)
 	pr_warn("leaked area of %lu bytes, allocated by %s, %u pins: unmapped\n",
 		size, vc_caller_name(caller, name) ? name : "[gone module]", pins);
 }
+
+/**
+ * vc_tell_holder() - somebody still holds areas that takeover made
+ * @caller: the number of the caller that allocated them
+ * @areas: how many
+ *
+ * Context: Any.
+ */
+void vc_tell_holder(unsigned int caller, unsigned long areas)
+{
+	char name[VC_SYMBOL_NAME];
+
+	pr_info("takeover: %lu areas of %s\n", areas,
+		vc_caller_name(caller, name) ? name : "[gone module]");
+}

@@ -11,6 +11,7 @@
 
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
+#include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -37,6 +38,9 @@ int vc_proto_vmap_pages_range_noflush(unsigned long addr, unsigned long end,
 void vc_proto_vunmap_range_noflush(unsigned long start, unsigned long end);
 void vc_proto_flush_tlb_kernel_range(unsigned long start, unsigned long end);
 
+/* Of fork.c, which gives it to cpuhp_setup_state(): that fixes its prototype. */
+int vc_proto_free_vm_stack_cache(unsigned int cpu);
+
 struct vm_struct *vc_proto___get_vm_area_node(unsigned long size, unsigned long align,
 					      unsigned long shift, unsigned long flags,
 					      unsigned long start, unsigned long end, int node,
@@ -59,6 +63,9 @@ DECLARE_STATIC_CALL(vc_ftrace_location, ftrace_location);
 DECLARE_STATIC_CALL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
 DECLARE_STATIC_CALL(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
 DECLARE_STATIC_CALL(vc_set_direct_map_default_noflush, set_direct_map_default_noflush);
+
+/* The filter of takeover uses this, and vc___module_address below. */
+DECLARE_STATIC_CALL(vc_kernel_text_address, kernel_text_address);
 
 /* The laboratory calls the in-tree allocator by these. */
 DECLARE_STATIC_CALL(vc_get_vm_area, get_vm_area);

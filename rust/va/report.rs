@@ -91,6 +91,18 @@ impl<E: Env> Manager<E> {
             })
     }
 
+    /// Those of [`Self::callers`] that are unaware: they asked another allocator, and got our areas.
+    pub fn unaware_callers(&self) -> impl Iterator<Item = cache::Top> + '_ {
+        self.callers()
+            .filter(|top| self.callers.is_unaware(top.caller))
+    }
+
+    /// Whether the caller at `address` has a number, or gets one now. All others share [`callers::OTHERS`].
+    /// Any context.
+    pub fn has_number(&self, address: usize) -> bool {
+        self.callers.number(address) != callers::OTHERS
+    }
+
     /// The state of the arena from a few loads, for a report from a context that has no time for more:
     /// without what CPUs keep to themselves. Any context.
     pub fn glance(&self) -> Glance {

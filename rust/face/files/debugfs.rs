@@ -10,7 +10,7 @@ use crate::{
         files::{
             directory::Directory,
             info::{self, Readers},
-            number,
+            number, takeover,
         },
         guards,
     },
@@ -25,6 +25,7 @@ pub(crate) struct Debugfs {
     #[cfg(faults)]
     _faults: Directory<Allocator>,
     _switches: Directory<Allocator>,
+    _takeover: Directory<Allocator>,
     _top: Directory<Readers>,
 }
 
@@ -46,12 +47,14 @@ impl Debugfs {
         )?;
         #[cfg(faults)]
         let faults = faults(&top, allocator.clone())?;
+        let takeover = takeover::directory(&top, allocator.clone())?;
         let mut switches = top.directory(c"switches", allocator)?;
         add_switches(&mut switches)?;
         Ok(Self {
             #[cfg(faults)]
             _faults: faults,
             _switches: switches,
+            _takeover: takeover,
             _top: top,
         })
     }
@@ -73,14 +76,14 @@ fn stats(a: &Allocator, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn text(s: &'static CStr) -> &'static str {
+pub(super) fn text(s: &'static CStr) -> &'static str {
     s.to_str().unwrap_or("?")
 }
 
 // ---- purge and lazy_max_pages ----
 
 /// A number, alone on a line.
-fn number(reader: &mut UserSliceReader) -> Result<u32> {
+pub(super) fn number(reader: &mut UserSliceReader) -> Result<u32> {
     let mut buf = [0u8; number::MAX];
     let len = reader.len();
     let buf = buf.get_mut(..len).ok_or(EINVAL)?;

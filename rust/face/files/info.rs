@@ -15,7 +15,7 @@ use crate::{
     va::{
         count::{callers::CallerId, counters::Totals},
         info::{
-            cache::Info,
+            cache::{Info, Top},
             record::{Record, Words},
         },
         sort::sort_by_key,
@@ -271,10 +271,23 @@ struct Function {
 
 /// A line for each function, largest first.
 fn callers(readers: &Readers, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let manager = readers.allocator.manager();
+    list(
+        readers.allocator(),
+        readers.allocator().manager().callers(),
+        f,
+    )
+}
+
+/// A line for each function of these callers, largest first.
+pub(super) fn list(
+    allocator: &Allocator,
+    callers: impl Iterator<Item = Top>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let manager = allocator.manager();
     let mut functions = KVVec::<Function>::new();
     let mut name = Name::new();
-    for caller in manager.callers() {
+    for caller in callers {
         if caller.totals.allocs == 0 {
             continue;
         }

@@ -7,3 +7,5 @@ pub(crate) mod directory;
 pub(crate) mod info;
 pub(crate) mod number;
 pub(crate) mod procfs;
+mod takeover;
+mod words;

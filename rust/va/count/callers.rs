@@ -9,6 +9,10 @@
 //! When code goes, other code may come to its address. So its callers are *retired*: a number keeps its
 //! caller for good while that has areas, and the next caller at the address gets another number.
 //!
+//! A caller may have a mark in its address: it is *unaware*, that is, it asked another allocator, and
+//! we answer in its place. Aware and unaware callers at one address have numbers of their own, so that
+//! the counters tell which areas we owe to whom.
+//!
 //! # Invariants
 //!
 //! - A number that is retired stays so.
@@ -38,8 +42,32 @@ const NEVER: usize = 0;
 /// A place whose caller gave its number up. A search goes on behind it.
 const GIVEN_UP: usize = usize::MAX;
 
+/// The two highest bits of a code address are the same; those of an unaware caller differ.
+const TOP_BIT: u32 = usize::BITS - 1;
+const MARK: usize = 1 << (TOP_BIT - 1);
+
+/// The same caller, unaware. Outside of tests, C makes it.
+#[allow(dead_code, reason = "only tests on the host call it when it runs")]
+pub const fn unaware(address: usize) -> usize {
+    code(address) ^ MARK
+}
+
+/// Whether an address has the mark of an unaware caller.
+pub const fn is_unaware(address: usize) -> bool {
+    (address ^ (address << 1)) >> TOP_BIT != 0
+}
+
+/// The code address without the mark.
+const fn code(address: usize) -> usize {
+    if is_unaware(address) {
+        address ^ MARK
+    } else {
+        address
+    }
+}
+
 struct Place {
-    /// The caller's code address, or one of the two words above.
+    /// The caller's code address, perhaps with the mark, or one of the two words above.
     address: AtomicUsize,
     /// The code at the address is gone.
     retired: AtomicBool,
@@ -112,10 +140,20 @@ impl Callers {
         match self.places.get(id as usize) {
             Some(place) if !place.retired.load(Acquire) => match place.address.load(Acquire) {
                 GIVEN_UP => 0,
-                address => address,
+                address => code(address),
             },
             _ => 0,
         }
+    }
+
+    /// Whether the caller of a number is unaware, also if it is gone.
+    pub fn is_unaware(&self, id: CallerId) -> bool {
+        self.places
+            .get(id as usize)
+            .is_some_and(|place| match place.address.load(Acquire) {
+                NEVER | GIVEN_UP => false,
+                address => is_unaware(address),
+            })
     }
 
     /// Whether somebody has the number, or had it and is gone.

@@ -4,6 +4,21 @@
 
 #[path = "../../../../rust/face/files/number.rs"]
 mod number;
+#[path = "../../../../rust/face/files/words.rs"]
+mod words;
+
+/// Most bytes of a text of words.
+pub const WORDS_MAX: usize = words::MAX;
+
+/// The words of a text.
+pub fn words(text: &[u8]) -> Option<Vec<&str>> {
+    words::words(text).map(Iterator::collect)
+}
+
+/// The name in a word of a filter, whether it is a module's, and whether the word excludes.
+pub fn rule(word: &str) -> Option<(&str, bool, bool)> {
+    words::rule(word).map(|rule| (rule.name, rule.module, rule.exclude))
+}
 
 /// Parses a number as the files of debugfs do, and checks it.
 pub fn check_number(text: &[u8]) -> Option<u32> {

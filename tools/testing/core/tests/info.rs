@@ -11,7 +11,7 @@ use core_tests::{
     sys::{sync::run_on_cpu, Mode, Page},
     va::{
         area::Kind,
-        count::callers::OTHERS,
+        count::callers::{is_unaware, unaware, OTHERS},
         info::{
             cache::{Cache, Info},
             record::Generations,
@@ -326,4 +326,58 @@ fn numbers_of_callers_that_left_nothing() {
     );
     let (info, _) = look(&manager);
     assert_eq!(info.areas.totals.allocs, 5_000);
+}
+
+/// A caller that asked another allocator has a number of its own beside the same code that asked us, also
+/// when its code goes.
+#[test]
+fn unaware_callers_count_apart() {
+    run_on_cpu(0);
+    let manager = manager();
+    let here = usize::MAX << 32 | 0x1234;
+    assert!(!is_unaware(here) && is_unaware(unaware(here)) && !is_unaware(0x1234));
+    let aware = alloc(&manager, 2, here).unwrap();
+    let first = alloc(&manager, 3, unaware(here)).unwrap();
+    let second = alloc(&manager, 3, unaware(here)).unwrap();
+    let held = || -> Vec<_> {
+        let held = manager.unaware_callers();
+        held.map(|top| (top.caller, top.totals.areas(), top.totals.pages()))
+            .collect()
+    };
+    let number = manager.inspect(first).unwrap().caller;
+    assert_eq!(held(), [(number, 2, 6)]);
+    assert_ne!(manager.inspect(aware).unwrap().caller, number);
+    assert_eq!(
+        manager.caller(number),
+        here,
+        "the mark is no part of the address"
+    );
+    assert!(manager.has_number(unaware(here)));
+    free(&manager, first);
+    assert_eq!(held(), [(number, 1, 3)]);
+    manager.retire_callers(|at| at == here, |_, at| assert_eq!(at, here));
+    assert_eq!(held(), [(number, 1, 3)]);
+    assert_eq!(manager.caller(number), 0);
+    free(&manager, second);
+    free(&manager, aware);
+    assert_eq!(held(), [(number, 0, 0)]);
+}
+
+/// The last caller that gets a number, and the first that does not.
+#[test]
+fn numbers_run_out() {
+    run_on_cpu(0);
+    let manager = manager();
+    let refused = (0..100_000).find(|at| !manager.has_number(unaware(0x1000 + 8 * at)));
+    let refused = unaware(0x1000 + 8 * refused.expect("numbers never run out"));
+    let start = alloc(&manager, 1, refused).unwrap();
+    assert_eq!(manager.inspect(start).unwrap().caller, OTHERS);
+    assert_eq!(
+        manager
+            .unaware_callers()
+            .map(|top| top.totals.areas())
+            .sum::<u64>(),
+        0
+    );
+    free(&manager, start);
 }

@@ -6,7 +6,7 @@
 
 use core_tests::{
     choice::{Choice, Rng},
-    inputs::check_number,
+    inputs::{check_number, rule, words, WORDS_MAX},
     rows::Rows,
 };
 
@@ -45,6 +45,36 @@ fn numbers_at_random() {
             .map(|_| b"0123456789+- \n\0x\xff"[rng.below(17) as usize])
             .collect();
         check_number(&text);
+    }
+}
+
+#[test]
+fn words_of_takeover() {
+    assert_eq!(
+        words(b"vmap vm_map_ram\n"),
+        Some(vec!["vmap", "vm_map_ram"])
+    );
+    assert_eq!(words(b"!"), Some(vec!["!"]));
+    for wrong in [
+        "", "\n", " a", "a ", "a  b", "a\n\n", "a\tb", "a\0", "\u{e9}",
+    ] {
+        assert_eq!(words(wrong.as_bytes()), None, "{wrong:?}");
+    }
+    assert_eq!(words(b"\xff"), None);
+    assert!(words(&[b'a'; WORDS_MAX]).is_some());
+    assert_eq!(words(&[b'a'; WORDS_MAX + 1]), None);
+    for (word, name, module, exclude) in [
+        ("vmap", "vmap", false, false),
+        ("!a.isra.0", "a.isra.0", false, true),
+        ("[dm-mod]", "dm-mod", true, false),
+        ("![x]", "x", true, true),
+    ] {
+        assert_eq!(rule(word), Some((name, module, exclude)), "{word}");
+    }
+    for wrong in [
+        "", "!", "!!a", "[", "[]", "[a", "a]", "[[a]]", "a-b", "[a.b]", "a[b]", "%s", "![",
+    ] {
+        assert_eq!(rule(wrong), None, "{wrong:?}");
     }
 }
 

@@ -255,3 +255,49 @@ keeper_ends() {
 stat_mode() {
 	command stat -c %a "$1"
 }
+
+# ---- takeover ----
+
+takeover=$ours/takeover
+unaware=/sys/module/unaware/parameters/do
+
+# can_take_over: vmapcache anew with all guards, and a user that knows nothing of it; the test ends
+# here if this kernel can have no guards
+can_take_over() {
+	own "$@"
+	guarded
+	is_loaded unaware || insmod "$TMP/unaware.ko" || fail "insmod unaware.ko"
+	trap takeover_ends EXIT
+}
+
+# takeover_ends: nothing is taken over or held any more
+takeover_ends() {
+	trap - EXIT
+	! is_loaded unaware || rmmod unaware
+	[ ! -e $takeover ] || echo unhooked >$takeover/enable
+}
+
+# user LINE: has the unaware user do it
+user() {
+	echo "$*" >$unaware || fail "unaware user: $*"
+}
+
+# user_value KEY: what it has counted
+user_value() {
+	value "$1" $unaware
+}
+
+# taken KEY: of the statistics of takeover; 0 if the key is left out
+taken() {
+	awk -v key="$1" '$1 == key { found = $2 } END { print found + 0 }' $takeover/stats
+}
+
+# unloads: vmapcache goes soon, as nobody holds anything any more
+unloads() {
+	tries=0
+	until rmmod vmapcache 2>/dev/null; do
+		tries=$((tries + 1))
+		[ $tries -lt $((100 * SLOWNESS)) ] || fail "vmapcache cannot be unloaded: $(cat $takeover/holders)"
+		sleep 0.1
+	done
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Somebody else's ftrace direct call on vunmap(), as a BPF program or a livepatch may have one. It
- * passes each call on.
+ * Somebody else's ftrace direct call on vunmap(), or with function=vmap on that, as a BPF program or
+ * a livepatch may have one. It passes each call on.
  */
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
@@ -11,18 +11,34 @@
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_JMP
 
-DEFINE_STATIC_CALL_NULL(behind_the_nop, vunmap);
+static char *function = "vunmap";
+module_param(function, charp, 0444);
+
+DEFINE_STATIC_CALL_NULL(vunmap_behind_its_nop, vunmap);
+DEFINE_STATIC_CALL_RET0(vmap_behind_its_nop, vmap);
 
 static struct ftrace_ops ops;
 
-static notrace void pass_on(const void *addr)
+static notrace void pass_vunmap_on(const void *addr)
 {
-	static_call(behind_the_nop)(addr);
+	static_call(vunmap_behind_its_nop)(addr);
+}
+
+static notrace void *pass_vmap_on(struct page **pages, unsigned int count, unsigned long flags,
+				  pgprot_t prot)
+{
+	return static_call(vmap_behind_its_nop)(pages, count, flags, prot);
+}
+
+static unsigned long pass_on(void)
+{
+	return ftrace_jmp_set(strcmp(function, "vmap") ? (unsigned long)pass_vunmap_on :
+							 (unsigned long)pass_vmap_on);
 }
 
 static int __init direct_call_init(void)
 {
-	struct kprobe probe = { .symbol_name = "vunmap" };
+	struct kprobe probe = { .symbol_name = function };
 	unsigned long nop;
 	int err;
 
@@ -31,10 +47,13 @@ static int __init direct_call_init(void)
 		return err;
 	unregister_kprobe(&probe);
 	nop = (unsigned long)probe.addr;
-	static_call_update(behind_the_nop, (void *)(nop + MCOUNT_INSN_SIZE));
+	if (strcmp(function, "vmap"))
+		static_call_update(vunmap_behind_its_nop, (void *)(nop + MCOUNT_INSN_SIZE));
+	else
+		static_call_update(vmap_behind_its_nop, (void *)(nop + MCOUNT_INSN_SIZE));
 	err = ftrace_set_filter_ip(&ops, nop, 0, 0);
 	if (!err)
-		err = register_ftrace_direct(&ops, ftrace_jmp_set((unsigned long)pass_on));
+		err = register_ftrace_direct(&ops, pass_on());
 	if (err)
 		ftrace_free_filter(&ops);
 	return err;
@@ -42,7 +61,7 @@ static int __init direct_call_init(void)
 
 static void __exit direct_call_exit(void)
 {
-	unregister_ftrace_direct(&ops, ftrace_jmp_set((unsigned long)pass_on), true);
+	unregister_ftrace_direct(&ops, pass_on(), true);
 	synchronize_rcu_tasks();
 }
 
@@ -64,4 +83,4 @@ module_exit(direct_call_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("vmapcache developers");
-MODULE_DESCRIPTION("An ftrace direct call on vunmap(), for tests of vmapcache's guards");
+MODULE_DESCRIPTION("An ftrace direct call on vunmap() or vmap(), for tests of vmapcache");
