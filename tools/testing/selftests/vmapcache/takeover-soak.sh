@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=two
+TIMEOUT=240
+DESCRIPTION="take everything of everybody over, on and off, while processes and CPUs come and go and memory is short, and find all of it given back"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+# For 20 seconds, or MINUTES; then LIMIT must be longer as well.
+seconds=$((${MINUTES:-0} * 60))
+[ "$seconds" -gt 0 ] || seconds=20
+can_take_over
+reserve=/proc/sys/vm/min_free_kbytes
+usual=$(cat $reserve)
+tasks=
+# ends: takes everything back
+ends() {
+	: >"$TMP/enough"
+	# shellcheck disable=SC2086 # numbers
+	[ -z "$tasks" ] || kill $tasks 2>/dev/null
+	wait
+	tasks=
+	echo "$usual" >$reserve
+	for online in /sys/devices/system/cpu/cpu[1-9]*/online; do
+		[ ! -w "$online" ] || echo 1 >"$online" 2>/dev/null
+	done
+}
+trap 'ends; takeover_ends' EXIT
+rm -f "$TMP/enough"
+before=$(free_pages)
+echo "vmap vm_map_ram vmalloc stacks" >$takeover/what || fail "what"
+user start 2
+# Processes, whose stacks are of either allocator.
+while [ ! -e "$TMP/enough" ]; do
+	(: | : | cat /proc/self/stat | cat) >/dev/null
+done &
+tasks=$!
+read -r now _ </proc/uptime
+end=$((${now%.*} + seconds))
+round=0
+while [ "${now%.*}" -lt $end ]; do
+	round=$((round + 1))
+	echo on >$takeover/enable || fail "on, round $round"
+	cat $takeover/stats $takeover/holders >/dev/null
+	if [ $((round % 4)) = 1 ]; then
+		# Most free memory becomes a reserve, so that the kernel starts to reclaim.
+		free=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
+		echo $((free * 80 / 100)) >$reserve
+		sleep 0.2
+		echo "$usual" >$reserve
+	fi
+	# A CPU that goes frees the stacks that it keeps.
+	for online in /sys/devices/system/cpu/cpu[1-9]*/online; do
+		[ -w "$online" ] || continue
+		echo 0 >"$online"
+		sleep 0.2
+		echo 1 >"$online"
+	done
+	echo 1 >$takeover/drain || fail "drain, round $round"
+	sleep 0.3
+	echo off >$takeover/enable || fail "off, round $round"
+	echo 1 >$ours/purge
+	sleep 0.2
+	read -r now _ </proc/uptime
+done
+user stop
+ends
+trap takeover_ends EXIT
+[ "$(user_value wrong)" = 0 ] || fail "$(user_value wrong) areas had other contents"
+for target in vmap vm_map_ram vmalloc stacks; do
+	echo "$target: $(taken ${target}_redirected) taken over, $(taken ${target}_no_room) without room"
+	[ "$(taken ${target}_redirected)" -gt 0 ] || fail "no $target was taken over"
+done
+rmmod unaware || fail "rmmod unaware"
+tries=0
+while :; do
+	echo 1 >$takeover/drain || fail "drain"
+	[ "$(taken areas_held)" != 0 ] || break
+	tries=$((tries + 1))
+	[ $tries -lt $((30 * SLOWNESS)) ] || fail "areas are left: $(cat $takeover/holders)"
+	sleep 0.3
+done
+empty
+unloads
+nothing_left
+lost=$(pages_lost "$before" 500)
+echo "$round rounds, $lost pages fewer are free"
+[ "$lost" -lt 500 ] || fail "$lost pages are lost"
