@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the runner reads it
+GROUP=two
+TIMEOUT=200
+DESCRIPTION="run bpf maps that user space maps, socket filters and threads on taken-over memory, switched between making and using them, and compare what they hold"
+# shellcheck source=tools/testing/selftests/vmapcache/lib.sh
+. "${0%/*}/lib.sh"
+
+can_take_over
+rmmod unaware || fail "rmmod unaware"
+echo "vmap vm_map_ram vmalloc stacks" >$takeover/what || fail "what"
+echo 1 >$takeover/drain || fail "drain"
+python3 "${0%/*}/takeover-users.py" $takeover || fail "takeover-users.py"
+tries=0
+while :; do
+	echo 1 >$takeover/drain || fail "drain"
+	[ "$(taken areas_held)" != 0 ] || break
+	tries=$((tries + 1))
+	[ $tries -lt $((30 * SLOWNESS)) ] || fail "areas are left: $(cat $takeover/holders)"
+	sleep 0.3
+done
+empty
+unloads
+nothing_left
