@@ -32,7 +32,7 @@ kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 # any, for a kernel of one's own, else those that the sandbox's kernels can be built with. The rest are
 # mistakes.
 ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD CPUS FAULTS QUICK INSTRUCTIONS \
-	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET
+	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET USE
 for_modules := V W C KCFLAGS KRUSTFLAGS
 given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
 given := $(filter-out -% MAKE%,$(given))
@@ -107,6 +107,10 @@ torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 S
 		"LIMIT=$$(($(MINUTES) * 60 + 300)) MINUTES=$(MINUTES) SEED=$(SEED) \
 		tools/testing/selftests/vmapcache/run torture"
 
+USE =
+drivers: ## builds drivers of the stock kernel against the drop-in header and uses them in the VM, with guards and without; takes 30 minutes (USE='f2fs zram': only these uses)
+	@tools/testing/drivers/run $(USE)
+
 SET =
 JOBS =
 mutants: ## makes deliberate faults, and checks that the tests catch each of them (SET=core|bench|scripts|kernel, or words of a fault's name; JOBS= at a time)
@@ -135,4 +139,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture mutants fuzz clean help
+.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture drivers mutants fuzz clean help
