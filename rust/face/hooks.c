@@ -71,7 +71,7 @@ const char *vc_hook_put_on(struct vc_hook *hook)
 	ftrace_free_filter(&hook->ops);
 	if (err == -EBUSY) {
 		hook->state = "busy";
-		return "a BPF program, a livepatch or another direct call has it";
+		return "a BPF program, a livepatch, a kprobe with a post_handler or another direct call has it";
 	}
 	hook->state = "failed";
 	return err == -ENOMEM ? "no memory" : "ftrace refuses it";

@@ -14,7 +14,7 @@ echo '[unaware]' >$takeover/filter || fail "filter"
 
 # Somebody else came first: that function is named, the others are taken over.
 insmod "$TMP/vmapcache_direct.ko" function=vmap || fail "insmod vmapcache_direct.ko"
-expect_log 'vmapcache: no takeover of vmap\(\): a BPF program, a livepatch or another direct call has it'
+expect_log 'vmapcache: no takeover of vmap\(\): a BPF program, a livepatch, a kprobe with a post_handler or another direct call has it'
 echo on >$takeover/enable || fail "on"
 grep -q '^hook_vmap busy$' $takeover/stats || fail "$(grep ^hook_ $takeover/stats)"
 [ "$(grep -c '^hook_.* on$' $takeover/stats)" = 2 ] || fail "$(grep ^hook_ $takeover/stats)"

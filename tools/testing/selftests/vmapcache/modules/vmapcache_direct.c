@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Somebody else's ftrace direct call on vunmap(), or with function=vmap on that, as a BPF program or
- * a livepatch may have one. It passes each call on.
+ * a livepatch may have one. It passes each call on. With kprobe=1 a kprobe with a post_handler in its
+ * place, which ftrace takes for something that changes where a call goes.
  */
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
@@ -13,6 +14,33 @@
 
 static char *function = "vunmap";
 module_param(function, charp, 0444);
+
+static bool kprobe;
+module_param(kprobe, bool, 0444);
+MODULE_PARM_DESC(kprobe, "A kprobe on vunmap() with a post_handler instead of the direct call");
+
+static bool was_hit;
+
+static void after(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
+{
+	was_hit = true;
+}
+
+static struct kprobe with_post_handler = { .symbol_name = "vunmap", .post_handler = after };
+
+static int put_kprobe(void)
+{
+	int err = register_kprobe(&with_post_handler);
+
+	if (err)
+		return err;
+	vunmap(NULL);
+	if (READ_ONCE(was_hit))
+		return 0;
+	/* Some kernels forget that ftrace has refused it. */
+	unregister_kprobe(&with_post_handler);
+	return -EBUSY;
+}
 
 DEFINE_STATIC_CALL_NULL(vunmap_behind_its_nop, vunmap);
 DEFINE_STATIC_CALL_RET0(vmap_behind_its_nop, vmap);
@@ -42,6 +70,8 @@ static int __init direct_call_init(void)
 	unsigned long nop;
 	int err;
 
+	if (kprobe)
+		return put_kprobe();
 	err = register_kprobe(&probe);
 	if (err)
 		return err;
@@ -61,6 +91,10 @@ static int __init direct_call_init(void)
 
 static void __exit direct_call_exit(void)
 {
+	if (kprobe) {
+		unregister_kprobe(&with_post_handler);
+		return;
+	}
 	unregister_ftrace_direct(&ops, pass_on(), true);
 	synchronize_rcu_tasks();
 }
