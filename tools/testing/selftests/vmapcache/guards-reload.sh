@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
 TIMEOUT=300
-DESCRIPTION="load and unload the module 50 times while processes come and go, whose stacks go through guards, with frees left to RCU and to work items"
+DESCRIPTION="load and unload the module ROUNDS times while processes come and go, whose stacks go through guards, with frees left to RCU and to work items"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
@@ -23,7 +23,7 @@ trap "kill $tasks" EXIT
 mark="guards-reload $$"
 echo "$mark" >/dev/kmsg
 round=0
-rounds=$(less 50)
+rounds=${ROUNDS:-$(less 50)}
 while [ $round -lt "$rounds" ]; do
 	round=$((round + 1))
 	insmod "$TMP/vmapcache.ko" guards=require arena_mb=1024 || fail "insmod, round $round"
@@ -32,6 +32,7 @@ while [ $round -lt "$rounds" ]; do
 	rmmod vmapcache || fail "rmmod, round $round"
 done
 nothing_left
+echo "$rounds rounds"
 # What RCU still had to free when the consumer went is no leak.
 if dmesg | sed -n "/$mark/,\$ s/.*leaked area/leaked area/p" | grep .; then
 	fail "an area that RCU had to free was reported"
