@@ -88,7 +88,7 @@ impl<E: Env> Manager<E> {
     /// Takes an area out of this CPU's stock.
     #[inline(always)]
     fn pop(&self, local: &mut Owned<'_, Local>, class: Class, caller: usize) -> Option<Area<'_>> {
-        let area = local.pop(class)?;
+        let area = local.pop(class, &self.descriptors)?;
         self.take_out(local, area, class, caller)
     }
 
@@ -168,13 +168,21 @@ impl<E: Env> Manager<E> {
             back.offer(|area| {
                 let class = self.descriptors.held(area.id()).and_then(Descriptor::class);
                 match class {
-                    Some(class) => local.keep_single(class, area, self.local_clean_max),
+                    Some(class) => local.keep(class, area, self.local_clean_max, &self.descriptors),
                     None => Err(area),
                 }
             });
             let area = self.pop(&mut local, class, request.caller);
-            drop(local);
-            self.shelve(back);
+            if back.is_empty() {
+                self.put_away(&mut local, back);
+                drop(local);
+            } else {
+                // What comes home is in use; what was kept so far perhaps is not.
+                let mut given = local.give_kept();
+                drop(local);
+                self.shelve(back);
+                self.sort_out(given.drain(&self.descriptors));
+            }
             if area.is_some() {
                 return area;
             }
@@ -395,7 +403,7 @@ impl<E: Env> Manager<E> {
     pub(super) fn put_spare(&self, local: &mut Local, empty: Empty) {
         if let Some(empty) = local.keep_spare(empty) {
             // Frees a magazine too many, outside of any spinlock.
-            drop(self.depot.put_spare(empty));
+            drop(self.depot.put_spares(Chain::of(empty)));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         sync::Ordering::{Acquire, Relaxed, Release},
     },
     va::{
-        area::{class::Lane, Descriptor, Link},
+        area::{class::Lane, Descriptor},
         flush::{
             epochs::Flushed,
             list::List,
@@ -48,6 +48,9 @@ const STEP_MAX: usize = 256;
 /// Most magazines that a request dissolves which must not sleep. That takes some 100 us.
 const DISSOLVE_MAX: usize = 8;
 
+/// Most magazines that go into the depot under one lock.
+const BACK_MAX: u32 = 16;
+
 /// Areas to put in order before other tasks may run.
 const PUT_MAX: usize = 1024;
 
@@ -66,7 +69,7 @@ struct Gathered {
 #[derive(Default)]
 struct Surplus {
     magazines: Chain<Clean>,
-    singles: CleanList,
+    kept: CleanList,
 }
 
 /// A sum of lazy pages. A purge may subtract an area before the task that freed it has added it: below zero
@@ -149,7 +152,9 @@ impl<E: Env> Manager<E> {
                 local.spill_lazy(&self.epochs, &mut keep);
                 if how == Purge::Drain {
                     local.spill_clean(&mut surplus.magazines);
-                    local.spill_singles(|area| surplus.singles.push(&self.descriptors, area));
+                    local.spill_kept(&self.descriptors, |area| {
+                        surplus.kept.push(&self.descriptors, area);
+                    });
                 }
             });
         }
@@ -232,6 +237,8 @@ impl<E: Env> Manager<E> {
         let keep = how != Purge::Drain && self.switch(Switch::Magazines);
         // The lane of all magazines in the depot, once that is known.
         let mut alone = None;
+        // Magazines of one lane, which go back together.
+        let mut back = Chain::new();
         let mut lazy = gathered.magazines;
         while let Some(magazine) = lazy.pop() {
             let magazine = match magazine.clean(flushed, &self.numbers) {
@@ -245,13 +252,18 @@ impl<E: Env> Manager<E> {
             let lane = magazine.lane();
             let room = keep && alone != Some(lane) && self.make_room(lane, surplus);
             if room {
-                self.send_back(magazine);
+                let other = back.first_lane().is_some_and(|before| before != lane);
+                if other || back.len() >= BACK_MAX {
+                    self.send_back(back.take());
+                }
+                back.push(magazine);
             } else {
                 alone = keep.then_some(lane);
                 surplus.magazines.push(magazine);
             }
             self.env.resched();
         }
+        self.send_back(back);
     }
 
     /// Turns loose areas into free extents.
@@ -275,13 +287,19 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Sends a mixed magazine home, unless enough wait there, and any other to the depot.
-    fn send_back(&self, magazine: Clean) {
-        match magazine.lane() {
-            Lane::Own(_) => self.shelve(magazine),
-            Lane::Mixed => {
-                if let Err(magazine) = self.depot.send_home(magazine) {
-                    self.shelve(magazine);
+    /// Sends mixed magazines home, unless enough wait there, and any other to the depot. All are of one
+    /// lane.
+    fn send_back(&self, mut magazines: Chain<Clean>) {
+        match magazines.first_lane() {
+            None => {}
+            Some(Lane::Own(class)) => {
+                drop(self.depot.put_spares(self.depot.put(class, magazines)));
+            }
+            Some(Lane::Mixed) => {
+                while let Some(magazine) = magazines.pop() {
+                    if let Err(magazine) = self.depot.send_home(magazine) {
+                        self.shelve(magazine);
+                    }
                 }
             }
         }
@@ -289,16 +307,16 @@ impl<E: Env> Manager<E> {
 
     /// Puts a clean magazine, full or not, into the depot.
     pub(super) fn shelve(&self, mut magazine: Clean) {
-        let rest = match magazine.lane() {
-            _ if magazine.is_empty() => Some(magazine),
-            Lane::Own(class) => self.depot.put(class, magazine),
-            Lane::Mixed => {
-                self.sort_out(magazine.drain());
-                Some(magazine)
-            }
-        };
-        if let Some(Ok(empty)) = rest.map(Clean::into_empty) {
-            drop(self.depot.put_spare(empty));
+        if let (Lane::Own(class), false) = (magazine.lane(), magazine.is_empty()) {
+            drop(
+                self.depot
+                    .put_spares(self.depot.put(class, Chain::of(magazine))),
+            );
+            return;
+        }
+        self.sort_out(magazine.drain());
+        if let Ok(empty) = magazine.into_empty() {
+            drop(self.depot.put_spares(Chain::of(empty)));
         }
     }
 
@@ -324,7 +342,7 @@ impl<E: Env> Manager<E> {
             }
         }
         if let Some(spare) = spare {
-            drop(self.depot.put_spare(spare));
+            drop(self.depot.put_spares(Chain::of(spare)));
         }
     }
 
@@ -334,7 +352,7 @@ impl<E: Env> Manager<E> {
             for cpu in 0..self.depot.homes() {
                 self.put_chain_in_order(self.depot.take_home(cpu), ordered);
             }
-            self.put_in_order(surplus.singles.drain(&self.descriptors), ordered);
+            self.put_in_order(surplus.kept.drain(&self.descriptors), ordered);
             let mut bin = 0;
             while let Some(chain) = self.depot.take_any(&mut bin, usize::MAX) {
                 self.put_chain_in_order(chain, ordered);
@@ -494,7 +512,9 @@ impl<E: Env> Manager<E> {
             if at == cpu {
                 self.detach_lazy(local, &mut lazy);
                 local.spill_clean(&mut surplus.magazines);
-                local.spill_singles(|area| surplus.singles.push(&self.descriptors, area));
+                local.spill_kept(&self.descriptors, |area| {
+                    surplus.kept.push(&self.descriptors, area);
+                });
             }
         });
         self.queue_all(lazy);
@@ -502,13 +522,7 @@ impl<E: Env> Manager<E> {
         while let Some(magazine) = surplus.magazines.pop().or_else(|| back.pop()) {
             self.shelve(magazine);
         }
-        // Their links named the next area of a list. Now they are in no list, and clean as before.
-        let areas = surplus.singles.drain(&self.descriptors).inspect(|area| {
-            if let Some(descriptor) = self.descriptors.held(area.id()) {
-                descriptor.set_link(Link::CLEAN);
-            }
-        });
-        self.sort_out(areas);
+        self.sort_out(surplus.kept.drain(&self.descriptors));
     }
 
     /// Pages that a [`Purge::Drain`] could turn into free extents, as far as CPUs have handed them on.

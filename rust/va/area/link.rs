@@ -27,6 +27,12 @@ use crate::{
 /// In a link word: a number, no descriptor. In the table: the number is in use.
 const MARK: u32 = 1 << 31;
 
+/// In a link word that names a descriptor: the list is of clean areas.
+const CLEAN_LIST: u32 = 1 << 30;
+
+/// The number of descriptors, at most, of which a link can name each.
+pub const DESCRIPTORS_MAX: u32 = CLEAN_LIST - 1;
+
 /// Places looked at for a new number.
 const PROBES: u32 = 16;
 
@@ -46,10 +52,18 @@ impl Link {
         Self(id.word())
     }
 
+    /// As [`Self::to`], in a list of clean areas.
+    #[inline(always)]
+    pub fn to_clean(id: Id) -> Self {
+        Self(id.word() & DESCRIPTORS_MAX | CLEAN_LIST)
+    }
+
     /// The area that comes next in a list, or [`NO_ID`].
+    #[inline(always)]
     pub fn id(self) -> Id {
-        if self.0 & MARK == 0 {
-            Id::from_word(self.0)
+        let id = self.0 & DESCRIPTORS_MAX;
+        if self.0 & MARK == 0 && id != DESCRIPTORS_MAX {
+            Id::from_word(id)
         } else {
             NO_ID
         }
@@ -149,10 +163,13 @@ impl Numbers {
         }
     }
 
-    /// Whether an area that is not live is lazy, given its link: in a list until it is dissolved, in a
-    /// magazine while that is lazy.
+    /// Whether an area that is not live is lazy, given its link: in a list that is not of clean areas, or in
+    /// a magazine that is lazy.
     pub fn is_lazy(&self, link: Link) -> bool {
-        if link.0 & MARK == 0 || link == Link::END {
+        if link.0 & MARK == 0 {
+            return link.0 & CLEAN_LIST == 0;
+        }
+        if link == Link::END {
             return true;
         }
         self.place(link.0)

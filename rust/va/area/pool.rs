@@ -9,7 +9,7 @@ use crate::{
         mem::{boxed_array, Box, Mode, NoMemory, Table},
         sync::{AtomicU32, Lock, LockClass, OnceBox, Ordering::Relaxed},
     },
-    va::area::{Descriptor, Id, Link, NO_ID},
+    va::area::{link::DESCRIPTORS_MAX, Descriptor, Id, Link, NO_ID},
 };
 
 const CHUNK: usize = 64;
@@ -61,13 +61,13 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Room for `max` descriptors. May sleep.
+    /// Room for `max` descriptors, but no more than a link can name. May sleep.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
     pub fn new(max: u32) -> Result<Self, NoMemory> {
-        let chunks = (max as usize).div_ceil(CHUNK);
+        let chunks = (max.min(DESCRIPTORS_MAX) as usize).div_ceil(CHUNK);
         Ok(Self {
             chunks: Table::new(chunks, Mode::Sleep, |_| OnceBox::new())?,
             unused: Lock::new(

@@ -71,7 +71,17 @@ impl List {
         }
     }
 
+    /// Puts a clean area in front, for readers to see that it is not lazy.
+    #[inline(always)]
+    pub fn push_clean(&mut self, descriptors: &Descriptors, id: Id) {
+        if let Some(descriptor) = descriptors.held(id) {
+            descriptor.set_link(Link::to_clean(self.0));
+            self.0 = id;
+        }
+    }
+
     /// Takes the first area out.
+    #[inline(always)]
     pub fn pop(&mut self, descriptors: &Descriptors) -> Option<Id> {
         let id = self.0;
         self.0 = descriptors.linked(id)?.link().id();

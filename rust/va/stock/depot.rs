@@ -42,7 +42,7 @@ const BINS: usize = 64;
 const SPARES_MAX: u32 = 256;
 
 /// Most magazines that wait for one CPU. A CPU that only frees never collects them.
-const HOME_MAX: u32 = 4;
+const HOME_MAX: u32 = 16;
 
 struct Bin {
     heads: Table<Chain<Clean>>,
@@ -223,33 +223,39 @@ impl Depot {
         None
     }
 
-    /// Puts a clean magazine of `class` in. If the magazine on top is not full, its areas move over as
-    /// far as they fit, so that the depot does not fill with half-full ones. Returns a magazine that
-    /// became empty.
-    pub fn put(&self, class: Class, mut magazine: Clean) -> Option<Clean> {
+    /// Puts clean magazines of `class` in, none of which is empty. Where the magazine on top is not full,
+    /// its areas move over as far as they fit, so that the depot does not fill with half-full ones.
+    /// Returns those that became empty.
+    pub fn put(&self, class: Class, mut magazines: Chain<Clean>) -> Chain<Empty> {
+        let mut emptied = Chain::new();
         let rounds = class.rounds(self.magazine_span);
-        let span = u64::from(magazine.span());
-        let bin = self.bin(class)?;
+        let span = magazines.span();
+        let Some(bin) = self.bin(class) else {
+            return emptied;
+        };
         self.span.fetch_add(span, Relaxed);
         let mut bin = bin.lock();
-        let chain = bin.chain(class)?;
-        if let Some(mut top) = chain.pop() {
-            if top.len() < rounds {
-                while magazine.len() < rounds {
-                    match top.pop() {
-                        Some(area) => magazine.push(area),
-                        None => break,
+        let Some(chain) = bin.chain(class) else {
+            return emptied;
+        };
+        while let Some(mut magazine) = magazines.pop() {
+            if let Some(mut top) = chain.pop() {
+                if top.len() < rounds {
+                    while magazine.len() < rounds {
+                        match top.pop() {
+                            Some(area) => magazine.push(area),
+                            None => break,
+                        }
                     }
                 }
+                match top.into_empty() {
+                    Ok(empty) => emptied.push(empty),
+                    Err(top) => chain.push(top),
+                }
             }
-            if top.is_empty() {
-                chain.push(magazine);
-                return Some(top);
-            }
-            chain.push(top);
+            chain.push(magazine);
         }
-        chain.push(magazine);
-        None
+        emptied
     }
 
     /// Sends a clean mixed magazine to the CPU that filled it.
@@ -307,15 +313,20 @@ impl Depot {
         self.spares.lock().pop()
     }
 
-    /// Keeps an empty magazine; gives it back if there are enough.
-    pub fn put_spare(&self, empty: Empty) -> Option<Empty> {
+    /// Keeps empty magazines. Returns those that are too many.
+    pub fn put_spares(&self, mut empty: Chain<Empty>) -> Chain<Empty> {
+        if empty.is_empty() {
+            return empty;
+        }
         self.locks.fetch_add(1, Relaxed);
         let mut spares = self.spares.lock();
-        if spares.len() >= SPARES_MAX {
-            return Some(empty);
+        while spares.len() < SPARES_MAX {
+            match empty.pop() {
+                Some(one) => spares.push(one),
+                None => break,
+            }
         }
-        spares.push(empty);
-        None
+        empty
     }
 
     /// Takes out all empty magazines.

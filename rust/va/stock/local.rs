@@ -5,7 +5,7 @@
 //! A CPU has two magazines for each class: it allocates from the clean one and frees into the lazy
 //! one. A rare class would never fill a lazy magazine of its own, and hand it on almost empty each time.
 //! Such areas share the CPU's *mixed* magazine. After the flush that comes home to the CPU, which keeps
-//! one area of each class as a single.
+//! the areas in a list for each class.
 //!
 //! # Invariants
 //!
@@ -21,42 +21,55 @@ use crate::{
         area::{
             class::{Class, Lane, CLASSES, NO_PLACE, ROUNDS},
             link::Numbers,
-            Descriptor, Id,
+            Descriptor, Descriptors, Id,
         },
         count::{
             callers::{CallerId, Callers, OTHERS},
             counters::Cpu,
         },
         flush::epochs::Epochs,
-        stock::magazine::{Chain, Clean, CleanId, Empty, Filling, Sealed},
+        stock::magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
     },
 };
 
 struct Slot {
     clean: Option<Clean>,
     lazy: Option<Filling>,
-    /// The class's single, or [`CleanId::NONE`].
-    single: CleanId,
+    /// Clean areas outside of a magazine.
+    kept: CleanList,
+    /// Number of these.
+    kept_len: u32,
     /// Areas to make the next time that the depot has none.
     grow: u8,
     /// [`Class::span`], which each free needs.
     span: u16,
-    /// Areas that were freed into the mixed magazine, up to [`HOT`].
-    heat: u8,
+    heat: Heat,
 }
 
-impl Slot {
-    #[inline(always)]
-    fn take_single(&mut self) -> Option<CleanId> {
-        let area = core::mem::replace(&mut self.single, CleanId::NONE);
-        (area != CleanId::NONE).then_some(area)
+/// Areas of a class that were freed into one mixed magazine. A class that has many there gets a lazy
+/// magazine of its own; the others would hand on theirs almost empty.
+#[derive(Clone, Copy)]
+struct Heat {
+    /// Up to [`HOT`].
+    areas: u8,
+    /// Which mixed magazine: see [`Local::turn`].
+    turn: u8,
+}
+
+impl Heat {
+    const COLD: Self = Self { areas: 0, turn: 0 };
+
+    fn add(&mut self, turn: u8) {
+        let before = if self.turn == turn { self.areas } else { 0 };
+        let areas = before.saturating_add(1).min(HOT);
+        *self = Self { areas, turn };
     }
 }
 
-/// Frees after which a class gets a lazy magazine of its own.
+/// Areas in one mixed magazine for which a class gets a lazy magazine of its own.
 const HOT: u8 = 8;
 /// If a class hands on a lazy magazine with fewer areas, it loses its own magazine again.
-const SPARSE: u16 = 4;
+const SPARSE: u16 = 8;
 
 /// A set of classes, on the heap: a stock has three, and a stack has no room for them.
 struct Set(Box<[u64; CLASSES / 64]>);
@@ -70,6 +83,21 @@ impl Set {
         let index = class.index();
         if let Some(word) = self.0.get_mut(index / 64) {
             *word |= 1 << (index % 64);
+        }
+    }
+
+    /// Takes the lowest class from place `from` on out, or if there is none, the lowest.
+    fn pick_from(&mut self, from: usize) -> Option<Class> {
+        let mask = (!0u64).wrapping_shl(from as u32 % 64);
+        let at = self.0.get_mut(from / 64);
+        let found = at.filter(|word| **word & mask != 0).map(|word| {
+            let bit = (*word & mask).trailing_zeros();
+            *word &= !(1 << bit);
+            from / 64 * 64 + bit as usize
+        });
+        match found {
+            Some(index) => Class::at(index),
+            None => self.pick(),
         }
     }
 
@@ -95,10 +123,14 @@ pub struct Local {
     lazy_set: Set,
     /// Classes whose clean magazine may hold areas.
     clean_set: Set,
-    /// Classes that may have a single area.
-    single_set: Set,
-    /// Pages that singles keep from others.
-    single_span: u32,
+    /// Classes that may have kept areas.
+    kept_set: Set,
+    /// Pages that kept areas keep from others.
+    kept_span: u32,
+    /// Where to look for a class that gives up its kept areas.
+    next_to_give: usize,
+    /// Tells one mixed magazine from the next.
+    turn: u8,
     /// Pages that areas in lazy magazines keep from others.
     lazy_span: u32,
     /// The same of clean magazines when they were put in; only grows until the stock is spilled.
@@ -134,16 +166,19 @@ impl Local {
             slots: large_array(|index| Slot {
                 clean: None,
                 lazy: None,
-                single: CleanId::NONE,
+                kept: CleanList::default(),
+                kept_len: 0,
                 span: Class::at(index).map_or(0, Class::span) as u16,
                 grow: 1,
-                heat: 0,
+                heat: Heat::COLD,
             })?,
             mixed: None,
             lazy_set: Set::new()?,
             clean_set: Set::new()?,
-            single_set: Set::new()?,
-            single_span: 0,
+            kept_set: Set::new()?,
+            kept_span: 0,
+            next_to_give: 0,
+            turn: 0,
             lazy_span: 0,
             clean_span: 0,
             magazine_span,
@@ -189,14 +224,15 @@ impl Local {
 
     /// Takes a clean area of `class`.
     #[inline(always)]
-    pub fn pop(&mut self, class: Class) -> Option<CleanId> {
+    pub fn pop(&mut self, class: Class, descriptors: &Descriptors) -> Option<CleanId> {
         let slot = self.slots.get_mut(class.index())?;
         if let Some(area) = slot.clean.as_mut().and_then(|clean| clean.pop()) {
             return Some(area);
         }
-        let single = slot.take_single()?;
-        self.single_span = self.single_span.wrapping_sub(u32::from(slot.span));
-        Some(single)
+        let area = slot.kept.pop(descriptors)?;
+        slot.kept_len = slot.kept_len.wrapping_sub(1);
+        self.kept_span = self.kept_span.wrapping_sub(u32::from(slot.span));
+        Some(area)
     }
 
     /// Puts a clean magazine of `class` in place of the empty one. Returns the empty one.
@@ -251,25 +287,55 @@ impl Local {
         }
     }
 
-    /// Keeps a clean area of `class` as a single.
+    /// Keeps a clean area of `class`.
     ///
     /// # Errors
     ///
-    /// The area, if the class has a single already, or if all singles together would keep more than
-    /// `most` pages from others.
-    pub fn keep_single(&mut self, class: Class, area: CleanId, most: u32) -> Result<(), CleanId> {
+    /// The area, if all that is kept would keep more than `most` pages from others.
+    pub fn keep(
+        &mut self,
+        class: Class,
+        area: CleanId,
+        most: u32,
+        descriptors: &Descriptors,
+    ) -> Result<(), CleanId> {
         let Some(slot) = self.slots.get_mut(class.index()) else {
             broken(NO_PLACE);
             return Err(area);
         };
-        let span = self.single_span.saturating_add(u32::from(slot.span));
-        if slot.single != CleanId::NONE || span > most {
+        let span = self.kept_span.saturating_add(u32::from(slot.span));
+        if span > most {
             return Err(area);
         }
-        slot.single = area;
-        self.single_span = span;
-        self.single_set.mark(class);
+        if slot.kept.is_empty() {
+            self.kept_set.mark(class);
+        }
+        slot.kept.push(descriptors, area);
+        slot.kept_len = slot.kept_len.wrapping_add(1);
+        self.kept_span = span;
         Ok(())
+    }
+
+    /// Takes out the kept areas of one class, and next time those of another. Empty if there are none.
+    pub fn give_kept(&mut self) -> CleanList {
+        while let Some(class) = self.kept_set.pick_from(self.next_to_give) {
+            self.next_to_give = class.index() + 1;
+            let kept = self.take_kept(class);
+            if !kept.is_empty() {
+                return kept;
+            }
+        }
+        CleanList::default()
+    }
+
+    fn take_kept(&mut self, class: Class) -> CleanList {
+        let Some(slot) = self.slots.get_mut(class.index()) else {
+            broken(NO_PLACE);
+            return CleanList::default();
+        };
+        let span = core::mem::take(&mut slot.kept_len).wrapping_mul(u32::from(slot.span));
+        self.kept_span = self.kept_span.wrapping_sub(span);
+        core::mem::take(&mut slot.kept)
     }
 
     /// Puts one freed area into the lazy magazine of its class, and the magazine's number into its
@@ -306,7 +372,7 @@ impl Local {
         let Some(magazine) = &mut self.mixed else {
             return Pushed::NoMagazine;
         };
-        slot.heat = slot.heat.saturating_add(1).min(HOT);
+        slot.heat.add(self.turn);
         let (link, full) = magazine.push_mixed(id, class, self.magazine_span);
         self.lazy_span = self.lazy_span.wrapping_add(u32::from(slot.span));
         descriptor.set_link(link);
@@ -320,7 +386,7 @@ impl Local {
     /// The lane in which freed areas of `class` wait.
     pub fn lane(&self, class: Class) -> Lane {
         match self.slots.get(class.index()) {
-            Some(slot) if slot.heat >= HOT => Lane::Own(class),
+            Some(slot) if slot.heat.areas >= HOT => Lane::Own(class),
             _ => Lane::Mixed,
         }
     }
@@ -340,7 +406,10 @@ impl Local {
         };
         let magazine = Some(empty.begin(lane, number, full, self.cpu));
         match lane {
-            Lane::Mixed => self.mixed = magazine,
+            Lane::Mixed => {
+                self.turn = self.turn.wrapping_add(1);
+                self.mixed = magazine;
+            }
             Lane::Own(class) => {
                 self.lazy_set.mark(class);
                 match self.slot(class) {
@@ -378,7 +447,7 @@ impl Local {
             if let Some(slot) = self.slot(class) {
                 if let Some(magazine) = slot.lazy.take() {
                     if magazine.areas() < SPARSE {
-                        slot.heat = 0;
+                        slot.heat = Heat::COLD;
                     }
                     take(magazine.seal(epochs));
                 }
@@ -403,14 +472,12 @@ impl Local {
         self.clean_span = 0;
     }
 
-    /// Hands all singles to `each`.
-    pub fn spill_singles(&mut self, mut each: impl FnMut(CleanId)) {
-        while let Some(class) = self.single_set.pick() {
-            if let Some(area) = self.slot(class).and_then(Slot::take_single) {
-                each(area);
-            }
+    /// Hands all kept areas to `each`.
+    pub fn spill_kept(&mut self, descriptors: &Descriptors, mut each: impl FnMut(CleanId)) {
+        while let Some(class) = self.kept_set.pick() {
+            let mut kept = self.take_kept(class);
+            kept.drain(descriptors).for_each(&mut each);
         }
-        self.single_span = 0;
     }
 
     /// Whether an empty magazine is at hand.

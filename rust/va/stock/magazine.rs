@@ -318,9 +318,6 @@ impl Clean {
 pub struct CleanId(Id);
 
 impl CleanId {
-    /// No area.
-    pub const NONE: Self = Self(NO_ID);
-
     /// A new area of `space`, under descriptor `id`. It needs no flush: the space was clean when it
     /// became free, and nobody has mapped anything there since.
     pub fn made(id: Id, _space: Untouched) -> Self {
@@ -446,8 +443,20 @@ pub struct CleanList(List);
 
 impl CleanList {
     /// Puts an area in front.
+    #[inline(always)]
     pub fn push(&mut self, descriptors: &Descriptors, area: CleanId) {
-        self.0.push(descriptors, area.0);
+        self.0.push_clean(descriptors, area.0);
+    }
+
+    /// Takes the first area out.
+    #[inline(always)]
+    pub fn pop(&mut self, descriptors: &Descriptors) -> Option<CleanId> {
+        self.0.pop(descriptors).map(CleanId)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Takes the areas out, the last one that was put in first.
@@ -455,7 +464,7 @@ impl CleanList {
         &'a mut self,
         descriptors: &'a Descriptors,
     ) -> impl Iterator<Item = CleanId> + 'a {
-        core::iter::from_fn(move || self.0.pop(descriptors).map(CleanId))
+        core::iter::from_fn(move || self.pop(descriptors))
     }
 }
 
@@ -507,6 +516,13 @@ impl<S: State> Chain<S> {
             len: 0,
             state: PhantomData,
         }
+    }
+
+    /// One magazine.
+    pub fn of(magazine: S) -> Self {
+        let mut chain = Self::new();
+        chain.push(magazine);
+        chain
     }
 
     /// Puts a magazine in front.
@@ -577,6 +593,11 @@ impl<S: State> Chain<S> {
 }
 
 impl Chain<Clean> {
+    /// The lane of the first magazine.
+    pub fn first_lane(&self) -> Option<Lane> {
+        Some(self.head.as_ref()?.lane)
+    }
+
     /// Areas in the first magazine.
     pub fn first_len(&self) -> Option<u16> {
         Some(self.head.as_ref()?.len)

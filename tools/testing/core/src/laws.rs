@@ -31,7 +31,7 @@ pub mod fixtures {
             stock::{
                 depot::Depot,
                 local::Local,
-                magazine::{Clean, CleanId, Empty, Filling, Magazine, Sealed},
+                magazine::{Chain, Clean, CleanId, Empty, Filling, Magazine, Sealed},
             },
         },
     };
@@ -74,7 +74,7 @@ pub mod nothing_after_the_stamp {}
 /// # use core_tests::laws::fixtures::*;
 /// fn law(depot: &Depot, class: Class, magazine: Sealed, flushed: &Flushed, numbers: &Numbers) {
 ///     if let Ok(magazine) = magazine.clean(flushed, numbers) {
-///         depot.put(class, magazine);
+///         depot.put(class, Chain::of(magazine));
 ///     }
 /// }
 /// ```
@@ -82,7 +82,7 @@ pub mod nothing_after_the_stamp {}
 /// ```compile_fail,E0308
 /// # use core_tests::laws::fixtures::*;
 /// fn law(depot: &Depot, class: Class, magazine: Sealed, flushed: &Flushed, numbers: &Numbers) {
-///     depot.put(class, magazine);
+///     depot.put(class, Chain::of(magazine));
 /// }
 /// ```
 ///

@@ -5,7 +5,7 @@
 #![cfg(not(loom))]
 
 use core_tests::{
-    choice::{Bytes, Rng},
+    choice::{Bytes, Choice, Rng},
     env::{TestEnv, TICK},
     model::{manager, Model},
     sys::{
@@ -22,6 +22,7 @@ use core_tests::{
     },
 };
 use proptest::prelude::*;
+use std::sync::atomic::Ordering::SeqCst;
 
 fn run(seed: u64, steps: u32, inject: bool) {
     let mut rng = Rng::new(seed);
@@ -96,8 +97,12 @@ fn free(manager: &Manager<TestEnv>, start: Page) {
 }
 
 fn two_cpus(lazy_max_pages: u32) -> Manager<TestEnv> {
+    two_cpus_of(1 << 18, lazy_max_pages)
+}
+
+fn two_cpus_of(pages: u32, lazy_max_pages: u32) -> Manager<TestEnv> {
     let config = Config {
-        pages: 1 << 18,
+        pages,
         cpus: 2,
         shards: 2,
         lazy_max_pages,
@@ -268,7 +273,66 @@ fn rare_sizes_come_home() {
     );
 }
 
-/// A request for the whole arena gets the singles and mixed magazines of rare sizes, too.
+/// Locks taken for 1,000 pairs, in the long run, of the pages and alignments that `size` says.
+fn locks(size: impl Fn(&mut Rng) -> (u32, u32)) -> u64 {
+    run_on_cpu(0);
+    let manager = two_cpus_of(1 << 21, 16_000);
+    let mut rng = Rng::new(7);
+    let mut turn = |pairs: u32| {
+        let before = manager.stats().shared_locks;
+        for _ in 0..pairs {
+            let (pages, align) = size(&mut rng);
+            let start = alloc_aligned(&manager, pages, align);
+            free(&manager, start);
+            if manager.env().purge_kicked.swap(false, SeqCst) {
+                manager.purge_due();
+            }
+        }
+        manager.stats().shared_locks - before
+    };
+    turn(50_000);
+    turn(20_000) / 20
+}
+
+#[test]
+fn one_size_needs_few_locks() {
+    let locks = locks(|_| (1, 1));
+    assert!(locks < 20, "{locks}");
+}
+
+/// Many sizes and alignments, each seldom: hardly a lock for any of them.
+#[test]
+fn many_sizes_need_few_locks() {
+    let locks = locks(|rng| (1 + rng.below(64), 1 << rng.below(5)));
+    assert!(locks < 100, "{locks}");
+}
+
+/// A CPU that keeps as much as it may gives up sizes that are out of use, for those in use.
+#[test]
+fn kept_areas_out_of_use_make_room() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let round = |sizes: std::ops::RangeInclusive<u32>, times: u32| {
+        let all = (0..times).flat_map(|_| sizes.clone());
+        let areas: Vec<Page> = all.map(|pages| alloc(&manager, pages)).collect();
+        areas.iter().for_each(|&start| free(&manager, start));
+        manager.purge(Purge::Full);
+    };
+    for _ in 0..6 {
+        round(33..=64, 10);
+        // All that waits at home comes back in the search for it.
+        round(1..=1, 1);
+    }
+    for _ in 0..30 {
+        round(2..=32, 1);
+    }
+    let before = manager.stats().shared_locks;
+    round(2..=32, 1);
+    let locks = manager.stats().shared_locks - before;
+    assert!(locks < 20, "{locks} locks for 31 areas");
+}
+
+/// A request for the whole arena gets the kept areas and mixed magazines of rare sizes, too.
 #[test]
 fn all_comes_back_from_rare_sizes() {
     run_on_cpu(0);
@@ -292,9 +356,9 @@ fn all_comes_back_from_rare_sizes() {
     }
 }
 
-/// Other CPUs get the singles of a CPU that went, without a search.
+/// Other CPUs get the kept areas of a CPU that went, without a search.
 #[test]
-fn single_areas_of_a_cpu_that_went() {
+fn kept_areas_of_a_cpu_that_went() {
     run_on_cpu(0);
     let manager = two_cpus(8_000);
     let mut first: Vec<Page> = (1..=60).map(|pages| alloc(&manager, pages)).collect();
