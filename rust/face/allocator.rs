@@ -5,10 +5,14 @@
 //! Counts in bytes and addresses; the layers below count pages. C calls it through [`super::exports`].
 
 use crate::{
-    bindings::{self, vc_misuse},
+    bindings::{
+        self, vc_misuse, vc_use, vc_use_VC_USE_ADDRESSES, vc_use_VC_USE_RAM, vc_use_VC_USE_VMALLOC,
+        vc_use_VC_USE_VMAP,
+    },
     face::{
         failure::{misuse, Failure},
         surroundings::{self, Surroundings},
+        trace,
     },
     pages::{
         arena::Arena,
@@ -66,6 +70,27 @@ pub(crate) struct Shown {
     pub(crate) gfp: u32,
     /// The code address of the caller.
     pub(crate) caller: usize,
+}
+
+impl Shown {
+    /// Bytes.
+    #[inline(always)]
+    fn size(&self) -> usize {
+        (self.count as usize) << PAGE_SHIFT
+    }
+
+    /// The request, for those who report it.
+    #[inline(always)]
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            size: self.size(),
+            align: 1,
+            how: bindings::vc_how_VC_MAY_SLEEP,
+            gfp: self.gfp,
+            caller: self.caller,
+            ..Wanted::default()
+        }
+    }
 }
 
 /// An area as [`Allocator::walk`] shows it.
@@ -182,6 +207,7 @@ impl Allocator {
         loop {
             // Comes with `VC_MAY_SLEEP`.
             let waits = why.may_pass() && wanted.how & bindings::vc_how_VC_NOFAIL != 0;
+            self.trace_failure(why, &wanted, vc_use_VC_USE_VMALLOC, waits);
             // Each time at first, and then ever more rarely.
             let tell = !waits || waited == 0 || waited.is_power_of_two();
             if tell && wanted.how & bindings::vc_how_VC_QUIET == 0 {
@@ -223,7 +249,7 @@ impl Allocator {
                 } else {
                     Kind::Vmalloc
                 };
-                Ok(self.publish(area, payload, kind))
+                Ok(self.publish(area, payload, kind, vc_use_VC_USE_VMALLOC, || wanted))
             }
             Err(left) => {
                 if mode == Mode::NoWait {
@@ -239,20 +265,24 @@ impl Allocator {
     /// Allocates an area without pages. Returns its address, or 0 after a report. Sleeps.
     #[inline]
     pub(crate) fn get_area(&self, size: usize, align: usize, gfp: u32, caller: usize) -> usize {
+        // Only those who report need it.
+        let wanted = || Wanted {
+            size,
+            align,
+            how: bindings::vc_how_VC_MAY_SLEEP,
+            gfp,
+            caller,
+            ..Wanted::default()
+        };
         match self.reserve(size, align, false, Mode::Sleep, caller) {
-            Ok(area) => self.publish(area, Payload::NOTHING, Kind::VaOnly),
-            Err(why) => {
-                let wanted = Wanted {
-                    size,
-                    align,
-                    how: bindings::vc_how_VC_MAY_SLEEP,
-                    gfp,
-                    caller,
-                    ..Wanted::default()
-                };
-                self.report(why, wanted, false);
-                0
-            }
+            Ok(area) => self.publish(
+                area,
+                Payload::NOTHING,
+                Kind::VaOnly,
+                vc_use_VC_USE_ADDRESSES,
+                wanted,
+            ),
+            Err(why) => self.fail(why, wanted(), vc_use_VC_USE_ADDRESSES),
         }
     }
 
@@ -320,11 +350,19 @@ impl Allocator {
         }
     }
 
-    #[inline]
-    fn publish(&self, area: Area<'_>, payload: Payload, kind: Kind) -> usize {
+    // Where it is not inlined, `wanted` costs its arguments.
+    #[inline(always)]
+    fn publish(
+        &self,
+        area: Area<'_>,
+        payload: Payload,
+        kind: Kind,
+        use_: vc_use,
+        wanted: impl FnOnce() -> Wanted,
+    ) -> usize {
         let addr = self.arena().address(area.start());
         self.manager.publish(area, payload.into_word(), kind);
-        addr
+        trace::alloc(addr, use_, wanted)
     }
 
     /// Allocates an area that shows pages of the caller. Returns its address, or 0 after a report. With
@@ -336,22 +374,10 @@ impl Allocator {
     /// allocated by kmalloc or vmalloc, and belongs to the area from now on, if the call succeeds.
     #[inline(always)]
     pub(crate) unsafe fn map(&self, shown: Shown, kind: Kind) -> usize {
-        let size = (shown.count as usize) << PAGE_SHIFT;
         // SAFETY: As the caller says.
-        match unsafe { self.try_map(size, &shown, kind) } {
+        match unsafe { self.try_map(&shown, kind) } {
             Ok(addr) => addr,
-            Err(why) => {
-                let wanted = Wanted {
-                    size,
-                    align: 1,
-                    how: bindings::vc_how_VC_MAY_SLEEP,
-                    gfp: shown.gfp,
-                    caller: shown.caller,
-                    ..Wanted::default()
-                };
-                self.report(why, wanted, false);
-                0
-            }
+            Err(why) => self.fail(why, shown.wanted(), map_use(kind)),
         }
     }
 
@@ -359,10 +385,10 @@ impl Allocator {
     ///
     /// As for [`Self::map`].
     #[inline(always)]
-    unsafe fn try_map(&self, size: usize, shown: &Shown, kind: Kind) -> Result<usize, Failure> {
+    unsafe fn try_map(&self, shown: &Shown, kind: Kind) -> Result<usize, Failure> {
         // This also bounds how much of the array is read. In-tree vm_map_ram() does not ask for the memory.
         let backed = kind != Kind::VmMapRam;
-        let area = self.reserve(size, 1, backed, Mode::Sleep, shown.caller)?;
+        let area = self.reserve(shown.size(), 1, backed, Mode::Sleep, shown.caller)?;
         // SAFETY: As the caller says.
         let why = if let Some(bad) = unsafe { BadPages::find(shown.pages, shown.count) } {
             Failure::BadPages(bad)
@@ -374,12 +400,29 @@ impl Allocator {
                 self.mapping
                     .map(place_of(&area), shown.pages, give, shown.prot)
             } {
-                Ok(payload) => return Ok(self.publish(area, payload, kind)),
+                Ok(payload) => {
+                    return Ok(self.publish(area, payload, kind, map_use(kind), || shown.wanted()))
+                }
                 Err(_) => Failure::NoPageTables,
             }
         };
         self.manager.abort(area, Mode::Sleep);
         Err(why)
+    }
+
+    /// Reports a failed request, and returns 0.
+    #[cold]
+    #[inline(never)]
+    fn fail(&self, why: Failure, wanted: Wanted, use_: vc_use) -> usize {
+        self.trace_failure(why, &wanted, use_, false);
+        self.report(why, wanted, false);
+        0
+    }
+
+    /// Tells those who trace that a request failed, or `waits`.
+    #[cold]
+    fn trace_failure(&self, why: Failure, wanted: &Wanted, use_: vc_use, waits: bool) {
+        trace::fail(why, wanted, use_, waits, || self.manager.lazy_pages());
     }
 
     /// Says in the kernel log that a request failed, or `waits`. Not if the caller is unaware: another
@@ -432,7 +475,7 @@ impl Allocator {
     #[inline]
     pub(crate) fn free(&self, addr: usize, atomic: bool, caller: usize) {
         match self.begin_free(addr, Manager::begin_free) {
-            Ok(Freed::Now(dying)) => self.end(dying, atomic),
+            Ok(Freed::Now(dying)) => self.end(dying, atomic, caller),
             Ok(Freed::Deferred(_)) => {}
             Err(e) => self.refuse(e, addr, caller),
         }
@@ -442,7 +485,7 @@ impl Allocator {
     /// PTEs are clear. Sleeps.
     pub(crate) fn free_sync(&self, addr: usize, caller: usize) {
         match self.begin_free(addr, Manager::begin_free_sync) {
-            Ok(Freed::Now(dying)) => self.end(dying, false),
+            Ok(Freed::Now(dying)) => self.end(dying, false, caller),
             Ok(Freed::Deferred(ticket)) => {
                 // SAFETY: `ticket` outlives the call; sleeping is allowed.
                 unsafe { bindings::vc_wait_last(core::ptr::from_ref(&ticket).cast()) };
@@ -475,13 +518,9 @@ impl Allocator {
     fn unmap_and_leave(&self, addr: usize, atomic: bool, caller: usize) {
         match self.begin_free(addr, Manager::begin_free_sync) {
             Ok(Freed::Now(dying)) => {
-                let place = Place {
-                    start: dying.start(),
-                    pages: dying.pages(),
-                };
                 // SAFETY: This call has ended the life of the area, which has this word.
-                unsafe { self.leave(place, dying.payload()) };
-                self.end(dying, atomic);
+                unsafe { self.leave(place_of_dying(&dying), dying.payload()) };
+                self.end(dying, atomic, caller);
             }
             Ok(Freed::Deferred(ticket)) => {
                 let page = self.arena().page_of(addr);
@@ -546,30 +585,35 @@ impl Allocator {
         begin(&self.manager, page)
     }
 
-    /// Finishes a free that [`Self::begin_free`] began.
+    /// Ends the free of an area that has lost its owner and its pins; if `atomic`, the worker does so.
+    /// Each area comes here once.
     #[inline(always)]
-    fn end(&self, dying: Dying<'_>, atomic: bool) {
+    fn end(&self, dying: Dying<'_>, atomic: bool, caller: usize) {
+        // Before anybody can have its addresses again.
+        self.goes(|| (place_of_dying(&dying), dying.kind()), atomic, caller);
         if atomic {
             self.manager.defer_free(dying);
-        } else {
-            let place = Place {
-                start: dying.start(),
-                pages: dying.pages(),
-            };
-            if let Some(id) = dying.take_note() {
-                self.forget(id, place);
-            }
-            // SAFETY: The manager makes one `Dying` for each life of an area, after its owner and its
-            // pins have let go of it. This life has this word.
-            let array = unsafe {
-                self.mapping
-                    .clear(place, Payload::from_word(dying.payload()))
-            };
-            self.manager.finish_free(dying);
-            if let Some(array) = array {
-                self.end_array(array);
-            }
+        } else if let Some(array) = self.finish(dying) {
+            self.end_array(array);
         }
+    }
+
+    /// Unmaps an area, and makes it lazy. Returns the address of an array that it had, if that is in an
+    /// area of its own, to be freed, too. Sleeps.
+    #[inline(always)]
+    fn finish(&self, dying: Dying<'_>) -> Option<usize> {
+        let place = place_of_dying(&dying);
+        if let Some(id) = dying.take_note() {
+            self.forget(id, place);
+        }
+        // SAFETY: The manager makes one `Dying` for each life of an area, after its owner and its
+        // pins have let go of it. This life has this word.
+        let array = unsafe {
+            self.mapping
+                .clear(place, Payload::from_word(dying.payload()))
+        };
+        self.manager.finish_free(dying);
+        array
     }
 
     /// Frees the area that holds the array of a freed one; that area may have such an array, too. Sleeps.
@@ -579,25 +623,35 @@ impl Allocator {
         while let Some(addr) = next.take() {
             match self.begin_free(addr, Manager::begin_free) {
                 Ok(Freed::Now(dying)) => {
-                    let place = Place {
-                        start: dying.start(),
-                        pages: dying.pages(),
-                    };
-                    if let Some(id) = dying.take_note() {
-                        self.forget(id, place);
-                    }
-                    // SAFETY: As in `end`.
-                    next = unsafe {
-                        self.mapping
-                            .clear(place, Payload::from_word(dying.payload()))
-                    };
-                    self.manager.finish_free(dying);
+                    self.goes(|| (place_of_dying(&dying), dying.kind()), false, 0);
+                    next = self.finish(dying);
                 }
                 // The last unpin frees it.
                 Ok(Freed::Deferred(_)) => {}
                 Err(e) => self.refuse(e, addr, 0),
             }
         }
+    }
+
+    /// An area goes: tells those who trace.
+    #[inline(always)]
+    fn goes(&self, area: impl Fn() -> (Place, Kind), deferred: bool, caller: usize) {
+        if trace::wants_frees() {
+            self.trace_free(area(), deferred, caller);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trace_free(&self, (place, kind): (Place, Kind), deferred: bool, caller: usize) {
+        trace::free(&trace::Gone {
+            addr: self.arena().address(place.start),
+            size: (place.pages as usize) << PAGE_SHIFT,
+            kind,
+            deferred,
+            lazy: (self.manager.lazy_pages(), self.manager.lazy_max()),
+            caller,
+        });
     }
 
     /// Takes back what the kernel asked about an area that goes. Sleeps.
@@ -629,7 +683,9 @@ impl Allocator {
 
     fn end_all<'a>(&'a self, taken: impl Iterator<Item = Dying<'a>>) {
         for dying in taken {
-            self.end(dying, false);
+            if let Some(array) = self.finish(dying) {
+                self.end_array(array);
+            }
             surroundings::resched();
         }
     }
@@ -661,7 +717,7 @@ impl Allocator {
             Ok(Unpinned::Live) => {}
             // SAFETY: No precondition but the context.
             Ok(Unpinned::Dying) => unsafe { bindings::vc_wake_last() },
-            Ok(Unpinned::Last(dying)) => self.end(dying, atomic),
+            Ok(Unpinned::Last(dying)) => self.end(dying, atomic, caller),
             Err(_) => self.misuse(vc_misuse::VC_MISUSE_BAD_UNPIN, 0, caller),
         }
     }
@@ -690,12 +746,7 @@ impl Allocator {
             version,
             start: self.arena().address(seen.start),
             size: (seen.pages as usize) << PAGE_SHIFT,
-            use_: match seen.kind {
-                Kind::Vmalloc | Kind::VmallocUser => bindings::vc_use_VC_USE_VMALLOC,
-                Kind::Vmap | Kind::VmapUser => bindings::vc_use_VC_USE_VMAP,
-                Kind::VmMapRam => bindings::vc_use_VC_USE_RAM,
-                Kind::VaOnly => bindings::vc_use_VC_USE_ADDRESSES,
-            },
+            use_: trace::use_of(seen.kind),
             given: payload.is_foreign(),
             user: matches!(seen.kind, Kind::VmallocUser | Kind::VmapUser),
             payload: seen.payload,
@@ -839,7 +890,7 @@ impl Allocator {
             }
             if !area.dying() {
                 if let Ok(Freed::Now(dying)) = self.manager.begin_free(area.start) {
-                    self.end(dying, false);
+                    self.end(dying, false, 0);
                     continue;
                 }
             }
@@ -847,6 +898,7 @@ impl Allocator {
                 start: area.start,
                 pages: area.pages,
             };
+            self.goes(|| (place, area.kind), false, 0);
             // SAFETY: The area is pinned, so nobody else has cleared it. The module goes, so nobody is
             // left to use or unpin it. The area has this word. A given array in the arena is a leak of its own.
             let _ = unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };
@@ -863,6 +915,25 @@ impl Allocator {
 /// The last page of the area whose guard page `page` may be.
 fn page_before(page: Page) -> Option<Page> {
     (page != Page::new(0)).then(|| page.minus(GUARD))
+}
+
+#[inline(always)]
+fn place_of_dying(dying: &Dying<'_>) -> Place {
+    Place {
+        start: dying.start(),
+        pages: dying.pages(),
+    }
+}
+
+/// What those who trace call an area of [`Allocator::map`]: a constant at each of its callers, so that
+/// nothing is kept for it.
+#[inline(always)]
+fn map_use(kind: Kind) -> vc_use {
+    if kind == Kind::VmMapRam {
+        vc_use_VC_USE_RAM
+    } else {
+        vc_use_VC_USE_VMAP
+    }
 }
 
 #[inline(always)]

@@ -45,20 +45,37 @@ static gfp_t supported(gfp_t gfp, gfp_t more, unsigned long caller)
 	return gfp & ~wrong;
 }
 
+/* Tells those who trace of a request that Rust does not see. Inline, its stack would be each caller's. */
+static noinline void trace_refusal(const char *reason, unsigned long size, unsigned long align,
+				   enum vc_use use, gfp_t gfp, unsigned long caller)
+{
+	const struct vc_failure failure = {
+		.reason = reason,
+		.size = size,
+		.align = align,
+		.caller = caller,
+		.gfp = gfp,
+	};
+
+	vc_trace_fail(&failure, use, -EINVAL);
+}
+
 /*
  * The locks below are not for interrupts. The in-tree allocator stops the machine in
  * hard interrupts and NMIs; vmapcache refuses, in softirqs too.
  */
-static noinline bool refuse_interrupt(unsigned long caller)
+static noinline bool refuse_interrupt(unsigned long size, enum vc_use use, unsigned long caller)
 {
 	WARN_ONCE(1, "vmapcache: allocation in an interrupt, for %pS; it fails\n",
 		  (void *)caller);
+	trace_refusal("in an interrupt", size, 1, use, 0, caller);
 	return true;
 }
 
-static __always_inline bool in_wrong_context(unsigned long caller)
+static __always_inline bool in_wrong_context(unsigned long size, enum vc_use use,
+					     unsigned long caller)
 {
-	return unlikely(!in_task()) && refuse_interrupt(caller);
+	return unlikely(!in_task()) && refuse_interrupt(size, use, caller);
 }
 
 /*
@@ -71,7 +88,7 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp,
 	unsigned int scope = 0;
 	void *addr;
 
-	if (in_wrong_context(caller))
+	if (in_wrong_context(size, VC_USE_VMALLOC, caller))
 		return NULL;
 	might_alloc(gfp);
 	if (gfp & __GFP_NOWARN)
@@ -100,7 +117,7 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp,
  */
 void *vmapcache_vmalloc(unsigned long size)
 {
-	if (in_wrong_context(_RET_IP_))
+	if (in_wrong_context(size, VC_USE_VMALLOC, _RET_IP_))
 		return NULL;
 	might_sleep();
 	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, NUMA_NO_NODE, _RET_IP_),
@@ -117,7 +134,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vmalloc);
  */
 void *vmapcache_vzalloc(unsigned long size)
 {
-	if (in_wrong_context(_RET_IP_))
+	if (in_wrong_context(size, VC_USE_VMALLOC, _RET_IP_))
 		return NULL;
 	might_sleep();
 	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL | __GFP_ZERO, VC_MAY_SLEEP,
@@ -135,7 +152,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vzalloc);
  */
 void *vmapcache_vmalloc_node(unsigned long size, int node)
 {
-	if (in_wrong_context(_RET_IP_))
+	if (in_wrong_context(size, VC_USE_VMALLOC, _RET_IP_))
 		return NULL;
 	might_sleep();
 	return limit(vc_rs_vmalloc(size, 1, GFP_KERNEL, VC_MAY_SLEEP, node, _RET_IP_), size);
@@ -258,7 +275,7 @@ void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
 		vfree_for(addr, "vrealloc", caller);
 		return NULL;
 	}
-	if (in_wrong_context(caller))
+	if (in_wrong_context(size, VC_USE_VMALLOC, caller))
 		return NULL;
 	gfp = supported(gfp, __GFP_THISNODE, caller);
 	if (!addr)
@@ -267,11 +284,14 @@ void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
 	old = vc_rs_present((unsigned long)addr);
 	if (!old) {
 		vc_report_misuse(VC_MISUSE_NO_AREA, (unsigned long)addr, caller);
+		trace_refusal("no area to resize", size, align, VC_USE_VMALLOC, gfp, caller);
 		return NULL;
 	}
 	if (align > PAGE_SIZE && !IS_ALIGNED((unsigned long)addr, align)) {
 		pr_warn_once("vrealloc() to an alignment of %#lx that the area does not have, for %pS\n",
 			     align, (void *)caller);
+		trace_refusal("an alignment that the area does not have", size, align,
+			      VC_USE_VMALLOC, gfp, caller);
 		return NULL;
 	}
 	if (size <= old && !(gfp & __GFP_THISNODE && node != NUMA_NO_NODE &&
@@ -406,12 +426,14 @@ void *vmapcache_vmap(struct page **pages, unsigned int count, unsigned long flag
 {
 	unsigned int how = 0;
 
-	if (in_wrong_context(_RET_IP_))
+	if (in_wrong_context((unsigned long)count << PAGE_SHIFT, VC_USE_VMAP, _RET_IP_))
 		return NULL;
 	might_sleep();
 	if (flags & VM_FLUSH_RESET_PERMS) {
 		pr_warn_once("VM_FLUSH_RESET_PERMS is not for vmap(), for %pS\n",
 			     (void *)_RET_IP_);
+		trace_refusal("flags that are not for vmap()", (unsigned long)count << PAGE_SHIFT,
+			      1, VC_USE_VMAP, GFP_KERNEL, _RET_IP_);
 		return NULL;
 	}
 	if (flags & VM_MAP_PUT_PAGES)
@@ -451,7 +473,7 @@ EXPORT_SYMBOL_GPL(vmapcache_vunmap);
  */
 void *vmapcache_vm_map_ram(struct page **pages, unsigned int count, int node)
 {
-	if (in_wrong_context(_RET_IP_))
+	if (in_wrong_context((unsigned long)count << PAGE_SHIFT, VC_USE_RAM, _RET_IP_))
 		return NULL;
 	might_sleep();
 	return vc_rs_vm_map_ram(pages, count, pgprot_val(PAGE_KERNEL), GFP_KERNEL, _RET_IP_);
@@ -493,12 +515,14 @@ EXPORT_SYMBOL_GPL(vmapcache_vm_unmap_aliases);
 static void *get_vm_area_flagged(unsigned long size, unsigned long align, unsigned long flags,
 				 unsigned long caller)
 {
-	if (in_wrong_context(caller))
+	if (in_wrong_context(size, VC_USE_ADDRESSES, caller))
 		return NULL;
 	might_sleep();
 	if (unlikely(flags & ~VM_MAP)) {
 		pr_warn_once("flags %#lx are not for address space alone, for %pS\n",
 			     flags & ~VM_MAP, (void *)caller);
+		trace_refusal("flags that are not for address space alone", size, align,
+			      VC_USE_ADDRESSES, GFP_KERNEL, caller);
 		return NULL;
 	}
 	return vc_rs_get_area(size, align, GFP_KERNEL, caller);

@@ -162,6 +162,17 @@ void *vc_vrealloc(const void *addr, size_t size, unsigned long align, gfp_t gfp,
 int vc_map_to_user(struct vm_area_struct *vma, unsigned long uaddr, void *kaddr,
 		   unsigned long size);
 
+/* trace.c */
+
+void vc_trace_alloc(unsigned long addr, unsigned long size, unsigned long align,
+		    enum vc_use use, gfp_t gfp, unsigned long caller);
+void vc_trace_free(unsigned long addr, unsigned long size, enum vc_use use, bool deferred,
+		   unsigned long lazy, unsigned long lazy_max, unsigned long caller);
+void vc_trace_fail(const struct vc_failure *failure, enum vc_use use, int error);
+void vc_trace_purge_begin(const char *how, unsigned long lazy);
+void vc_trace_purge_end(const char *how, unsigned long areas, unsigned long pages,
+			unsigned long flushes, unsigned long lazy);
+
 /* guards.c */
 
 int vc_guards_start(unsigned long start, unsigned long size);

@@ -10,7 +10,10 @@ use crate::{
     va::{AllocError, FreeError},
 };
 use core::ffi::CStr;
-use kernel::error::{code::ENOMEM, Error};
+use kernel::error::{
+    code::{EINVAL, ENOMEM},
+    Error,
+};
 
 /// Why an allocation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,21 @@ impl Failure {
             | Self::AboveMemory
             | Self::AlignTooLarge
             | Self::BadPages(_) => false,
+        }
+    }
+
+    /// Its number for those who trace. A caller gets null.
+    pub(super) fn errno(self) -> i32 {
+        match self {
+            Self::ZeroSize
+            | Self::AlignTooLarge
+            | Self::Va(AllocError::Invalid)
+            | Self::BadPages(_) => EINVAL.to_errno(),
+            Self::AboveArena
+            | Self::AboveMemory
+            | Self::Va(AllocError::NoSpace | AllocError::NoMemory)
+            | Self::NoPages
+            | Self::NoPageTables => ENOMEM.to_errno(),
         }
     }
 

@@ -11,3 +11,4 @@ pub(crate) mod guards;
 pub(crate) mod published;
 mod surroundings;
 pub(crate) mod takeover;
+mod trace;

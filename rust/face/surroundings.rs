@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel as the area manager needs it: flushes, work items, the clock.
+//! The kernel as the area manager needs it: flushes, work items, the clock; and who traces it.
 //!
 //! C side: [`rust/face/surroundings.c`](surroundings.c), and the work items in events.c.
 
 use crate::{
     bindings,
-    face::{allocator::Allocator, published::with},
+    face::{allocator::Allocator, published::with, trace},
     pages::arena::Bounds,
     sys::Page,
-    va::Env,
+    va::{env::Purged, Env},
 };
+use kernel::prelude::*;
 
 /// The kernel, as the area manager of one arena sees it.
 pub(crate) struct Surroundings {
@@ -59,6 +60,14 @@ impl Env for Surroundings {
     fn now(&self) -> u64 {
         // SAFETY: No precondition.
         unsafe { bindings::vc_now() }
+    }
+
+    fn purge_begins(&self, how: &'static CStr, lazy: u64) {
+        trace::purge_begin(how, lazy);
+    }
+
+    fn purge_ends(&self, how: &'static CStr, purged: &Purged) {
+        trace::purge_end(how, purged);
     }
 }
 

@@ -10,6 +10,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <trace/events/vmapcache.h>
+
 #include "pages.h"
 #include "payload.h"
 #include "shadow.h"
@@ -280,4 +282,5 @@ void vc_unmap(unsigned long addr, unsigned long nr)
 void vc_flush(unsigned long addr, unsigned long nr)
 {
 	static_call(vc_flush_tlb_kernel_range)(addr, addr + nr * PAGE_SIZE);
+	trace_flush(addr, addr + nr * PAGE_SIZE);
 }

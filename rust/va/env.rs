@@ -1,9 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the manager calls outside of rust/va: a TLB flush, the worker that purges, the worker that ends
-//! deferred frees, a point to reschedule, a clock. rust/face/surroundings.rs implements it in the kernel.
+//! deferred frees, a point to reschedule, a clock; and what it tells those who trace. rust/face/surroundings.rs implements it in the kernel.
 
 use crate::sys::Page;
+use core::ffi::CStr;
+
+/// What a purge has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Areas that it made clean.
+    pub areas: u64,
+    /// Their pages, guard pages included.
+    pub pages: u64,
+    /// Calls of [`Env::flush`].
+    pub flushes: u64,
+    /// Lazy pages that are left, as far as CPUs have handed them on.
+    pub left: u64,
+}
 
 /// What the manager needs from its surroundings.
 pub trait Env: Send + Sync {
@@ -34,4 +48,10 @@ pub trait Env: Send + Sync {
 
     /// Nanoseconds of this CPU's clock. Any context.
     fn now(&self) -> u64;
+
+    /// A purge begins, for those who trace: its size, and lazy pages as far as CPUs have handed them on.
+    fn purge_begins(&self, _how: &'static CStr, _lazy: u64) {}
+
+    /// The purge that began last has ended.
+    fn purge_ends(&self, _how: &'static CStr, _purged: &Purged) {}
 }

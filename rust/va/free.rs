@@ -66,7 +66,6 @@ impl Dying<'_> {
 
     /// Its use.
     #[inline(always)]
-    #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn kind(&self) -> Kind {
         self.descriptor.kind()
     }
@@ -412,7 +411,7 @@ impl<E: Env> Manager<E> {
         let mut one = LooseList::seal(list, &self.epochs);
         let mut planner = Planner::new(&self.epochs);
         one.cover(&mut planner, &self.descriptors);
-        let flushed = self.flush(planner);
+        let (flushed, _) = self.flush(planner);
         match one.clean(&flushed) {
             Ok(mut clean) => {
                 for area in clean.drain(&self.descriptors) {

@@ -14,6 +14,7 @@ use crate::{
     },
     va::{
         area::{class::Lane, Descriptor},
+        env::Purged,
         flush::{
             epochs::Flushed,
             list::List,
@@ -27,6 +28,7 @@ use crate::{
         Env, Manager, GUARD,
     },
 };
+use core::ffi::CStr;
 
 /// How much to purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,18 @@ pub enum Purge {
     Full,
     /// Everything lazy; and it dissolves all stocks.
     Drain,
+}
+
+impl Purge {
+    /// Its name, for those who trace.
+    pub fn name(self) -> &'static CStr {
+        match self {
+            Self::Background => c"background",
+            Self::Step => c"step",
+            Self::Full => c"full",
+            Self::Drain => c"drain",
+        }
+    }
 }
 
 /// Most magazines that a step purges. One flush must clean enough for many allocations, because each
@@ -127,6 +141,7 @@ impl<E: Env> Manager<E> {
     }
 
     fn purge_locked(&self, how: Purge, ordered: &mut Ordered) {
+        self.env.purge_begins(how.name(), self.lazy_pages());
         self.shared.purges.fetch_add(1, Relaxed);
         self.purge_kicked.store(false, Relaxed);
         // Every later owner of a stock sees it, since `with_each` waits for the earlier ones.
@@ -134,9 +149,16 @@ impl<E: Env> Manager<E> {
         let mut surplus = Surplus::default();
         let mut planner = Planner::new(&self.epochs);
         let gathered = self.gather(how, &mut planner, &mut surplus);
-        let flushed = self.flush(planner);
-        self.hand_back(how, gathered, &flushed, &mut surplus, ordered);
+        let (flushed, flushes) = self.flush(planner);
+        let (areas, pages) = self.hand_back(how, gathered, &flushed, &mut surplus, ordered);
         self.dissolve(how, surplus, ordered);
+        let purged = Purged {
+            areas,
+            pages,
+            flushes,
+            left: self.lazy_pages(),
+        };
+        self.env.purge_ends(how.name(), &purged);
     }
 
     /// The first step: takes lazy areas, and has `planner` cover them. A drain also takes the clean
@@ -206,24 +228,27 @@ impl<E: Env> Manager<E> {
         gross
     }
 
-    /// The second step: carries out the cheapest flush that covers the plan. Sleeps.
-    pub(super) fn flush(&self, planner: Planner) -> Flushed {
+    /// The second step: carries out the cheapest flush that covers the plan. Returns its proof, and how many
+    /// calls it took. Sleeps.
+    pub(super) fn flush(&self, planner: Planner) -> (Flushed, u64) {
         let planned = planner.plan(self.flush_ceiling);
         let (counter, calls) = match planned.plan() {
-            Plan::None => (&self.shared.flushes_spared, 1),
+            Plan::None => (&self.shared.flushes_spared, 0),
             Plan::Full => (&self.shared.flushes_full, 1),
             Plan::Runs(_, count) => (&self.shared.flushes_range, *count as u64),
         };
-        counter.fetch_add(calls, Relaxed);
+        // One that it spared is counted, too.
+        counter.fetch_add(calls.max(1), Relaxed);
         let full = matches!(planned.plan(), Plan::Full);
         let frees = if full { self.counters.frees() } else { 0 };
         let flushed = self.epochs.flush(planned, &self.env, self.pages);
         self.flushed_frees.fetch_max(frees, Release);
-        flushed
+        (flushed, calls)
     }
 
     /// The third step: puts clean magazines where CPUs find them, and turns loose areas into free
-    /// extents. `surplus` gets the magazines that nobody keeps.
+    /// extents. `surplus` gets the magazines that nobody keeps. Returns how many areas are clean now, and their
+    /// pages.
     fn hand_back(
         &self,
         how: Purge,
@@ -231,9 +256,9 @@ impl<E: Env> Manager<E> {
         flushed: &Flushed,
         surplus: &mut Surplus,
         ordered: &mut Ordered,
-    ) {
+    ) -> (u64, u64) {
         self.sub_lazy(gathered.handed_on + gathered.loose_gross);
-        self.hand_back_loose(gathered.loose, flushed, ordered);
+        let mut clean = self.hand_back_loose(gathered.loose, flushed, ordered);
         let keep = how != Purge::Drain && self.switch(Switch::Magazines);
         // The lane of all magazines in the depot, once that is known.
         let mut alone = None;
@@ -248,7 +273,10 @@ impl<E: Env> Manager<E> {
                     continue;
                 }
             };
-            self.cleaned(u64::from(magazine.len()), u64::from(magazine.gross()));
+            let (areas, gross) = (u64::from(magazine.len()), u64::from(magazine.gross()));
+            self.cleaned(areas, gross);
+            clean.0 += areas;
+            clean.1 += gross;
             let lane = magazine.lane();
             let room = keep && alone != Some(lane) && self.make_room(lane, surplus);
             if room {
@@ -264,17 +292,27 @@ impl<E: Env> Manager<E> {
             self.env.resched();
         }
         self.send_back(back);
+        clean
     }
 
-    /// Turns loose areas into free extents.
-    fn hand_back_loose(&self, loose: LooseList, flushed: &Flushed, ordered: &mut Ordered) {
+    /// Turns loose areas into free extents. Returns their number and their pages.
+    fn hand_back_loose(
+        &self,
+        loose: LooseList,
+        flushed: &Flushed,
+        ordered: &mut Ordered,
+    ) -> (u64, u64) {
         match loose.clean(flushed) {
             Ok(mut clean) => {
                 self.put_in_order(clean.drain(&self.descriptors), ordered);
                 let (areas, gross) = self.dissolve_ordered(ordered);
                 self.cleaned(areas, gross);
+                (areas, gross)
             }
-            Err(lazy) => self.still_lazy(lazy),
+            Err(lazy) => {
+                self.still_lazy(lazy);
+                (0, 0)
+            }
         }
     }
 
@@ -409,8 +447,8 @@ impl<E: Env> Manager<E> {
         self.lazy_span.fetch_sub(span, Relaxed);
     }
 
-    /// Pages of all lazy areas, as far as CPUs have added theirs.
-    pub(super) fn lazy_pages(&self) -> u64 {
+    /// Pages of all lazy areas, as far as CPUs have handed theirs on. Any context.
+    pub fn lazy_pages(&self) -> u64 {
         positive(self.lazy_span.load(Relaxed))
     }
 

@@ -58,7 +58,7 @@ pub const fn is_unaware(address: usize) -> bool {
 }
 
 /// The code address without the mark.
-const fn code(address: usize) -> usize {
+pub const fn code(address: usize) -> usize {
     if is_unaware(address) {
         address ^ MARK
     } else {

@@ -8,10 +8,11 @@
 
 use crate::{
     sys::{sync::assert_may_sleep, Page},
-    va::Env,
+    va::{env::Purged, Env},
 };
 use std::{
     cell::Cell,
+    ffi::CStr,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
         Mutex,
@@ -42,6 +43,10 @@ pub struct TestEnv {
     pub purge_kicked: AtomicBool,
     /// Somebody asked for the work item that finishes deferred frees.
     pub deferred_kicked: AtomicBool,
+    /// The purge that runs, and the flushes since it began.
+    purging: Mutex<Option<(&'static CStr, u64)>>,
+    /// What the purges say that they have done, the last of them in the end.
+    pub purges: Mutex<Vec<(&'static CStr, Purged)>>,
     /// What others do when they are asked to free something.
     pub others: Mutex<Option<Helper>>,
     /// What finishes deferred frees.
@@ -65,6 +70,8 @@ impl TestEnv {
             reads: AtomicU64::new(0),
             purge_kicked: AtomicBool::new(false),
             deferred_kicked: AtomicBool::new(false),
+            purging: Mutex::new(None),
+            purges: Mutex::new(Vec::new()),
             others: Mutex::new(None),
             worker: Mutex::new(None),
         }
@@ -118,6 +125,9 @@ impl Env for TestEnv {
     fn flush(&self, start: Page, end: Page) {
         assert!(!ATOMIC.with(|a| a.get()), "a flush where nothing may sleep");
         assert_may_sleep();
+        if let Some((_, flushes)) = &mut *self.purging.lock().unwrap() {
+            *flushes += 1;
+        }
         let began = self.clock.fetch_add(1, SeqCst);
         std::thread::yield_now();
         for page in self.range(start, end.since(start)) {
@@ -160,6 +170,22 @@ impl Env for TestEnv {
     /// A tick later each time.
     fn now(&self) -> u64 {
         self.reads.fetch_add(TICK, SeqCst)
+    }
+
+    fn purge_begins(&self, how: &'static CStr, _lazy: u64) {
+        let before = self.purging.lock().unwrap().replace((how, 0));
+        assert_eq!(before, None, "{how:?} begins before another has ended");
+    }
+
+    fn purge_ends(&self, how: &'static CStr, purged: &Purged) {
+        let (began, flushes) = self.purging.lock().unwrap().take().unwrap();
+        assert_eq!(began, how, "another purge ends than the one that began");
+        // Other tasks may have flushed, too.
+        assert!(
+            purged.flushes <= flushes,
+            "{purged:?} with {flushes} flushes"
+        );
+        self.purges.lock().unwrap().push((how, *purged));
     }
 }
 

@@ -18,6 +18,7 @@ use core_tests::{
             class::{Class, CLASSES},
             Kind,
         },
+        env::Purged,
         Config, Freed, Manager, Purge, Request, Switch,
     },
 };
@@ -166,6 +167,53 @@ fn nothing_is_flushed_twice() {
     manager.purge(Purge::Full);
     assert_eq!(manager.stats().flushes_full, 5);
     assert_eq!(flushes(), 5);
+}
+
+/// Each purge says what it has done: the areas that it made clean, in magazines and loose ones, their pages
+/// with guard pages, the flushes that it took, and what is left.
+#[test]
+fn a_purge_says_what_it_has_done() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let last = || *manager.env().purges.lock().unwrap().last().unwrap();
+    let purge = |how| {
+        manager.purge(how);
+        last()
+    };
+    assert_eq!(purge(Purge::Full), (c"full", Purged::default()));
+
+    let areas: Vec<Page> = [1, 1, 40, 3_000].map(|pages| alloc(&manager, pages)).into();
+    areas.iter().for_each(|&start| free(&manager, start));
+    // What a CPU still fills, no other purge takes; the loose one it does.
+    let (how, step) = purge(Purge::Step);
+    assert_eq!((how, step.areas, step.pages), (c"step", 1, 3_001));
+    let (how, full) = purge(Purge::Full);
+    assert_eq!((how, full.areas, full.pages), (c"full", 3, 2 + 2 + 41));
+    assert!(step.flushes > 0 && full.flushes > 0);
+    assert_eq!(manager.stats().flushes, step.flushes + full.flushes);
+    assert_eq!((step.left, full.left), (0, 0));
+
+    // One that an earlier flush spares its own: the CPU has handed the area on before that.
+    free(&manager, alloc(&manager, 7));
+    manager.drain_cpu(0);
+    manager.flush_all();
+    let (_, spared) = purge(Purge::Full);
+    assert_eq!((spared.areas, spared.pages, spared.flushes), (1, 8, 0));
+
+    // What a step leaves, it counts: more magazines than it takes.
+    manager.set_lazy_max(30_000);
+    let areas: Vec<Page> = (0..40_000).map(|_| alloc(&manager, 1)).collect();
+    areas.iter().for_each(|&start| free(&manager, start));
+    let handed_on = manager.lazy_pages();
+    let (_, step) = purge(Purge::Step);
+    assert!(step.areas > 20_000 && step.left > 0, "{step:?}");
+    assert_eq!(step.left, handed_on - step.pages);
+    assert_eq!(purge(Purge::Background).0, c"background");
+    assert_eq!(purge(Purge::Drain).0, c"drain");
+    let purges = manager.env().purges.lock().unwrap();
+    let areas: u64 = purges.iter().map(|(_, purged)| purged.areas).sum();
+    assert_eq!(areas, manager.stats().flushed_areas);
+    assert_eq!(purges.len() as u64, manager.stats().purges);
 }
 
 /// A small area at a large alignment counts with its span: otherwise the arena would be used up long

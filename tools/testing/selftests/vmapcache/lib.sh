@@ -251,6 +251,35 @@ keeper_ends() {
 	wait "$keeper" 2>/dev/null
 }
 
+# tracepoints: $events is the folder of our trace events; the test ends here if the kernel has none
+tracepoints() {
+	tracing=/sys/kernel/tracing
+	events=$tracing/events/vmapcache
+	[ -e $tracing/events ] || mount -t tracefs tracefs $tracing 2>/dev/null
+	[ -e $tracing/events ] || skip "this kernel has no trace events"
+	# The order of all CPUs' events, which no other clock of an emulated machine knows.
+	echo counter >$tracing/trace_clock || fail "trace_clock"
+	trap 'echo local >$tracing/trace_clock' EXIT
+}
+
+# traced COMMAND...: leaves our events while it runs in $TMP/trace
+traced() {
+	echo >"$tracing/trace"
+	echo 1 >"$events/enable" || fail "enable"
+	"$@"
+	echo 0 >"$events/enable"
+	cat "$tracing/trace" >"$TMP/trace"
+	! grep -q LOST "$TMP/trace" || fail "events were lost"
+}
+
+# compare exact|pairs OTHER: what $TMP/trace has with what must be there: see tracepoints.py
+compare() {
+	python3 "${0%/*}/tracepoints.py" "$1" "$TMP/trace" "$2" || {
+		tail -n 60 "$TMP/trace"
+		fail "the trace is not as expected"
+	}
+}
+
 # stat_mode FILE: its permissions
 stat_mode() {
 	command stat -c %a "$1"
