@@ -633,12 +633,13 @@ impl Allocator {
         }
     }
 
-    /// An area goes: tells those who trace.
+    /// An area goes: tells those who trace, and looks for live objects in it.
     #[inline(always)]
     fn goes(&self, area: impl Fn() -> (Place, Kind), deferred: bool, caller: usize) {
         if trace::wants_frees() {
             self.trace_free(area(), deferred, caller);
         }
+        self.mapping.check_freed(|| area().0);
     }
 
     #[cold]

@@ -5,6 +5,8 @@
  * Each function does a whole step for a whole area, since each call from Rust costs.
  */
 #include <linux/bitmap.h>
+#include <linux/debug_locks.h>
+#include <linux/debugobjects.h>
 #include <linux/gfp.h>
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
@@ -16,6 +18,7 @@
 #include "pages.h"
 #include "payload.h"
 #include "shadow.h"
+#include "symbols.h"
 
 /*
  * Sections of page frames that were there at boot: all their frames are valid. A bit is set by the first
@@ -206,10 +209,29 @@ void vc_shrink(unsigned long addr, unsigned long nr, unsigned long payload, unsi
 {
 	unsigned long tail = addr + keep * PAGE_SIZE;
 
+	vc_check_freed(tail, nr - keep);
 	kmemleak_free_part((void *)tail, (nr - keep) * PAGE_SIZE);
 	vc_unmap(tail, nr - keep);
 	vc_flush(tail, nr - keep);
 	vc_pages_put_tail(nr, payload, keep);
+}
+
+/**
+ * vc_check_freed() - have a debugging kernel look for live objects in memory that is freed
+ * @addr: its start
+ * @nr: pages
+ *
+ * As in-tree: lockdep reports a lock that this task holds, debugobjects an active timer, work
+ * item or the like.
+ *
+ * Context: Any but NMI.
+ */
+void vc_check_freed(unsigned long addr, unsigned long nr)
+{
+	debug_check_no_locks_freed((void *)addr, nr * PAGE_SIZE);
+#ifdef CONFIG_DEBUG_OBJECTS_FREE
+	static_call_cond(vc_debug_check_no_obj_freed)((void *)addr, nr * PAGE_SIZE);
+#endif
 }
 
 /**

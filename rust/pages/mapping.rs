@@ -231,8 +231,8 @@ impl Mapping {
         })
     }
 
-    /// Clears the PTEs of a range, without a flush, and frees what goes with it. Returns the address of a given array that is in the arena: the caller must free that
-    /// area. Sleeps.
+    /// Clears the PTEs of a range, without a flush, and frees what goes with it. Returns the address of a
+    /// given array that is in the arena: the caller must free that area. Sleeps.
     ///
     /// # Safety
     ///
@@ -261,6 +261,18 @@ impl Mapping {
             unsafe { bindings::vc_depopulate(addr, nr, payload.0) };
         }
         None
+    }
+
+    /// Has a debugging kernel look for live objects in a range that is freed: locks that this task holds,
+    /// active timers. Any context but NMI.
+    #[inline(always)]
+    pub(crate) fn check_freed(&self, at: impl FnOnce() -> Place) {
+        if cfg!(any(CONFIG_DEBUG_LOCK_ALLOC, CONFIG_DEBUG_OBJECTS_FREE)) {
+            let at = at();
+            let addr = self.arena.address(at.start);
+            // SAFETY: It only looks.
+            unsafe { bindings::vc_check_freed(addr, at.pages as usize) };
+        }
     }
 
     /// Leaves the pages of a range to whoever maps them, and a given array to its owner. The range keeps

@@ -70,6 +70,7 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload);
 void vc_leave(unsigned long addr, unsigned long nr, unsigned long payload);
 void vc_shrink(unsigned long addr, unsigned long nr, unsigned long payload, unsigned long keep);
+void vc_check_freed(unsigned long addr, unsigned long nr);
 void vc_free_array(unsigned long array);
 
 #endif /* VMAPCACHE_PAGES_H */

@@ -26,6 +26,9 @@ DEFINE_STATIC_CALL_NULL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_ran
 DEFINE_STATIC_CALL(vc_free_pages_bulk, free_pages_one_by_one);
 DEFINE_STATIC_CALL(vc_alloc_pages_bulk_mempolicy, bulk_of_this_node);
 DEFINE_STATIC_CALL_RET0(vc___get_vm_area_caller, __get_vm_area_caller);
+#ifdef CONFIG_DEBUG_OBJECTS_FREE
+DEFINE_STATIC_CALL_NULL(vc_debug_check_no_obj_freed, debug_check_no_obj_freed);
+#endif
 DEFINE_STATIC_CALL_RET0(vc_ftrace_location, ftrace_location);
 DEFINE_STATIC_CALL_NULL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
 DEFINE_STATIC_CALL_RET0(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
@@ -39,6 +42,9 @@ enum {
 	SYM_FREE_PAGES_BULK,
 	SYM_ALLOC_PAGES_BULK_MEMPOLICY,
 	SYM_GET_VM_AREA_CALLER,
+#ifdef CONFIG_DEBUG_OBJECTS_FREE
+	SYM_DEBUG_CHECK_NO_OBJ_FREED,
+#endif
 	SYM_FTRACE_LOCATION,
 	SYM_KVFREE_RCU_BARRIER,
 	SYM_VMAP_NOTIFY_LIST,
@@ -61,6 +67,10 @@ static struct vc_symbol symbols[] = {
 		"alloc_pages_bulk_mempolicy_noprof", NULL, "CONFIG_KALLSYMS and CONFIG_NUMA", true },
 	[SYM_GET_VM_AREA_CALLER] = {
 		"__get_vm_area_caller", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+#ifdef CONFIG_DEBUG_OBJECTS_FREE
+	[SYM_DEBUG_CHECK_NO_OBJ_FREED] = {
+		"debug_check_no_obj_freed", NULL, "CONFIG_KALLSYMS", true },
+#endif
 	[SYM_FTRACE_LOCATION] = {
 		"ftrace_location", NULL, "CONFIG_DYNAMIC_FTRACE", true },
 	[SYM_KVFREE_RCU_BARRIER] = {
@@ -102,6 +112,10 @@ int vc_symbols_resolve(void)
 		err = find(vc_alloc_pages_bulk_mempolicy, SYM_ALLOC_PAGES_BULK_MEMPOLICY);
 	if (!err)
 		err = find(vc___get_vm_area_caller, SYM_GET_VM_AREA_CALLER);
+#ifdef CONFIG_DEBUG_OBJECTS_FREE
+	if (!err)
+		err = find(vc_debug_check_no_obj_freed, SYM_DEBUG_CHECK_NO_OBJ_FREED);
+#endif
 	if (!err)
 		err = find(vc_ftrace_location, SYM_FTRACE_LOCATION);
 	if (!err)

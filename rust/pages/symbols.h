@@ -9,6 +9,7 @@
 #ifndef VMAPCACHE_SYMBOLS_H
 #define VMAPCACHE_SYMBOLS_H
 
+#include <linux/debugobjects.h>
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
 #include <linux/kernel.h>
@@ -58,6 +59,9 @@ DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
 DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc_alloc_pages_bulk_mempolicy, alloc_pages_bulk_mempolicy_noprof);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);
+#ifdef CONFIG_DEBUG_OBJECTS_FREE
+DECLARE_STATIC_CALL(vc_debug_check_no_obj_freed, debug_check_no_obj_freed);
+#endif
 /* The guards of rust/face/guards.c, and the hooks under them, use these. */
 DECLARE_STATIC_CALL(vc_ftrace_location, ftrace_location);
 DECLARE_STATIC_CALL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
