@@ -259,6 +259,9 @@ impl Mapping {
         } else if payload != Payload::NOTHING {
             // SAFETY: The caller vouches for the range, and `vc_populate` made the word.
             unsafe { bindings::vc_depopulate(addr, nr, payload.0) };
+        } else if cfg!(CONFIG_DEBUG_PAGEALLOC) {
+            // SAFETY: Any kernel address may be flushed. The owner has unmapped what it had mapped there.
+            unsafe { bindings::vc_flush_unmapped(addr, nr) };
         }
         None
     }

@@ -250,29 +250,6 @@ int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, p
 }
 
 /**
- * vc_unmap() - clear the PTEs of an area, without a TLB flush
- * @addr: its start
- * @nr: pages
- *
- * Context: Task context, may sleep.
- */
-void vc_unmap(unsigned long addr, unsigned long nr)
-{
-	flush_cache_vunmap(addr, addr + nr * PAGE_SIZE);
-	shadow_close(addr, nr * PAGE_SIZE);
-	for (;;) {
-		unsigned long step = in_window(addr, nr);
-
-		unmap_window(addr, step);
-		nr -= step;
-		if (likely(!nr))
-			break;
-		addr += step * PAGE_SIZE;
-		cond_resched();
-	}
-}
-
-/**
  * vc_flush() - flush a range from the TLBs of all CPUs
  * @addr: its start
  * @nr: pages
@@ -283,4 +260,45 @@ void vc_flush(unsigned long addr, unsigned long nr)
 {
 	static_call(vc_flush_tlb_kernel_range)(addr, addr + nr * PAGE_SIZE);
 	trace_flush(addr, addr + nr * PAGE_SIZE);
+}
+
+/**
+ * vc_flush_unmapped() - flush a range that was just unmapped, if the kernel runs with debug_pagealloc=on
+ * @addr: its start
+ * @nr: pages
+ *
+ * Then each use of memory that was freed faults at once, as in-tree. The manager flushes once more.
+ *
+ * Context: Interrupts enabled. Does not sleep.
+ */
+void vc_flush_unmapped(unsigned long addr, unsigned long nr)
+{
+	if (debug_pagealloc_enabled_static())
+		vc_flush(addr, nr);
+}
+
+/**
+ * vc_unmap() - clear the PTEs of an area, without a TLB flush: but see vc_flush_unmapped()
+ * @addr: its start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_unmap(unsigned long addr, unsigned long nr)
+{
+	unsigned long at = addr, left = nr;
+
+	flush_cache_vunmap(addr, addr + nr * PAGE_SIZE);
+	shadow_close(addr, nr * PAGE_SIZE);
+	for (;;) {
+		unsigned long step = in_window(at, left);
+
+		unmap_window(at, step);
+		left -= step;
+		if (likely(!left))
+			break;
+		at += step * PAGE_SIZE;
+		cond_resched();
+	}
+	vc_flush_unmapped(addr, nr);
 }

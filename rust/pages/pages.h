@@ -32,6 +32,7 @@ int vc_tables_init(unsigned long base, unsigned long nr);
 void vc_tables_exit(void);
 void vc_unmap(unsigned long addr, unsigned long nr);
 void vc_flush(unsigned long addr, unsigned long nr);
+void vc_flush_unmapped(unsigned long addr, unsigned long nr);
 
 /* pages.c */
 

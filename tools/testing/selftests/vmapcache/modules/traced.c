@@ -30,6 +30,9 @@ static void note_free(struct run *run, const void *addr, unsigned long size, con
 	expect(run, !vmapcache_get_switch("lazy_max_pages", &lazy_max), "no switch");
 	note(run, "event free: addr=0x%lx size=%lu kind=%s deferred=%d nr_lazy=0 nr_lazy_max=%u caller=%ps",
 	     (unsigned long)addr, size, kind, deferred, lazy_max, caller);
+	if (arg(run, "flush", 0))
+		note(run, "event flush: start=0x%lx end=0x%lx", (unsigned long)addr,
+		     (unsigned long)addr + size);
 }
 
 static void note_fail(struct run *run, unsigned long size, unsigned long align, const char *kind,
@@ -301,6 +304,12 @@ static void traced(struct run *run)
 	trace_purge(run, "drain", vmapcache_drain);
 }
 
+/* guards=0: as above. flush=0: 1 if each free must flush, and only that. Areas of all kinds. */
+static void traced_areas(struct run *run)
+{
+	trace_areas(run);
+}
+
 /* With lazy_max_pages=0: each free flushes the area, and nothing else does. */
 static void traced_eager(struct run *run)
 {
@@ -361,6 +370,7 @@ static void traced_wait(struct run *run)
 
 const struct test_case traced_cases[] = {
 	{ "traced", traced },
+	{ "traced_areas", traced_areas },
 	{ "traced_eager", traced_eager },
 	{ "traced_wait", traced_wait },
 	{}
