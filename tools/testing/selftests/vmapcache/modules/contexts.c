@@ -239,7 +239,8 @@ static void in_hard_interrupt(struct irq_work *unused)
 {
 	do_job(in_hardirq());
 }
-static struct irq_work hard_job = IRQ_WORK_INIT_HARD(in_hard_interrupt);
+/* Not INIT_HARD: lockdep takes that for a context in which nobody may call kmalloc(). */
+static struct irq_work hard_job = IRQ_WORK_INIT(in_hard_interrupt);
 
 static void in_softirq_context(struct tasklet_struct *unused)
 {
