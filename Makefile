@@ -109,7 +109,7 @@ torture: ## the torture run on the debug kernel, or VM_KERNEL=stock (MINUTES=5 S
 
 USE =
 drivers: ## builds drivers of the stock kernel against the drop-in header and uses them in the VM, with guards and without; takes 30 minutes (USE='f2fs zram': only these uses)
-	@tools/testing/drivers/run $(USE)
+	@scripts/drivers $(USE)
 
 SET =
 JOBS =
