@@ -17,6 +17,8 @@ can_take_over arena_mb=16
 echo '[unaware]' >$takeover/filter || fail "filter"
 echo on >$takeover/enable || fail "on"
 refused "takeover is on"
+mark="takeover-unload $$"
+echo "$mark" >/dev/kmsg
 user hold vmalloc 300 32
 user hold vmap 100 32
 user hold vm_map_ram 100 32
@@ -27,7 +29,7 @@ done
 [ "$(taken vmalloc_redirected)" -gt 50 ] || fail "vmalloc: nothing was taken over"
 user check
 # A line for each would flood the log.
-if dmesg | tail -n 200 | grep 'vmapcache: allocation failed'; then
+if dmesg | sed -n "/$mark/,\$p" | grep 'vmapcache: allocation failed'; then
 	fail "the unaware user's requests were reported"
 fi
 held=$(taken areas_held)
