@@ -19,6 +19,7 @@
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/sched/types.h>
 
 #include <vmapcache.h>
@@ -156,6 +157,31 @@ static int flush_seen(struct kprobe *p, struct pt_regs *regs)
 }
 
 static struct kprobe flush_probe;
+static int flush_probe_error;
+
+static void put_probe_on(struct work_struct *work)
+{
+	flush_probe_error = register_kprobe(&flush_probe);
+}
+
+static void take_probe_off(struct work_struct *work)
+{
+	unregister_kprobe(&flush_probe);
+}
+
+/*
+ * In a work item, so that allocations which fail on request, in this task, do not fail there: a probe
+ * that the kernel cannot take off for want of memory stays behind, and its module goes.
+ */
+static void in_work_item(work_func_t change)
+{
+	struct work_struct work;
+
+	INIT_WORK_ONSTACK(&work, change);
+	schedule_work(&work);
+	flush_work(&work);
+	destroy_work_on_stack(&work);
+}
 
 int vc_bench_flushes_start(void)
 {
@@ -170,12 +196,13 @@ int vc_bench_flushes_start(void)
 		.symbol_name = "flush_tlb_kernel_range",
 		.pre_handler = flush_seen,
 	};
-	return register_kprobe(&flush_probe);
+	in_work_item(put_probe_on);
+	return flush_probe_error;
 }
 
 void vc_bench_flushes_stop(unsigned long *own, unsigned long *other)
 {
-	unregister_kprobe(&flush_probe);
+	in_work_item(take_probe_off);
 	*own = atomic_long_read(&flushes_own);
 	*other = atomic_long_read(&flushes_other);
 }

@@ -237,7 +237,7 @@ bool vc_filter_passes(unsigned long caller);
 #define VC_SYMBOL_NAME	1024
 
 size_t vc_symbol_name(unsigned long addr, char *name);
-unsigned long vc_function_size(unsigned long start);
+int vc_function_size(unsigned long start, unsigned long *size);
 size_t vc_caller_name(unsigned int id, char *name);
 bool vc_is_going(const void *module, unsigned long addr);
 void vc_keep_name(unsigned int id, unsigned long addr);

@@ -121,11 +121,12 @@ struct vc_filter *vc_filter_new(unsigned int room)
  *
  * Context: Task context, sleeps.
  * Return: 0; -EINVAL if there is no room, or the name is too long; -ENOENT if there is no such
- *	function.
+ *	function; -ENOMEM.
  */
 int vc_filter_add(struct vc_filter *to, const char *name, bool module, bool exclude)
 {
 	struct rule rule = { .module = module, .exclude = exclude };
+	int err;
 
 	if (to->nr >= to->room || strscpy(rule.name, name, sizeof(rule.name)) < 0)
 		return -EINVAL;
@@ -133,7 +134,9 @@ int vc_filter_add(struct vc_filter *to, const char *name, bool module, bool excl
 		strreplace(rule.name, '-', '_');
 	} else {
 		rule.start = vc_symbol_address(name);
-		rule.size = vc_function_size(rule.start);
+		err = vc_function_size(rule.start, &rule.size);
+		if (err)
+			return err;
 		/* Data have names as well. */
 		if (!rule.size || !static_call(vc_kernel_text_address)(rule.start))
 			return -ENOENT;

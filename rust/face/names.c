@@ -54,22 +54,26 @@ size_t vc_symbol_name(unsigned long addr, char *name)
 /**
  * vc_function_size() - bytes of a function
  * @start: its first address, or 0
+ * @size: set to its size, to 0 if no function begins there
  *
  * Context: Task context, may sleep.
- * Return: its size; 0 if no function begins there, or there is no memory.
+ * Return: 0 or -ENOMEM.
  */
-unsigned long vc_function_size(unsigned long start)
+int vc_function_size(unsigned long start, unsigned long *size)
 {
 	char *name = kmalloc(VC_SYMBOL_NAME, GFP_KERNEL), *place;
-	unsigned long offset, size = 0;
+	unsigned long offset;
 
-	if (name && vc_symbol_name(start, name)) {
+	*size = 0;
+	if (!name)
+		return -ENOMEM;
+	if (vc_symbol_name(start, name)) {
 		place = strrchr(name, '+');
-		if (!place || sscanf(place, "+%lx/%lx", &offset, &size) != 2 || offset)
-			size = 0;
+		if (!place || sscanf(place, "+%lx/%lx", &offset, size) != 2 || offset)
+			*size = 0;
 	}
 	kfree(name);
-	return size;
+	return 0;
 }
 
 /**

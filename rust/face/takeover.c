@@ -21,7 +21,9 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cpu.h>
 #include <linux/gfp.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -368,6 +370,7 @@ static int put_hooks_on(void)
 {
 	const char *missing = vc_guard_missing(), *why;
 	unsigned int i, on = 0;
+	int err;
 
 	if (is_hooked)
 		return 0;
@@ -377,7 +380,9 @@ static int put_hooks_on(void)
 	}
 	for (i = 0; i < ARRAY_SIZE(for_rust); i++) {
 		for_rust[i].start = vc_symbol_address(for_rust[i].name);
-		for_rust[i].size = vc_function_size(for_rust[i].start);
+		err = vc_function_size(for_rust[i].start, &for_rust[i].size);
+		if (err)
+			return err;
 	}
 	for (i = 0; i < HOOKS; i++) {
 		why = vc_hook_put_on(&hooks[i]);
@@ -588,10 +593,21 @@ bool vc_takeover_calls(unsigned int target, unsigned int index, const char **fat
 
 DEFINE_STATIC_CALL_RET0(vc_free_vm_stack_cache, vc_proto_free_vm_stack_cache);
 
-/* In an interrupt: no task of this CPU and no softirq is at its cache meanwhile. */
-static void free_stacks_here(void *unused)
+/*
+ * In a hard interrupt: no task of this CPU and no softirq is at its cache meanwhile, and vfree()
+ * knows that it must not sleep.
+ */
+static void free_stacks_here(struct irq_work *work)
 {
 	static_call(vc_free_vm_stack_cache)(smp_processor_id());
+}
+
+static DEFINE_PER_CPU(struct irq_work, free_stacks_work) = IRQ_WORK_INIT_HARD(free_stacks_here);
+
+/* The CPU that asks is in no interrupt here. */
+static void queue_work_here(void *unused)
+{
+	irq_work_queue(this_cpu_ptr(&free_stacks_work));
 }
 
 /**
@@ -604,14 +620,18 @@ static void free_stacks_here(void *unused)
 void vc_takeover_drain(void)
 {
 	unsigned long function = vc_symbol_address("free_vm_stack_cache");
+	int cpu;
 
 	/* What RCU has goes to the caches first. */
 	vc_guards_settle();
 	if (!function)
 		return;
-	scoped_guard(mutex, &lock)
-		static_call_update(vc_free_vm_stack_cache, (void *)function);
-	on_each_cpu(free_stacks_here, NULL, true);
+	guard(mutex)(&lock);
+	static_call_update(vc_free_vm_stack_cache, (void *)function);
+	guard(cpus_read_lock)();
+	on_each_cpu(queue_work_here, NULL, true);
+	for_each_online_cpu(cpu)
+		irq_work_sync(&per_cpu(free_stacks_work, cpu));
 }
 
 /**

@@ -19,6 +19,9 @@ WRITES = {
     "purge": b"1\n",
     "lazy_max_pages": b"16384\n",
     "bench/run": b"scenario=va_only sides=vmapcache pages=1 runs=1 ops=4\n",
+    "takeover/enable": b"off\n",
+    "takeover/filter": b"!kfree\n",
+    "takeover/what": b"vmap vm_map_ram vmalloc\n",
 }
 SWITCH = b"1\n"
 DEEPEST = 20000

@@ -57,6 +57,7 @@ bytes=$(((30 + 10 + 70 + 400 + 10 + 20 + 2) * 4096))
 [ "$(taken bytes_held)" = $bytes ] || fail "$(taken bytes_held) bytes are held, not $bytes"
 # The true caller, in each file.
 cat $takeover/holders
+caller=$(sed -n 's/.* \([a-z_]*\) \[unaware\]$/\1/p' $takeover/holders | head -n 1)
 if grep -v '^#' $takeover/holders | grep -v '\[unaware\]$'; then
 	fail "that is no true caller"
 fi
@@ -90,11 +91,11 @@ changes vmap_filter 4 hold vmap 4 3
 echo '[another-module] do_set' >$takeover/filter || fail "filter"
 [ "$(cat $takeover/filter)" = '[another_module] do_set' ] || fail "filter is '$(cat $takeover/filter)'"
 changes vmalloc_filter 4 hold vmalloc 4 3
-function=$(awk '$4 == "[unaware]" && $3 == "take" { print $3 }' /proc/kallsyms)
-if [ "$function" = take ] && [ "$(grep -c ' take\>' /proc/kallsyms)" = 1 ]; then
-	echo take >$takeover/filter || fail "filter"
+# Compilers differ in what they inline. Of two functions with one name, the filter may take the other.
+if [ "$(grep -c " $caller\>" /proc/kallsyms)" = 1 ]; then
+	echo "$caller" >$takeover/filter || fail "filter"
 	changes vmalloc_redirected 4 hold vmalloc 4 3
-	echo '[unaware] !take' >$takeover/filter || fail "filter"
+	echo "[unaware] !$caller" >$takeover/filter || fail "filter"
 	changes vmalloc_redirected 0 hold vmalloc 4 3
 	# Its code goes, and the rule with it.
 	user release
