@@ -66,6 +66,8 @@ while [ "$parts" -gt 0 ]; do
 	[ "$(wc -l </proc/vmapcacheinfo)" = 0 ] || fail "$(wc -l </proc/vmapcacheinfo) areas are listed"
 	kcase take_all arena_pages="$(arena_pages)"
 	empty
+	# What was in nobody's way is in stock still.
+	kcase drain
 	[ "$(stat bytes_stock)" = 0 ] || fail "$(stat bytes_stock) bytes are in stock"
 	[ "$(stat largest_free_bytes)" = "$(stat bytes_arena)" ] ||
 		fail "$(stat largest_free_bytes) bytes of $(stat bytes_arena) are free in one piece"

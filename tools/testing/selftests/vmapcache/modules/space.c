@@ -115,6 +115,12 @@ static void take_all(struct run *run)
 	mirror_free(&mirror);
 }
 
+/* Dissolves all stock. */
+static void drain(struct run *run)
+{
+	vmapcache_drain();
+}
+
 static int by_address(const void *a, const void *b)
 {
 	return cmp_int(*(unsigned long *)a, *(unsigned long *)b);
@@ -351,6 +357,7 @@ static void leak(struct run *run)
 const struct test_case space_cases[] = {
 	{ "whole_arena", whole_arena },
 	{ "take_all", take_all },
+	{ "drain", drain },
 	{ "fill", fill },
 	{ "producer_consumer", producer_consumer },
 	{ "pairs", pairs },
