@@ -22,6 +22,8 @@ near() {
 	fi
 }
 
+# A module's own code is memory of vmalloc(), too.
+is_loaded vmapcache_test || insmod "$TMP/vmapcache_test.ko" || fail "insmod vmapcache_test.ko"
 # Many operations of all sizes: what is lost in each adds up.
 before=$(nr_vmalloc)
 kcase count_churn rounds="$(less 3000)"
