@@ -178,7 +178,7 @@ static void in_work_item(work_func_t change)
 	struct work_struct work;
 
 	INIT_WORK_ONSTACK(&work, change);
-	schedule_work(&work);
+	queue_work(system_dfl_wq, &work);
 	flush_work(&work);
 	destroy_work_on_stack(&work);
 }
