@@ -926,8 +926,8 @@ fn place_of_dying(dying: &Dying<'_>) -> Place {
     }
 }
 
-/// What those who trace call an area of [`Allocator::map`]: a constant at each of its callers, so that
-/// nothing is kept for it.
+/// The use that a tracepoint names for an area of [`Allocator::map`]. Each caller passes a constant `kind`,
+/// so that the compiler computes this.
 #[inline(always)]
 fn map_use(kind: Kind) -> vc_use {
     if kind == Kind::VmMapRam {

@@ -186,7 +186,7 @@ const char *vc_guard_missing(void);
 /* In the code address of a caller: it does not know that it calls vmapcache. */
 #define VC_UNAWARE	(1UL << 62)
 
-/* What can be taken over. */
+/* The targets of takeover. */
 enum vc_target {
 	VC_TAKE_VMAP,
 	VC_TAKE_VM_MAP_RAM,

@@ -4,9 +4,9 @@
  * served from the arena, as long as somebody wants that.
  *
  * Each function of the table below has a hook (hooks.c). The hook serves a call from the arena,
- * or lets it through to the in-tree function and counts why. What the arena cannot serve
- * goes in-tree as well: so takeover makes no caller fail. Frees are the guards' matter, and
- * the vm_struct of an area is a companion.
+ * or lets it through to the in-tree function and counts why. If the arena cannot serve a
+ * call, the in-tree function does: so takeover makes no caller fail. The guards serve frees,
+ * and a companion is the vm_struct of an area.
  *
  * Documentation/takeover.rst says what is served, and how to use it.
  *
@@ -16,8 +16,8 @@
  *  2. Hooks are put on once. After that one word, `wanted`, turns takeover on and off.
  *  3. While takeover is on, or somebody holds an area that it made, the module holds a
  *     reference to itself. The areas are those whose caller has the mark VC_UNAWARE.
- *  4. What vmapcache itself allocates comes from the in-tree allocator: it may be needed
- *     longer than the arena is there.
+ *  4. The in-tree allocator serves vmapcache itself, which may need that memory longer than
+ *     the arena is there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -52,7 +52,7 @@ static const char * const targets[] = {
 	[VC_TAKE_STACKS] = "stacks",
 };
 
-/* What becomes of a call while takeover is on. Documentation/takeover.rst explains each. */
+/* How a hook decides about a call while takeover is on: see Documentation/takeover.rst. */
 enum fate {
 	REDIRECTED,
 	NO_ROOM,
@@ -84,7 +84,7 @@ static const char * const fates[] = {
 #define TARGETS	ARRAY_SIZE(targets)
 #define FATES	ARRAY_SIZE(fates)
 
-/* What to take over when takeover is on: a bit for each target. */
+/* The targets that takeover serves while it is on: a bit for each. */
 static unsigned int what = BIT(VC_TAKE_VMAP) | BIT(VC_TAKE_VM_MAP_RAM) | BIT(VC_TAKE_VMALLOC);
 
 static DEFINE_MUTEX(lock);
@@ -92,7 +92,7 @@ static bool is_on;
 
 #ifdef VC_HOOKS
 
-/* What to take over now; 0 while takeover is off. */
+/* The same, as hooks read it: 0 while takeover is off. */
 static unsigned int wanted __read_mostly;
 
 struct counts {

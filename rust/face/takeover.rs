@@ -103,7 +103,7 @@ impl Mode {
     }
 }
 
-/// What can be taken over, by the bits of [`what`].
+/// The targets of takeover, by the bits of [`what`].
 pub(crate) fn targets() -> impl Iterator<Item = &'static CStr> {
     (0..).map_while(|index| {
         // SAFETY: `vc_takeover_target` takes any index.

@@ -13,7 +13,7 @@
 #include <linux/tracepoint.h>
 #include <trace/events/mmflags.h>
 
-/* What an area was allocated for: the numbers of enum vc_use. */
+/* Names the use of an area, by the numbers of enum vc_use. */
 #define show_vmapcache_kind(kind)		\
 	__print_symbolic(kind,			\
 		{ 0, "vmalloc" },		\

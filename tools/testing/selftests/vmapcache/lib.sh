@@ -321,6 +321,18 @@ taken() {
 	awk -v key="$1" '$1 == key { found = $2 } END { print found + 0 }' $takeover/stats
 }
 
+# all_given_back: waits until nobody holds an area that takeover made
+all_given_back() {
+	tries=0
+	while :; do
+		echo 1 >$takeover/drain || fail "drain"
+		[ "$(taken areas_held)" != 0 ] || break
+		tries=$((tries + 1))
+		[ $tries -lt $((30 * SLOWNESS)) ] || fail "areas are left: $(cat $takeover/holders)"
+		sleep 0.3
+	done
+}
+
 # unloads: vmapcache goes soon, as nobody holds anything any more
 unloads() {
 	tries=0

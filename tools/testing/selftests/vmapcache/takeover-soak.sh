@@ -73,14 +73,7 @@ for target in vmap vm_map_ram vmalloc stacks; do
 	[ "$(taken ${target}_redirected)" -gt 0 ] || fail "no $target was taken over"
 done
 rmmod unaware || fail "rmmod unaware"
-tries=0
-while :; do
-	echo 1 >$takeover/drain || fail "drain"
-	[ "$(taken areas_held)" != 0 ] || break
-	tries=$((tries + 1))
-	[ $tries -lt $((30 * SLOWNESS)) ] || fail "areas are left: $(cat $takeover/holders)"
-	sleep 0.3
-done
+all_given_back
 empty
 unloads
 nothing_left

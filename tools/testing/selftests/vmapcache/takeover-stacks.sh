@@ -38,15 +38,8 @@ rmmod vmapcache 2>/dev/null && fail "it went with $(taken areas_held) stacks"
 kill $tasks
 wait 2>/dev/null
 rmmod unaware || fail "rmmod unaware"
-tries=0
 # Tasks that began meanwhile, as this shell's children, end soon; those that stay are not ours.
-while :; do
-	echo 1 >$takeover/drain || fail "drain"
-	[ "$(taken areas_held)" != 0 ] || break
-	tries=$((tries + 1))
-	[ $tries -lt $((30 * SLOWNESS)) ] || fail "stacks are left: $(cat $takeover/holders)"
-	sleep 0.3
-done
+all_given_back
 echo "$(taken stacks_redirected) stacks, $(taken stacks_kthread) left to kernel threads"
 empty
 unloads

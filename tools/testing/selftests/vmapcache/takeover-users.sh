@@ -12,14 +12,7 @@ rmmod unaware || fail "rmmod unaware"
 echo "vmap vm_map_ram vmalloc stacks" >$takeover/what || fail "what"
 echo 1 >$takeover/drain || fail "drain"
 python3 "${0%/*}/takeover-users.py" $takeover || fail "takeover-users.py"
-tries=0
-while :; do
-	echo 1 >$takeover/drain || fail "drain"
-	[ "$(taken areas_held)" != 0 ] || break
-	tries=$((tries + 1))
-	[ $tries -lt $((30 * SLOWNESS)) ] || fail "areas are left: $(cat $takeover/holders)"
-	sleep 0.3
-done
+all_given_back
 empty
 unloads
 nothing_left
