@@ -520,7 +520,9 @@ impl<E: Env> Manager<E> {
     }
 
     /// Makes the ranges of a batch free extents.
-    fn dissolve_batch(&self, batch: Batch) {
+    fn dissolve_batch(&self, mut batch: Batch) {
+        // The descriptors first: who takes the pages must find one for each area that he makes of them.
+        self.descriptors.give_back(batch.take_gone());
         let mut returning = self.shards.returning(batch.ranges());
         while let Some(mut hold) = returning.hold() {
             let since = self.env.now();
@@ -531,9 +533,9 @@ impl<E: Env> Manager<E> {
                 self.shared.hold_max_ns.fetch_max(held, Relaxed);
             }
         }
-        let gross = batch.gross();
-        self.descriptors.give_back(batch.into_gone());
-        self.shared.dissolved_gross.fetch_add(gross, Release);
+        self.shared
+            .dissolved_gross
+            .fetch_add(batch.gross(), Release);
         self.shared.moved.fetch_add(1, Release);
     }
 

@@ -99,9 +99,9 @@ impl Batch {
         self.gross
     }
 
-    /// The descriptors of its areas.
-    pub fn into_gone(self) -> Gone {
-        self.gone
+    /// Takes the descriptors of its areas out.
+    pub fn take_gone(&mut self) -> Gone {
+        core::mem::take(&mut self.gone)
     }
 }
 

@@ -65,9 +65,9 @@ impl World {
     }
 
     /// Gives a batch back.
-    fn give_back(&self, batch: Batch) {
+    fn give_back(&self, mut batch: Batch) {
+        self.descriptors.give_back(batch.take_gone());
         self.shards.give_back(batch.ranges());
-        self.descriptors.give_back(batch.into_gone());
     }
 
     /// Takes out everything. Returns the ranges, and the areas of each.
