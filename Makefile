@@ -32,7 +32,7 @@ kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 # any, for a kernel of one's own, else those that the sandbox's kernels can be built with. The rest are
 # mistakes.
 ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD CPUS FAULTS QUICK INSTRUCTIONS \
-	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET USE
+	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET USE WORKLOADS
 for_modules := V W C KCFLAGS KRUSTFLAGS
 given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
 given := $(filter-out -% MAKE%,$(given))
@@ -111,6 +111,10 @@ USE =
 drivers: ## builds drivers of the stock kernel against the drop-in header and uses them in the VM, with guards and without; takes 30 minutes (USE='f2fs zram': only these uses)
 	@scripts/drivers $(USE)
 
+WORKLOADS =
+live: ## runs unmodified workloads in the VM (file systems, bpf, sockets, tasks, ...), by turns on both allocators: tables, data in build/live.json (QUICK=1: fewer rounds, data in build/live-quick.json; CPUS='1 2 8': numbers of CPUs; WORKLOADS='nft bpf-arrays': only these)
+	@scripts/live $(if $(QUICK),--quick) $(if $(CPUS),--cpus "$(CPUS)") $(WORKLOADS)
+
 SET =
 JOBS =
 mutants: ## makes deliberate faults, and checks that the tests catch each of them (SET=core|bench|scripts|kernel, or words of a fault's name; JOBS= at a time)
@@ -122,8 +126,8 @@ fuzz: ## libFuzzer on the area manager, its parts and all input parsing, SECONDS
 	@scripts/sandbox tools/testing/core/fuzz.sh $(TARGET) $(SECONDS)
 
 # What only a run of hours brings back is no litter.
-results = build/bench.json build/bench-quick.json build/native.json build/fuzz
-clean: ## removes what was built here, and names it (keeps the cache, the data of `make bench` and `make native`, the finds of the fuzzer)
+results = build/bench.json build/bench-quick.json build/live.json build/live-quick.json build/native.json build/fuzz
+clean: ## removes what was built here, and names it (keeps the cache, the data of `make bench`, `make live` and `make native`, the finds of the fuzzer)
 	@for file in build/* build/.[!.]*; do \
 		case " $(results) " in *" $$file "*) continue ;; esac; \
 		[ ! -e "$$file" ] || { rm -rf "$$file" && echo "removed $$file"; }; \
@@ -139,4 +143,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture drivers mutants fuzz clean help
+.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture drivers live mutants fuzz clean help

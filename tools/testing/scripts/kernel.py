@@ -91,6 +91,24 @@ class Kernel(BadWeather):
         self.assertIn("taking Linux 9.9.1-amd64, package version 9.9.1-1", result.stderr)
         self.assertNotIn("unfinished", (folder / "build/Makefile").read_text())
 
+    def test_drivers(self):
+        self.stub("depmod", '[ -e "$2/lib/modules/$3/kernel/fs/9p.ko" ] && : >"$2/lib/modules/$3/modules.dep"')
+        result = self.run_script("kernel", "drivers")
+        self.assert_ok(result)
+        folder = pathlib.Path(result.stdout.strip())
+        # Without the kernel itself, its source and the packages.
+        self.assertEqual([path.name for path in folder.iterdir()], ["lib"])
+        modules = folder / "lib/modules/9.9.1-amd64"
+        self.assertTrue((modules / "modules.dep").exists())
+        self.assertEqual((modules / "kernel/fs/overlay.ko").read_text(), "module")
+        self.assertFalse(any(name.startswith(("stock-", "linux-source-")) for name in self.kept()))
+
+    def test_drivers_without_a_network(self):
+        self.stub("apt-get", f'case "$*" in *linux-modules*) {NO_NETWORK} ;; esac\n{APT_GET}')
+        self.assert_fails(self.run_script("kernel", "drivers"), "is the network there?", "could not make drivers-")
+        self.assertFalse(any(name.startswith("drivers-") for name in self.kept()))
+        self.assert_nothing_half()
+
     def test_newest_with_all_packages_is_taken(self):
         self.series("9.10", "9.10.4-1", without=["linux-modules"])
         self.series("9.11", "9.11.2-1", without=["linux-headers"])

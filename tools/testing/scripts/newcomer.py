@@ -485,7 +485,7 @@ class Make(Newcomer):
         self.tree = self.top / "tree with a blank"
         (self.top / "tree").rename(self.tree)
         shutil.copy(ROOT / "Makefile", self.tree)
-        for script in "sandbox", "kernel", "modules", "native", "tool", "vm", "check":
+        for script in "sandbox", "kernel", "live", "modules", "native", "tool", "vm", "check":
             (self.tree / "scripts" / script).write_text(
                 f'#!/bin/sh\necho "{script} $* [$MODULE_MAKE]" >>"$TOP/asked"\necho /built\n')
             (self.tree / "scripts" / script).chmod(0o755)
@@ -539,9 +539,14 @@ class Make(Newcomer):
         self.assertEqual(self.make("native")[1], "native  []\n")
         self.assertEqual(self.make("native", "QUICK=1", "CPUS=3")[1], "native --quick --cpus 3 []\n")
 
+    def test_live(self):
+        self.assertEqual(self.make("live")[1], "live  []\n")
+        self.assertEqual(self.make("live", "QUICK=1", "CPUS=1 8", "WORKLOADS=nft bpf-arrays")[1],
+                         "live --quick --cpus 1 8 nft bpf-arrays []\n")
+
     def test_clean_says_what_goes_and_keeps_results(self):
         results = ["build/bench-quick.json", "build/bench.json", "build/fuzz/all/crash-1",
-                   "build/native.json"]
+                   "build/live-quick.json", "build/live.json", "build/native.json"]
         other = "tools/target/no-folder-of-cargos"
         for path in (*results, other, "build/9.9.1/vmapcache.ko", "build/.hidden",
                      "build/log/modules.log", "tools/vmapcache/target/.rustc_info.json", "rust/area.o"):
@@ -554,7 +559,8 @@ class Make(Newcomer):
         self.assertEqual(left, ["Makefile", *results, other])
         for words in ("removed build/9.9.1\n", "removed ./tools/vmapcache/target\n",
                       "removed ./rust/area.o\n",
-                      "kept: build/bench-quick.json build/bench.json build/fuzz build/native.json;"):
+                      "kept: build/bench-quick.json build/bench.json build/fuzz build/live-quick.json "
+                      "build/live.json build/native.json;"):
             self.assertIn(words, result.stdout)
         for path in results:
             (self.tree / path).unlink()

@@ -77,17 +77,16 @@ def callers():
     return defaultdict(Sums, {**sums, **{name.replace("-", "_"): of for name, of in sums.items()}})
 
 
-def prepare(programs, guards):
-    """Lays the programs over the system, tells the kernel where modules are, loads vmapcache."""
+def prepare(programs, modules=MODULES):
+    """Lays the programs over the system, tells the kernel where modules are."""
     for folder in "usr", "etc":
         run("mount", "-t", "overlay", "-o", f"lowerdir={programs}/{folder}:/{folder}", "overlay", f"/{folder}")
     WORK.mkdir(exist_ok=True)
-    script(WORK / "modprobe", f'exec /sbin/modprobe -d {MODULES} "$@"')
+    script(WORK / "modprobe", f'exec /sbin/modprobe -d {modules} "$@"')
     # The kernel starts programs in the initramfs, where the system is at /new (scripts/vm-init).
     script(WORK / "from-kernel", f'exec chroot /new {WORK}/modprobe "$@"')
     write("/proc/sys/kernel/modprobe", f"/new{WORK}/from-kernel")
     os.environ["DM_DISABLE_UDEV"] = "1"
-    run(WORK / "modprobe", "vmapcache", f"guards={guards}")
 
 
 def script(path, line):
