@@ -183,6 +183,24 @@ class LiveRun(unittest.TestCase):
                          {"in-tree": [3, 5], "vmapcache": [4, 6]})
 
 
+    def test_names(self):
+        def listed(*names):
+            return subprocess.run([LIVE / "run", "--list", *names], text=True, capture_output=True, check=False)
+
+        self.assertGreater(len(listed().stdout.splitlines()), 15)
+        self.assertRegex(listed("bpf-arrays", "nft").stdout, r"^bpf arrays +a map.*\nnft +a table.*\n$")
+        result = listed("nft", "nftt")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("no workload nftt", result.stderr)
+
+    def test_takeover_settles_where_instructions_are_counted(self):
+        for counts, seconds in (True, 2), (False, 0):
+            with mock.patch.object(self.run_script, "INSTRUCTIONS", counts), \
+                    mock.patch.object(self.run_script.time, "sleep") as sleep:
+                self.run_script.settle()
+            self.assertEqual(sum(call.args[0] for call in sleep.mock_calls), seconds)
+
+
 class LiveShare(unittest.TestCase):
     TRACE = """\
 # tracer: function_graph
