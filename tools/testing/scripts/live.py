@@ -8,6 +8,7 @@ import io
 import json
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 from types import SimpleNamespace
@@ -23,6 +24,8 @@ def loaded(path):
     loader = importlib.machinery.SourceFileLoader(path.stem, str(path))
     spec = importlib.util.spec_from_loader(path.stem, loader)
     module = importlib.util.module_from_spec(spec)
+    # Where dataclasses look for their module.
+    sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
 
@@ -261,6 +264,24 @@ class LiveReport(InAFolder):
             self.workload("short", self.SLOW[:5], self.FAST[:5]))
         self.assertEqual(found, {"better": "gain", "worse": "loss", "as good": "no difference",
                                  "alone": "not served", "short": "few rounds"})
+
+    def test_an_odd_count_of_instructions_hides_nothing(self):
+        odd = [*self.FAST[:6], 1100]
+        for theirs, ours, word in ((odd, self.SLOW, "loss"), (self.SLOW, odd, "gain"),
+                                   (self.SLOW, self.MIXED, "no difference"), (self.SLOW[:4], self.FAST[:4], "gain"),
+                                   (self.SLOW[:3], self.FAST[:3], "few rounds")):
+            with self.subTest(word):
+                self.assertEqual(self.verdicts(self.workload("x", theirs, ours), unit="instructions"), {"x": word})
+
+    def test_chance(self):
+        """As tables of the test have it: of 7 and 7 values, 8 pairs and no more may be in the other order."""
+        report = loaded(LIVE / "report")
+        low = [1, 2, 3, 4, 5, 6, 7]
+        self.assertAlmostEqual(report.chance(low, [8] * 7), 2 / 3432)
+        # One of the others is below all but the seventh part of the first ones.
+        self.assertLess(report.chance(low, [5.5, 1.5, *[9] * 5]), 0.05)
+        self.assertGreater(report.chance(low, [4.5, 1.5, *[9] * 5]), 0.05)
+        self.assertEqual(report.chance(low, low), 1)
 
     def test_one_round_of_seven_is_enough_to_doubt(self):
         ours = self.FAST[:6] + [1100]
