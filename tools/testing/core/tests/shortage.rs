@@ -101,7 +101,7 @@ fn a_purge_that_cannot_help_does_not_happen() {
     // And where it can help, it does.
     let area = ask(&manager, PAGES / 4, 2, Mode::Sleep).unwrap();
     free(&manager, publish(&manager, area));
-    live.map(|start| free(&manager, start));
+    live.into_iter().for_each(|start| free(&manager, start));
     free(&manager, alloc(&manager, PAGES - 1));
 }
 
