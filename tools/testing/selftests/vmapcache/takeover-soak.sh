@@ -29,7 +29,11 @@ ends() {
 trap 'ends; takeover_ends' EXIT
 rm -f "$TMP/enough"
 before=$(free_pages)
-echo "vmap vm_map_ram vmalloc stacks" >$takeover/what || fail "what"
+targets="vmap vm_map_ram vmalloc stacks"
+# On a slow kernel new kernel threads begin meanwhile. One may be given a stack that the kernel kept, and
+# has it for good.
+[ "$SLOWNESS" = 1 ] || targets="vmap vm_map_ram vmalloc"
+echo "$targets" >$takeover/what || fail "what"
 user start 2
 # Processes, whose stacks are of either allocator.
 while [ ! -e "$TMP/enough" ]; do
@@ -68,7 +72,7 @@ user stop
 ends
 trap takeover_ends EXIT
 [ "$(user_value wrong)" = 0 ] || fail "$(user_value wrong) areas had other contents"
-for target in vmap vm_map_ram vmalloc stacks; do
+for target in $targets; do
 	echo "$target: $(taken ${target}_redirected) taken over, $(taken ${target}_no_room) without room"
 	[ "$(taken ${target}_redirected)" -gt 0 ] || fail "no $target was taken over"
 done
