@@ -9,6 +9,7 @@
 #ifdef __BINDGEN__
 #define bool _Bool
 #define __user
+#define __no_caller_saved_registers
 #define gfp_t unsigned int
 #define size_t unsigned long
 #define ssize_t long

@@ -5,22 +5,62 @@
 #include <linux/build_bug.h>
 #include <linux/cpumask.h>
 #include <linux/log2.h>
+#include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 
 #include "sys.h"
 
+/* What one CPU finds its value by. */
+struct door {
+	void *slot;
+};
+
+/**
+ * vc_doors_new() - a door for each CPU, closed
+ *
+ * Context: Process context, sleeps.
+ * Return: their per-CPU address, or 0.
+ */
+unsigned long vc_doors_new(void)
+{
+	return (__force unsigned long)alloc_percpu(struct door);
+}
+
+/**
+ * vc_doors_free() - frees doors that nobody uses
+ *
+ * Context: Process context.
+ */
+void vc_doors_free(unsigned long doors)
+{
+	free_percpu((__force struct door __percpu *)doors);
+}
+
+/**
+ * vc_door_set() - opens the door of @cpu to @slot, or closes it if @slot is null
+ *
+ * Context: Any.
+ */
+void vc_door_set(unsigned long doors, unsigned int cpu, void *slot)
+{
+	if (cpu_possible(cpu))
+		/* Pairs with the load in vc_cpu_enter(), and in rust/sys/kernel/preempt.rs. */
+		smp_store_release(&per_cpu_ptr((__force struct door __percpu *)doors, cpu)->slot, slot);
+}
+
 /**
  * vc_cpu_enter() - stay on this CPU until vc_cpu_exit()
  *
  * Context: Any.
- * Return: the CPU's number.
+ * Return: what is behind the CPU's door, or null.
  */
-unsigned int vc_cpu_enter(void)
+void *vc_cpu_enter(unsigned long doors)
 {
 	preempt_disable();
-	return smp_processor_id();
+	/* Pairs with vc_door_set(). */
+	return smp_load_acquire(&this_cpu_ptr((__force struct door __percpu *)doors)->slot);
 }
 
 /**
@@ -36,9 +76,11 @@ void vc_cpu_exit(void)
 /**
  * vc_preempt_schedule() - reschedule, as preempt_enable() does when the count has become 0
  *
+ * Changes no register: its caller's compiler does not see the call.
+ *
  * Context: Preemption is on, and a task waits for this CPU.
  */
-void vc_preempt_schedule(void)
+__no_caller_saved_registers void vc_preempt_schedule(void)
 {
 #ifdef CONFIG_PREEMPTION
 	__preempt_schedule();
@@ -47,6 +89,7 @@ void vc_preempt_schedule(void)
 
 /* rust/sys/kernel/preempt.rs relies on this if it does not call these functions. */
 #if defined(CONFIG_X86_64) && defined(CONFIG_PREEMPTION)
+static_assert(__has_attribute(__no_caller_saved_registers__));
 static_assert(PREEMPT_OFFSET == 1);
 static_assert(PREEMPT_ENABLED == PREEMPT_NEED_RESCHED);
 #ifdef CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS

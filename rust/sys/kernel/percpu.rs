@@ -3,8 +3,9 @@
 //! One value per CPU, which the CPU itself uses without a lock or an atomic instruction.
 //!
 //! The *owner* of a slot is the code that runs on its CPU with preemption off ([`PerCpu::enter`]). A
-//! *remote* task may claim the slot ([`PerCpu::with_each`]): it sets `claimed`, waits for an RCU grace
-//! period, and then has the slot alone. In short, biased locking: the rare side pays for both.
+//! *remote* task may claim the slot ([`PerCpu::with_each`]): it closes the CPU's *door*, the pointer by which
+//! an owner finds its slot, waits for an RCU grace period, and then has the slot alone. In short, biased
+//! locking: the rare side pays for both.
 //!
 //! # Why it is sound
 //!
@@ -17,10 +18,10 @@
 //! - *owner against remote*: a region with preemption off is an RCU read-side critical section
 //!   (`synchronize_rcu_expedited` has waited for them since the RCU flavors were merged in 5.0). RCU
 //!   guarantees that such a region either sees what was stored before the grace period began, here
-//!   `claimed`, and then it does not touch the slot; or ends before the grace period does, and then
+//!   the closed door, and then it does not touch the slot; or ends before the grace period does, and then
 //!   the remote task sees all writes of the region.
-//! - *remote against owner*: `claimed` is cleared with release and read with acquire, so that an
-//!   owner that finds it clear sees all writes of the remote task.
+//! - *remote against owner*: a door is opened with release and read with acquire, so that an
+//!   owner that finds it open sees all writes of the remote task.
 //! - *remote against remote*: a mutex.
 //!
 //! RCU does not watch a CPU in its idle loop, on its last steps offline, or before it is up. No code
@@ -32,7 +33,7 @@
 
 use super::{
     mem::{Mode, NoMemory, Table},
-    preempt::Stay,
+    preempt::{Doors, Stay},
 };
 use crate::bindings;
 use core::{
@@ -40,7 +41,7 @@ use core::{
     ops::{Deref, DerefMut},
     sync::atomic::{
         compiler_fence, AtomicBool,
-        Ordering::{Acquire, Relaxed, Release, SeqCst},
+        Ordering::{Relaxed, SeqCst},
     },
 };
 use kernel::{new_mutex, prelude::*, sync::Mutex};
@@ -48,10 +49,10 @@ use kernel::{new_mutex, prelude::*, sync::Mutex};
 /// One CPU's value, on cache lines of its own.
 #[repr(align(128))]
 struct Slot<T> {
-    /// A remote task has, or is about to have, the value.
-    claimed: AtomicBool,
     /// The owner has the value.
     busy: AtomicBool,
+    /// The CPU.
+    cpu: u32,
     value: UnsafeCell<T>,
 }
 
@@ -66,7 +67,6 @@ unsafe impl<T: Send> Sync for Slot<T> {}
 /// This is the owner of `slot`, and has set its `busy`.
 pub struct Owned<'a, T> {
     slot: &'a Slot<T>,
-    cpu: u32,
     // Dropped last: preemption is on again only when the slot is free.
     _stay: Stay,
 }
@@ -75,7 +75,7 @@ impl<T> Owned<'_, T> {
     /// The CPU.
     #[inline(always)]
     pub fn cpu(&self) -> u32 {
-        self.cpu
+        self.slot.cpu
     }
 }
 
@@ -107,6 +107,8 @@ impl<T> Drop for Owned<'_, T> {
 /// One value per CPU.
 pub struct PerCpu<T> {
     slots: Table<Slot<T>>,
+    /// Those to the slots. A closed one says that a remote task has the slot, or is about to have it.
+    doors: Doors,
     remote: Pin<KBox<Mutex<()>>>,
 }
 
@@ -122,40 +124,46 @@ impl<T> PerCpu<T> {
         cpus: u32,
         mut init: impl FnMut(u32) -> Result<T, NoMemory>,
     ) -> Result<Self, NoMemory> {
-        Ok(Self {
+        let made = Self {
             slots: Table::try_new(cpus as usize, Mode::Sleep, |cpu| {
                 Ok(Slot {
-                    claimed: AtomicBool::new(false),
                     busy: AtomicBool::new(false),
+                    cpu: cpu as u32,
                     value: UnsafeCell::new(init(cpu as u32)?),
                 })
             })?,
+            doors: Doors::new()?,
             remote: KBox::pin_init(new_mutex!((), "vmapcache_percpu"), GFP_KERNEL)
                 .map_err(|_| NoMemory)?,
-        })
+        };
+        made.slots.iter().for_each(|slot| made.open(slot));
+        Ok(made)
+    }
+
+    /// Opens the door to a slot.
+    fn open(&self, slot: &Slot<T>) {
+        self.doors.set(slot.cpu, core::ptr::from_ref(slot).cast());
     }
 
     /// This CPU's value, with preemption off until it is dropped. `None` if a remote task has it, or
     /// the owner that this code interrupted. Any context.
     #[inline(always)]
     pub fn enter(&self) -> Option<Owned<'_, T>> {
-        let (cpu, stay) = Stay::here();
-        let slot = self.slots.get(cpu as usize)?;
-        if slot.claimed.load(Acquire) || slot.busy.load(Relaxed) {
+        let (slot, stay) = Stay::here(&self.doors);
+        // SAFETY: A door is closed, and then this is null, or opens to a slot of this table, whose length
+        // never changes.
+        let slot = unsafe { slot.cast::<Slot<T>>().as_ref() }?;
+        if slot.busy.load(Relaxed) {
             return None;
         }
         slot.busy.store(true, Relaxed);
         // An interrupt on this CPU sees memory in program order; the fences make the compiler keep
         // that order.
         compiler_fence(SeqCst);
-        // INVARIANT: Preemption is off as long as `stay` lives, no remote task had claimed the slot
-        // and no owner was interrupted: as argued above, nobody else has the value or comes to it
-        // before `busy` is cleared.
-        Some(Owned {
-            slot,
-            cpu,
-            _stay: stay,
-        })
+        // INVARIANT: Preemption is off as long as `stay` lives, no remote task had claimed the slot, since
+        // the door was open, and no owner was interrupted: as argued above, nobody else has the value or
+        // comes to it before `busy` is cleared.
+        Some(Owned { slot, _stay: stay })
     }
 
     /// Runs `f` on every CPU's value in turn, online or not. Meanwhile owners get nothing from
@@ -163,7 +171,7 @@ impl<T> PerCpu<T> {
     pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
         let guard = self.remote.lock();
         for slot in self.slots.iter() {
-            slot.claimed.store(true, Release);
+            self.doors.set(slot.cpu, core::ptr::null());
         }
         // SAFETY: Task context, may sleep: this function's own condition.
         unsafe { bindings::vc_cpu_wait_owners() };
@@ -178,7 +186,7 @@ impl<T> PerCpu<T> {
                 // has passed since: as argued above, no owner has it, or gets it before it is released.
                 f(cpu as u32, unsafe { &mut *slot.value.get() });
             }
-            slot.claimed.store(false, Release);
+            self.open(slot);
         }
         drop(guard);
     }

@@ -7,17 +7,51 @@
 //! preemption count that percpu.c checks against the kernel's headers. On other processors, and if
 //! the kernel traces or checks preemption, it calls C.
 
+use super::mem::NoMemory;
+use crate::bindings;
+use core::ffi::c_void;
+
+/// A pointer for each CPU, its *door*, which is null while the door is closed. The CPU itself reads it by
+/// one instruction.
+pub(crate) struct Doors(usize);
+
+impl Doors {
+    /// All closed. May sleep.
+    pub(crate) fn new() -> Result<Self, NoMemory> {
+        // SAFETY: No precondition but the context.
+        match unsafe { bindings::vc_doors_new() } {
+            0 => Err(NoMemory),
+            doors => Ok(Self(doors)),
+        }
+    }
+
+    /// Opens the door of `cpu` to `slot`, or closes it if that is null. Who reads the door then sees all
+    /// that was written before.
+    pub(crate) fn set(&self, cpu: u32, slot: *const c_void) {
+        // SAFETY: These doors have not been freed.
+        unsafe { bindings::vc_door_set(self.0, cpu, slot.cast_mut()) };
+    }
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        // SAFETY: Nobody has a reference to them any more.
+        unsafe { bindings::vc_doors_free(self.0) };
+    }
+}
+
 /// Keeps the code on its CPU, with preemption off, until dropped. Cannot be sent to another thread.
 pub(crate) struct Stay {
     _not_send: core::marker::PhantomData<*mut ()>,
 }
 
 impl Stay {
-    /// Preemption off. Any context. Also tells which CPU this is.
+    /// Preemption off. Any context. Also tells what is behind the door of this CPU: an acquire load.
     #[inline(always)]
-    pub(crate) fn here() -> (u32, Self) {
+    pub(crate) fn here(doors: &Doors) -> (*const c_void, Self) {
         (
-            imp::enter(),
+            // SAFETY: They have not been freed.
+            unsafe { imp::enter(doors.0) },
             Self {
                 _not_send: core::marker::PhantomData,
             },
@@ -47,6 +81,7 @@ pub(crate) fn cpu_hint() -> u32 {
     not(CONFIG_TRACE_PREEMPT_TOGGLE)
 ))]
 mod imp {
+    use super::c_void;
     use crate::bindings;
     use core::arch::asm;
 
@@ -56,10 +91,14 @@ mod imp {
         static cpu_number: i32;
     }
 
-    /// As `preempt_disable()` of arch/x86/include/asm/preempt.h does it.
+    /// As `preempt_disable()` of arch/x86/include/asm/preempt.h does it, and `this_cpu_read()`.
+    ///
+    /// # Safety
+    ///
+    /// `doors` is the per-CPU address of a pointer.
     #[inline(always)]
-    pub(super) fn enter() -> u32 {
-        let cpu: u32;
+    pub(super) unsafe fn enter(doors: usize) -> *const c_void {
+        let slot: *const c_void;
         // SAFETY: Both are this CPU's, by gs; percpu.c has checked the layout of the count. Being an
         // `asm!` that may touch memory, this keeps the compiler from moving accesses across.
         unsafe {
@@ -67,10 +106,10 @@ mod imp {
             asm!("add qword ptr gs:[rip + {}], 1", sym __preempt_count, options(nostack));
             #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
             asm!("add dword ptr gs:[rip + {}], 1", sym __preempt_count, options(nostack));
-            asm!("mov {:e}, dword ptr gs:[rip + {}]", out(reg) cpu, sym cpu_number,
+            asm!("mov {}, qword ptr gs:[{}]", out(reg) slot, in(reg) doors,
                 options(nostack, preserves_flags));
         }
-        cpu
+        slot
     }
 
     /// As `preempt_enable()` does it.
@@ -80,21 +119,34 @@ mod imp {
     /// Undoes one `enter` on the same CPU.
     #[inline(always)]
     pub(super) unsafe fn exit() {
-        let now: u8;
-        // SAFETY: As in `enter`. The count was raised by it, so that this does not underflow.
+        // SAFETY: As in `enter`. The count was raised by it, so that this does not underflow. If it is 0
+        // now, nothing keeps preemption off, and a task waits for the CPU.
         unsafe {
             #[cfg(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS)]
-            asm!("sub qword ptr gs:[rip + {}], 1", "sete {}", sym __preempt_count, out(reg_byte) now,
-                options(nostack));
+            asm!("sub qword ptr gs:[rip + {}], 1", "je {}", sym __preempt_count,
+                label { reschedule() }, options(nostack));
             #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
-            asm!("sub dword ptr gs:[rip + {}], 1", "sete {}", sym __preempt_count, out(reg_byte) now,
-                options(nostack));
+            asm!("sub dword ptr gs:[rip + {}], 1", "je {}", sym __preempt_count,
+                label { reschedule() }, options(nostack));
         }
-        // 0: nothing keeps preemption off, and a task waits for the CPU.
-        if now != 0 {
-            // SAFETY: The count is 0, as in `preempt_enable()` at this point.
-            unsafe { bindings::vc_preempt_schedule() };
-        }
+    }
+
+    /// The end of [`exit`] if the count is 0. It keeps all registers, so that the way past it need not save
+    /// any.
+    #[cfg(not(CONFIG_FRAME_POINTER))]
+    #[inline(always)]
+    fn reschedule() {
+        // SAFETY: The count is 0, as in `preempt_enable()` at this point. The function keeps all registers.
+        // A kernel has no red zone below the stack pointer, and does not align it for calls.
+        unsafe { asm!("call {}", sym bindings::vc_preempt_schedule, options(nostack)) };
+    }
+
+    /// Where a call needs a frame, the compiler must see it.
+    #[cfg(CONFIG_FRAME_POINTER)]
+    #[cold]
+    fn reschedule() {
+        // SAFETY: The count is 0, as in `preempt_enable()` at this point.
+        unsafe { bindings::vc_preempt_schedule() };
     }
 
     #[inline(always)]
@@ -117,12 +169,16 @@ mod imp {
     not(CONFIG_TRACE_PREEMPT_TOGGLE)
 )))]
 mod imp {
+    use super::c_void;
     use crate::bindings;
 
+    /// # Safety
+    ///
+    /// `doors` is the per-CPU address of a pointer.
     #[inline(always)]
-    pub(super) fn enter() -> u32 {
-        // SAFETY: No precondition; `exit` undoes it.
-        unsafe { bindings::vc_cpu_enter() }
+    pub(super) unsafe fn enter(doors: usize) -> *const c_void {
+        // SAFETY: As the caller says; `exit` undoes it.
+        unsafe { bindings::vc_cpu_enter(doors) }
     }
 
     /// # Safety

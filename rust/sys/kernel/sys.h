@@ -13,9 +13,12 @@ void vc_broken(const char *what);
 
 /* percpu.c */
 
-unsigned int vc_cpu_enter(void);
+unsigned long vc_doors_new(void);
+void vc_doors_free(unsigned long doors);
+void vc_door_set(unsigned long doors, unsigned int cpu, void *slot);
+void *vc_cpu_enter(unsigned long doors);
 void vc_cpu_exit(void);
-void vc_preempt_schedule(void);
+__no_caller_saved_registers void vc_preempt_schedule(void);
 unsigned int vc_cpu_hint(void);
 unsigned int vc_cpu_count(void);
 unsigned int vc_cpus_online(void);
