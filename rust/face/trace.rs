@@ -4,7 +4,8 @@
 //!
 //! While nobody traces, a tracepoint is one nop: Rust looks at its static key in place, and computes an
 //! argument only behind that. `kernel::declare_trace!` does the same for tracepoints that the kernel crate
-//! has bindings of.
+//! has bindings of. But its look says neither that it leaves the stack alone nor that it leaves memory
+//! alone: each function with one then has a stack frame, and reads again what it knew before.
 //!
 //! The tracepoint `flush` is in rust/pages/page_tables.c, where all flushes are.
 //!
@@ -28,7 +29,34 @@ extern "C" {
 }
 
 /// Whether somebody traces an event, by its name.
-#[cfg(CONFIG_TRACEPOINTS)]
+#[cfg(all(CONFIG_TRACEPOINTS, CONFIG_JUMP_LABEL))]
+macro_rules! traced {
+    ($tracepoint:ident) => {
+        'traced: {
+            // SAFETY: C defines a tracepoint of that name, whose static key lives as long as the module. The
+            // code is a nop or a jump.
+            unsafe {
+                kernel::asm!(
+                    include!(concat!(
+                        env!("OBJTREE"),
+                        "/rust/kernel/generated_arch_static_branch_asm.rs"
+                    ));
+                    l_yes = label {
+                        break 'traced true;
+                    },
+                    symb = sym $tracepoint,
+                    off = const core::mem::offset_of!(kernel::bindings::tracepoint, key),
+                    branch = const 0,
+                    options(nomem, nostack, preserves_flags)
+                );
+            }
+            false
+        }
+    };
+}
+
+/// The same where a key is a counter.
+#[cfg(all(CONFIG_TRACEPOINTS, not(CONFIG_JUMP_LABEL)))]
 macro_rules! traced {
     ($tracepoint:ident) => {
         // SAFETY: C defines a tracepoint of that name, whose static key lives as long as the module.
