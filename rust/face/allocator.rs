@@ -20,14 +20,16 @@ use crate::{
     },
     sys::{Mode, Page},
     va::{
-        area::{Kind, Snapshot},
+        area::{class::Class, Kind, Snapshot},
         count::callers::is_unaware,
         info::cache::fragmentation,
         AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
         Ticket, Unpinned, GUARD,
     },
 };
+use core::num::NonZeroUsize;
 use kernel::{
+    ffi::c_void,
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
     sync::Arc,
@@ -262,9 +264,39 @@ impl Allocator {
         }
     }
 
-    /// Allocates an area without pages. Returns its address, or 0 after a report. Sleeps.
-    #[inline]
-    pub(crate) fn get_area(&self, size: usize, align: usize, gfp: u32, caller: usize) -> usize {
+    /// Allocates an area without pages. Returns its address, or null after a report. Sleeps.
+    #[inline(always)]
+    pub(crate) fn get_area(
+        &self,
+        size: usize,
+        align: usize,
+        gfp: u32,
+        caller: usize,
+    ) -> *mut c_void {
+        // The usual case keeps nothing for any other one: its code calls nothing, and hardly saves a register.
+        if !trace::wants_allocs() {
+            if let Some(class) = class_of(size, align) {
+                let nothing = Payload::NOTHING.into_word();
+                let stocked = self
+                    .manager
+                    .alloc_stocked(class, caller, nothing, Kind::VaOnly);
+                if let Some(start) = stocked {
+                    return self.arena().address_of_area(start) as *mut c_void;
+                }
+            }
+        }
+        Self::get_any_area(size, align, gfp, caller, self)
+    }
+
+    // All arguments stay in the registers in which C has passed them.
+    #[inline(never)]
+    fn get_any_area(
+        size: usize,
+        align: usize,
+        gfp: u32,
+        caller: usize,
+        this: &Self,
+    ) -> *mut c_void {
         // Only those who report need it.
         let wanted = || Wanted {
             size,
@@ -274,16 +306,17 @@ impl Allocator {
             caller,
             ..Wanted::default()
         };
-        match self.reserve(size, align, false, Mode::Sleep, caller) {
-            Ok(area) => self.publish(
+        let addr = match this.reserve(size, align, false, Mode::Sleep, caller) {
+            Ok(area) => this.publish(
                 area,
                 Payload::NOTHING,
                 Kind::VaOnly,
                 vc_use_VC_USE_ADDRESSES,
                 wanted,
             ),
-            Err(why) => self.fail(why, wanted(), vc_use_VC_USE_ADDRESSES),
-        }
+            Err(why) => this.fail(why, wanted(), vc_use_VC_USE_ADDRESSES),
+        };
+        addr as *mut c_void
     }
 
     /// Allocates an area of at least `size` bytes, not published. With `backed`, fails if the machine
@@ -472,12 +505,37 @@ impl Allocator {
 
     /// Frees the area that starts at `addr`. If it is pinned, the last unpin finishes that. Any context but
     /// NMI if `atomic`, else sleeps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn free(&self, addr: usize, atomic: bool, caller: usize) {
-        match self.begin_free(addr, Manager::begin_free) {
-            Ok(Freed::Now(dying)) => self.end(dying, atomic, caller),
+        // As in `get_area`.
+        if NOTHING_TO_CHECK && !atomic && !trace::wants_frees() {
+            if let Some(page) = self.arena().whole_page_of(addr) {
+                if let Some(dying) = self.manager.begin_free_plain(page) {
+                    if dying.payload() == Payload::NOTHING.into_word() {
+                        return self.manager.finish_free(dying);
+                    }
+                    return self.end_mapped(dying);
+                }
+            }
+        }
+        Self::free_any(addr, atomic, caller, self);
+    }
+
+    /// The end of [`Self::free`] for an area in which something is mapped.
+    #[inline(never)]
+    fn end_mapped(&self, dying: Dying<'_>) {
+        if let Some(array) = self.finish(dying) {
+            self.end_array(array);
+        }
+    }
+
+    // As in `get_any_area`.
+    #[inline(never)]
+    fn free_any(addr: usize, atomic: bool, caller: usize, this: &Self) {
+        match this.begin_free(addr, Manager::begin_free) {
+            Ok(Freed::Now(dying)) => this.end(dying, atomic, caller),
             Ok(Freed::Deferred(_)) => {}
-            Err(e) => self.refuse(e, addr, caller),
+            Err(e) => this.refuse(e, addr, caller),
         }
     }
 
@@ -911,6 +969,30 @@ impl Allocator {
             self.manager.flush_all();
         }
     }
+}
+
+/// Whether this kernel looks at nothing when an area goes in which nothing is mapped.
+const NOTHING_TO_CHECK: bool = !cfg!(any(
+    CONFIG_DEBUG_LOCK_ALLOC,
+    CONFIG_DEBUG_OBJECTS_FREE,
+    CONFIG_DEBUG_PAGEALLOC
+));
+
+/// The class of a usual request for address space. In bytes.
+#[inline(always)]
+fn class_of(size: usize, align: usize) -> Option<Class> {
+    let exponent = if align <= PAGE_SIZE {
+        0
+    } else {
+        let align = NonZeroUsize::new(align)?;
+        if !align.is_power_of_two() {
+            return None;
+        }
+        (align.trailing_zeros() as usize).wrapping_sub(PAGE_SHIFT)
+    };
+    // A size of 0 becomes far too many pages.
+    let last = size.wrapping_sub(1) >> PAGE_SHIFT;
+    Class::near(last, exponent)
 }
 
 /// The last page of the area whose guard page `page` may be.

@@ -8,7 +8,7 @@ use crate::{
     bindings::{self, export},
     face::{
         allocator::{Shown, Wanted},
-        published::with,
+        published::{with, with_or_else},
     },
     pages::mapping::PagePtr,
     va::{area::Kind, Pin, Purge, Ticket},
@@ -32,7 +32,7 @@ export! {
     }
 
     fn vc_rs_get_area(size: usize, align: usize, gfp: c_uint, caller: usize) -> *mut c_void {
-        with(|a| a.get_area(size, align, gfp, caller)) as *mut c_void
+        with_or_else(|a| a.get_area(size, align, gfp, caller), core::ptr::null_mut)
     }
 
     /// # Safety

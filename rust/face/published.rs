@@ -36,11 +36,17 @@ impl Drop for Published {
 /// Runs `f` on the published allocator. Returns `R::default()` if there is none.
 #[inline(always)]
 pub(crate) fn with<R: Default>(f: impl FnOnce(&Allocator) -> R) -> R {
+    with_or_else(f, R::default)
+}
+
+/// Runs `f` on the published allocator, or `none` if there is none.
+#[inline(always)]
+pub(crate) fn with_or_else<R>(f: impl FnOnce(&Allocator) -> R, none: impl FnOnce() -> R) -> R {
     // SAFETY: The pointer is null or from `Published`, which keeps the allocator alive. It is used
     // by exported functions, whose callers hold the module, and by events, which are stopped, and
     // waited for, before `Published` is dropped.
     match unsafe { INSTANCE.load(Acquire).as_ref() } {
         Some(allocator) => f(allocator),
-        None => R::default(),
+        None => none(),
     }
 }

@@ -130,6 +130,12 @@ fn alloc_now(addr: usize, use_: vc_use, wanted: &Wanted) -> usize {
     addr
 }
 
+/// Whether somebody traces allocations. Any context.
+#[inline(always)]
+pub(super) fn wants_allocs() -> bool {
+    traced!(__tracepoint_alloc)
+}
+
 /// Whether somebody traces frees. Any context.
 #[inline(always)]
 pub(super) fn wants_frees() -> bool {

@@ -103,6 +103,14 @@ impl Bounds {
         (page < self.pages as usize).then_some(Page::new(page as u32))
     }
 
+    /// As [`Self::page_of`], if `addr` is the first byte of that page.
+    #[inline(always)]
+    pub(crate) fn whole_page_of(&self, addr: usize) -> Option<Page> {
+        // What is inside of a page comes out at the top, far behind the last page.
+        let page = addr.wrapping_sub(self.base).rotate_right(PAGE_SHIFT as u32);
+        (page < self.pages as usize).then_some(Page::new(page as u32))
+    }
+
     /// The address of `page`, which may be the end of the arena.
     ///
     /// For a page behind the end it is the end, so that no caller leaves the arena.
@@ -111,6 +119,12 @@ impl Bounds {
         // Cannot overflow, by the invariant: the range exists.
         self.base
             .wrapping_add((page.get().min(self.pages) as usize) << PAGE_SHIFT)
+    }
+
+    /// As [`Self::address`], of the first page of an area: that is in the arena.
+    #[inline(always)]
+    pub(crate) fn address_of_area(&self, page: Page) -> usize {
+        self.base.wrapping_add((page.get() as usize) << PAGE_SHIFT)
     }
 
     /// Flushes pages `start..end` from the TLBs of all CPUs. Interrupts are on.

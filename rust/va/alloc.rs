@@ -5,6 +5,7 @@
 
 use crate::{
     sys::{
+        broken,
         mem::{Mode, NoMemory},
         sync::{
             cpu_hint,
@@ -16,7 +17,10 @@ use crate::{
     va::{
         area::{class::Class, Descriptor, Id, Kind, Link},
         room::Gap,
-        space::shards::{Untouched, Vacant},
+        space::{
+            range::Size,
+            shards::{Untouched, Vacant},
+        },
         stock::{
             depot::Taken,
             local::Local,
@@ -85,15 +89,45 @@ impl<E: Env> Manager<E> {
         self.alloc_slow(request, class)
     }
 
+    /// Allocates and publishes an area out of this CPU's stock, for the caller that allocated here last.
+    /// Returns its first page. `None`, and nothing has changed, if it is another caller, or there is no such
+    /// area: [`Self::alloc`] serves that.
+    #[inline(always)]
+    pub fn alloc_stocked(
+        &self,
+        class: Class,
+        caller: usize,
+        payload: usize,
+        kind: Kind,
+    ) -> Option<Page> {
+        let mut local = self.local.enter()?;
+        if !local.is_last_caller(caller) {
+            return None;
+        }
+        let (area, descriptor) = local.pop(class, &self.descriptors)?;
+        descriptor.claim_live(
+            (Some(class), local.last_caller(), local.cpu()),
+            payload,
+            kind,
+        );
+        let start = descriptor.start();
+        let _ = area.into_id();
+        // Not at the end of all ways out of here: the compiler would have to tell them apart there.
+        drop(local);
+        Some(start)
+    }
+
     /// Takes an area out of this CPU's stock.
     #[inline(always)]
     fn pop(&self, local: &mut Owned<'_, Local>, class: Class, caller: usize) -> Option<Area<'_>> {
-        let area = local.pop(class, &self.descriptors)?;
-        self.take_out(local, area, class, caller)
+        let caller = local.caller(&self.callers, caller);
+        let (area, descriptor) = local.pop(class, &self.descriptors)?;
+        descriptor.claim(Some(class), caller, local.cpu());
+        let id = area.into_id();
+        Some(Area { descriptor, id })
     }
 
-    /// Gives an area of the stock to `caller`.
-    #[inline(always)]
+    /// Gives an area of the depot to `caller`.
     fn take_out(
         &self,
         local: &mut Owned<'_, Local>,
@@ -104,7 +138,7 @@ impl<E: Env> Manager<E> {
         let id = area.into_id();
         let descriptor = self.descriptors.held(id)?;
         let caller = local.caller(&self.callers, caller);
-        local.counters().alloc(caller, descriptor.pages());
+        local.counters().alloc(caller, Size::of(class.pages()));
         descriptor.claim(Some(class), caller, local.cpu());
         Some(Area { descriptor, id })
     }
@@ -156,7 +190,11 @@ impl<E: Env> Manager<E> {
     /// Looks once more: the stock may have been out of reach, not empty.
     fn ask_stock(&self, request: &Request, class: Class) -> Option<Area<'_>> {
         let mut local = self.local.enter()?;
-        self.pop(&mut local, class, request.caller)
+        let area = self.pop(&mut local, class, request.caller);
+        if area.is_none() && local.has_clean(class) {
+            broken(c"a clean area has no descriptor");
+        }
+        area
     }
 
     /// Puts areas of mixed magazines that came home to this CPU into its stock, until one of them serves

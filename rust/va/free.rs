@@ -10,7 +10,6 @@ use crate::{
         sync::{
             cpu_hint,
             Ordering::{Relaxed, Release},
-            Owned,
         },
         Page,
     },
@@ -21,6 +20,7 @@ use crate::{
         },
         flush::{list::List, plan::Planner},
         purge::positive,
+        space::range::Size,
         stock::{
             local::{Local, Pushed},
             magazine::{Chain, CleanId, Empty, LooseList, Sealed},
@@ -107,6 +107,18 @@ impl<E: Env> Manager<E> {
         self.begin(page, Descriptor::kill)
     }
 
+    /// As [`Self::begin_free`], of an area that nobody has pinned or noted: [`Dying::take_note`] has nothing
+    /// to say. `None`, and nothing has changed, if it is another one, or there is none.
+    #[inline(always)]
+    pub fn begin_free_plain(&self, page: Page) -> Option<Dying<'_>> {
+        let id = self.index.find(page)?;
+        let descriptor = self.descriptors.get(id)?;
+        if !descriptor.kill_plain(page) {
+            return None;
+        }
+        Some(Dying { descriptor, id })
+    }
+
     /// As [`Self::begin_free`]. But if the area is pinned, the caller has a pin from now on, too: it can
     /// wait until [`Self::is_last`], and its own unpin finishes the free.
     ///
@@ -117,7 +129,6 @@ impl<E: Env> Manager<E> {
         self.begin(page, Descriptor::kill_and_pin)
     }
 
-    #[inline(always)]
     fn begin(
         &self,
         page: Page,
@@ -219,53 +230,45 @@ impl<E: Env> Manager<E> {
     /// Makes a dead area lazy. Helps to purge only if both `mode` and the context allow it to sleep.
     #[inline(always)]
     pub(super) fn retire(&self, descriptor: &Descriptor, id: Id, mode: Mode) {
+        if !self.retire_kept(descriptor, id) {
+            self.retire_full(descriptor, id, mode);
+        }
+    }
+
+    /// Puts a dead area into the lazy magazine of its class, if that leaves nothing to hand on. Else false,
+    /// and nothing has changed.
+    #[inline(always)]
+    fn retire_kept(&self, descriptor: &Descriptor, id: Id) -> bool {
+        // If CPUs do not keep areas, no class has a lazy magazine: see `push_lazy`.
+        let Some(mut local) = self.local.enter() else {
+            return false;
+        };
+        let Some(size) = local.push_below(descriptor, id, self.local_lazy_max.load(Relaxed)) else {
+            return false;
+        };
+        local.counters().free(descriptor.caller(), size);
+        true
+    }
+
+    /// [`Self::retire`] for an area that its own magazine does not take, or that fills it up.
+    #[inline(never)]
+    fn retire_full(&self, descriptor: &Descriptor, id: Id, mode: Mode) {
         let class = descriptor.class();
-        // If CPUs do not keep areas, no class has a lazy magazine: see `push_lazy_slow`.
         if let Some(class) = class {
             if let Some(mut local) = self.local.enter() {
-                let pushed = local.push_own(class, descriptor, id);
-                if self.is_kept(&mut local, descriptor, pushed) {
-                    return;
+                let retired = self.push_lazy(&mut local, descriptor, class, id);
+                drop(local);
+                match retired {
+                    Retired::Kept => return,
+                    Retired::Full(chain) => {
+                        self.queue_all(chain);
+                        return self.push_back(mode);
+                    }
+                    Retired::Not => {}
                 }
-                return self.retire_full(local, descriptor, (class, id), pushed, mode);
             }
         }
         self.retire_slow(id, descriptor, class, mode);
-    }
-
-    /// The end of [`Self::retire`] for an area that its own magazine did not take, or filled up.
-    #[cold]
-    #[inline(never)]
-    fn retire_full(
-        &self,
-        mut local: Owned<'_, Local>,
-        descriptor: &Descriptor,
-        (class, id): (Class, Id),
-        pushed: Pushed,
-        mode: Mode,
-    ) {
-        let retired = self.push_lazy_slow(&mut local, descriptor, (class, id), pushed);
-        drop(local);
-        match retired {
-            Retired::Kept => {}
-            Retired::Full(chain) => {
-                self.queue_all(chain);
-                self.push_back(mode);
-            }
-            Retired::Not => self.retire_slow(id, descriptor, Some(class), mode),
-        }
-    }
-
-    /// Whether a push leaves the area in its magazine, with nothing to hand on. Then counts the free.
-    #[inline(always)]
-    fn is_kept(&self, local: &mut Local, descriptor: &Descriptor, pushed: Pushed) -> bool {
-        let kept = pushed == Pushed::Kept && local.lazy_span() <= self.local_lazy_max.load(Relaxed);
-        if kept {
-            local
-                .counters()
-                .free(descriptor.caller(), descriptor.pages());
-        }
-        kept
     }
 
     /// Pushes to this CPU's lazy magazine.
@@ -276,23 +279,8 @@ impl<E: Env> Manager<E> {
         class: Class,
         id: Id,
     ) -> Retired {
-        let pushed = local.push_own(class, descriptor, id);
-        if self.is_kept(local, descriptor, pushed) {
-            return Retired::Kept;
-        }
-        self.push_lazy_slow(local, descriptor, (class, id), pushed)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn push_lazy_slow(
-        &self,
-        local: &mut Local,
-        descriptor: &Descriptor,
-        (class, id): (Class, Id),
-        mut pushed: Pushed,
-    ) -> Retired {
         let mut lane = Lane::Own(class);
+        let mut pushed = local.push_own(class, descriptor, id);
         if pushed == Pushed::NoMagazine {
             if !self.keeps_lazy() {
                 return Retired::Not;
@@ -309,7 +297,7 @@ impl<E: Env> Manager<E> {
         }
         local
             .counters()
-            .free(descriptor.caller(), descriptor.pages());
+            .free(descriptor.caller(), Size::of(descriptor.pages()));
         let mut chain = Chain::new();
         if pushed == Pushed::Full {
             if let Some(full) = local.take(lane) {

@@ -51,6 +51,19 @@ impl Class {
         Self::from_bits(number as u16)
     }
 
+    /// As [`Self::from`], of areas whose last page comes `last` pages after the first, at a multiple of
+    /// 1 << `exponent` pages; `None` also for classes of more than 256 pages.
+    #[inline(always)]
+    pub fn near(last: usize, exponent: usize) -> Option<Self> {
+        if last >= ALIGNED_MAX as usize {
+            return None;
+        }
+        if exponent >= ALIGNMENTS as usize {
+            return None;
+        }
+        Self::at(exponent * ALIGNED_MAX as usize + last)
+    }
+
     /// The class in the tag of a descriptor.
     #[inline(always)]
     pub fn from_bits(bits: u16) -> Option<Self> {
@@ -64,6 +77,7 @@ impl Class {
     }
 
     /// The class at place `index` of a table of [`CLASSES`] entries.
+    #[inline(always)]
     pub fn at(index: usize) -> Option<Self> {
         if index < CLASSES {
             Self::from_bits(index as u16 + 1)

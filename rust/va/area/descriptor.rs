@@ -216,6 +216,26 @@ impl Descriptor {
         self.tag.load(Relaxed) & KIND == 0
     }
 
+    /// [`Self::claim`] and [`Self::publish`] in one.
+    #[inline(always)]
+    pub fn claim_live(
+        &self,
+        (class, caller, cpu): (Option<Class>, CallerId, u32),
+        payload: usize,
+        kind: Kind,
+    ) {
+        // As in `shape`.
+        fence(Release);
+        self.caller.store(caller, Relaxed);
+        self.payload.store(payload, Relaxed);
+        let tag = u32::from(Class::bits(class))
+            | (kind as u32) << KIND_SHIFT
+            | (cpu & 0x1fff) << CPU_SHIFT;
+        self.tag.store(tag, Relaxed);
+        let state = self.state.load(Relaxed);
+        self.state.store(state | LIVE, Release);
+    }
+
     /// Makes the area Live. Only for its holder, which has claimed it.
     #[inline(always)]
     pub fn publish(&self, payload: usize, kind: Kind) {
@@ -329,9 +349,30 @@ impl Descriptor {
         }
     }
 
+    /// As [`Self::kill`], of an area that nobody has pinned or noted. False, and nothing has changed, if it
+    /// is another one, or somebody changed its state meanwhile.
+    #[inline(always)]
+    pub fn kill_plain(&self, page: Page) -> bool {
+        let state = self.state.load(Acquire);
+        // No pin, no note.
+        if state as u32 != LIVE as u32 || self.start() != page {
+            return false;
+        }
+        // `next_life` of such a state.
+        let next = state.wrapping_add((1 << VERSION_SHIFT) + FREE - LIVE);
+        // As in `end_life`.
+        fence(Acquire);
+        self.state
+            .compare_exchange(state, next, AcqRel, Relaxed)
+            .is_ok()
+    }
+
     /// Ends the life of a Live area that starts at `page`. Any context; of several callers one wins.
     #[inline(always)]
     pub fn kill(&self, page: Page) -> Kill {
+        if self.kill_plain(page) {
+            return Kill::Dead;
+        }
         self.end_life(page, 0)
     }
 

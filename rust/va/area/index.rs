@@ -186,6 +186,18 @@ impl Index {
         self.window(page).map_or(NO_ID, |window| window.get(page))
     }
 
+    /// As [`Self::get`]; `None` if there is no such window, or no table of it.
+    #[inline(always)]
+    pub fn find(&self, page: Page) -> Option<Id> {
+        let window = self.window(page)?;
+        let whole = Id::from_word(window.whole.load(Acquire));
+        if whole != NO_ID {
+            return Some(whole);
+        }
+        let word = window.words.get()?.get(place(page).1 as usize)?;
+        Some(Id::from_word(word.load(Acquire)))
+    }
+
     /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.
     /// Skips windows without areas in one step each.
     pub fn next_from(&self, page: Page, end: Page) -> Option<(Page, Id)> {

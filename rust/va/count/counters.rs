@@ -18,7 +18,7 @@ use crate::{
     },
     va::{
         count::callers::{CallerId, CALLERS},
-        space::range::{size_of, SIZES},
+        space::range::{size_of, Size, SIZES},
         GUARD,
     },
 };
@@ -83,15 +83,15 @@ impl Cpu {
         })
     }
 
-    /// Counts an allocation of `pages` pages. Only on that CPU, with preemption off and out of
-    /// interrupts.
+    /// Counts an allocation. Only on that CPU, with preemption off and out of interrupts.
     #[inline(always)]
-    pub fn alloc(&self, caller: CallerId, pages: u32) {
-        if let Some(counted) = self.callers.get(caller as usize) {
-            bump(&counted.alloc_gross, gross(pages));
+    pub fn alloc(&self, caller: CallerId, size: Size) {
+        // The remainder tells the compiler that there is such a number.
+        if let Some(counted) = self.callers.get(caller as usize % CALLERS) {
+            bump(&counted.alloc_gross, size.gross.into());
             bump(&counted.allocs, 1);
         }
-        if let Some(size) = self.sizes.get(size_of(pages)) {
+        if let Some(size) = self.sizes.get(usize::from(size.place) % SIZES) {
             bump(size, 1);
         }
         // Counts the operation after its other counters.
@@ -100,12 +100,12 @@ impl Cpu {
 
     /// Counts a free, as [`Self::alloc`].
     #[inline(always)]
-    pub fn free(&self, caller: CallerId, pages: u32) {
-        if let Some(counted) = self.callers.get(caller as usize) {
+    pub fn free(&self, caller: CallerId, size: Size) {
+        if let Some(counted) = self.callers.get(caller as usize % CALLERS) {
             bump(&counted.frees, 1);
-            bump(&counted.free_gross, gross(pages));
+            bump(&counted.free_gross, size.gross.into());
         }
-        if let Some(size) = self.sizes.get(size_of(pages)) {
+        if let Some(size) = self.sizes.get(usize::from(size.place) % SIZES) {
             bump(size, 1u64.wrapping_neg());
         }
         bump(&self.frees, 1);

@@ -8,7 +8,7 @@ use crate::{
         AtomicU32,
         Ordering::{Acquire, Relaxed, Release},
     },
-    va::area::{Descriptors, Id, Link, NO_ID},
+    va::area::{Descriptor, Descriptors, Id, Link, NO_ID},
 };
 
 /// A list of areas, linked by their descriptors. Anybody may push at any time, and a taker takes the
@@ -86,6 +86,19 @@ impl List {
         let id = self.0;
         self.0 = descriptors.linked(id)?.link().id();
         Some(id)
+    }
+
+    /// As [`Self::pop`], with the descriptor. Takes nothing out, and says nothing, if the first area has none.
+    #[inline(always)]
+    pub fn pop_described<'d>(
+        &mut self,
+        descriptors: &'d Descriptors,
+    ) -> Option<(Id, &'d Descriptor)> {
+        let id = self.0;
+        // Without a look whether the list is empty: `NO_ID` has no descriptor.
+        let descriptor = descriptors.get(id)?;
+        self.0 = descriptor.link().id();
+        Some((id, descriptor))
     }
 
     /// Whether there is none.

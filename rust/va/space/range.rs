@@ -26,6 +26,25 @@ impl Range {
 /// Sizes are counted by power of two: 1, 2, 3 to 4, ... pages.
 pub const SIZES: usize = 32;
 
+/// What counters need of an area that magazines keep: who keeps this need not compute it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Pages, guard page included.
+    pub gross: u16,
+    /// The place among [`SIZES`].
+    pub place: u8,
+}
+
+impl Size {
+    /// The size of an area of `pages` pages that has a class.
+    pub fn of(pages: u32) -> Self {
+        Self {
+            gross: (pages + GUARD) as u16,
+            place: size_of(pages) as u8,
+        }
+    }
+}
+
 /// The place of `pages` pages among [`SIZES`].
 #[inline(always)]
 pub fn size_of(pages: u32) -> usize {

@@ -28,6 +28,7 @@ use crate::{
             counters::Cpu,
         },
         flush::epochs::Epochs,
+        space::range::Size,
         stock::magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
     },
 };
@@ -43,6 +44,9 @@ struct Slot {
     grow: u8,
     /// [`Class::span`], which each free needs.
     span: u16,
+    /// [`Size`], which each operation counts.
+    gross: u16,
+    place: u8,
     heat: Heat,
 }
 
@@ -54,6 +58,16 @@ struct Heat {
     areas: u8,
     /// Which mixed magazine: see [`Local::turn`].
     turn: u8,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn size(&self) -> Size {
+        Size {
+            gross: self.gross,
+            place: self.place,
+        }
+    }
 }
 
 impl Heat {
@@ -163,14 +177,19 @@ impl Local {
         counters: Shared<Padded<Cpu>>,
     ) -> Result<Self, NoMemory> {
         Ok(Self {
-            slots: large_array(|index| Slot {
-                clean: None,
-                lazy: None,
-                kept: CleanList::default(),
-                kept_len: 0,
-                span: Class::at(index).map_or(0, Class::span) as u16,
-                grow: 1,
-                heat: Heat::COLD,
+            slots: large_array(|index| {
+                let size = Size::of(Class::at(index).map_or(1, Class::pages));
+                Slot {
+                    clean: None,
+                    lazy: None,
+                    kept: CleanList::default(),
+                    kept_len: 0,
+                    span: Class::at(index).map_or(0, Class::span) as u16,
+                    gross: size.gross,
+                    place: size.place,
+                    grow: 1,
+                    heat: Heat::COLD,
+                }
             })?,
             mixed: None,
             lazy_set: Set::new()?,
@@ -211,6 +230,18 @@ impl Local {
         self.last_caller.1
     }
 
+    /// Whether the caller at `address` is the one seen last.
+    #[inline(always)]
+    pub fn is_last_caller(&self, address: usize) -> bool {
+        self.last_caller.0 == address
+    }
+
+    /// The number of the caller seen last.
+    #[inline(always)]
+    pub fn last_caller(&self) -> CallerId {
+        self.last_caller.1
+    }
+
     /// Forgets the caller seen last: its number may be another one now.
     pub fn forget_caller(&mut self) {
         self.last_caller = (0, OTHERS);
@@ -222,17 +253,36 @@ impl Local {
         self.last_caller = (address, callers.number(address));
     }
 
-    /// Takes a clean area of `class`.
+    /// Takes a clean area of `class` for the caller seen last, and counts that. Returns its descriptor, too.
     #[inline(always)]
-    pub fn pop(&mut self, class: Class, descriptors: &Descriptors) -> Option<CleanId> {
+    pub fn pop<'d>(
+        &mut self,
+        class: Class,
+        descriptors: &'d Descriptors,
+    ) -> Option<(CleanId, &'d Descriptor)> {
         let slot = self.slots.get_mut(class.index())?;
-        if let Some(area) = slot.clean.as_mut().and_then(|clean| clean.pop()) {
-            return Some(area);
-        }
-        let area = slot.kept.pop(descriptors)?;
-        slot.kept_len = slot.kept_len.wrapping_sub(1);
-        self.kept_span = self.kept_span.wrapping_sub(u32::from(slot.span));
-        Some(area)
+        let stocked = match &mut slot.clean {
+            Some(clean) => clean.pop_described(descriptors),
+            None => None,
+        };
+        let (area, descriptor) = match stocked {
+            Some(stocked) => stocked,
+            None => {
+                let kept = slot.kept.pop_described(descriptors)?;
+                slot.kept_len = slot.kept_len.wrapping_sub(1);
+                self.kept_span = self.kept_span.wrapping_sub(u32::from(slot.span));
+                kept
+            }
+        };
+        self.counters.alloc(self.last_caller.1, slot.size());
+        Some((area, descriptor))
+    }
+
+    /// Whether there is a clean area of `class`.
+    pub fn has_clean(&self, class: Class) -> bool {
+        self.slots.get(class.index()).is_some_and(|slot| {
+            slot.clean.as_ref().is_some_and(|clean| !clean.is_empty()) || !slot.kept.is_empty()
+        })
     }
 
     /// Puts a clean magazine of `class` in place of the empty one. Returns the empty one.
@@ -338,9 +388,26 @@ impl Local {
         core::mem::take(&mut slot.kept)
     }
 
+    /// Puts one freed area into the lazy magazine of its class, and the magazine's number into its link.
+    /// Returns its size. `None`, and nothing changes, if there is no such magazine, if that would
+    /// be full then, or if lazy magazines would keep more than `most` pages from others.
+    #[inline(always)]
+    pub fn push_below(&mut self, descriptor: &Descriptor, id: Id, most: u32) -> Option<Size> {
+        // An area without class has no place.
+        let place = usize::from(Class::bits(descriptor.class())).wrapping_sub(1);
+        let slot = self.slots.get_mut(place)?;
+        let magazine = slot.lazy.as_mut()?;
+        let span = self.lazy_span.wrapping_add(u32::from(slot.span));
+        if span > most {
+            return None;
+        }
+        descriptor.set_link(magazine.push_below(id)?);
+        self.lazy_span = span;
+        Some(slot.size())
+    }
+
     /// Puts one freed area into the lazy magazine of its class, and the magazine's number into its
     /// link.
-    #[inline(always)]
     pub fn push_own(&mut self, class: Class, descriptor: &Descriptor, id: Id) -> Pushed {
         let Some(slot) = self.slots.get_mut(class.index()) else {
             broken(NO_PLACE);

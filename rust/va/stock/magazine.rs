@@ -31,7 +31,7 @@ use crate::{
         area::{
             class::{Class, Lane, ROUNDS},
             link::{Number, Numbers},
-            Descriptors, Id, Link, NO_ID,
+            Descriptor, Descriptors, Id, Link, NO_ID,
         },
         flush::{
             epochs::{Epochs, Flushed, Stamp},
@@ -67,7 +67,6 @@ pub struct Magazine {
 }
 
 impl Magazine {
-    #[inline(always)]
     fn pop(&mut self) -> Option<Id> {
         let len = self.len.checked_sub(1)?;
         let id = *self.ids.get(usize::from(len))?;
@@ -76,6 +75,15 @@ impl Magazine {
     }
 
     #[inline(always)]
+    fn pop_described<'d>(&mut self, descriptors: &'d Descriptors) -> Option<(Id, &'d Descriptor)> {
+        // An empty magazine has no place of this number, either.
+        let len = self.len.wrapping_sub(1);
+        let id = *self.ids.get(usize::from(len))?;
+        let descriptor = descriptors.get(id)?;
+        self.len = len;
+        Some((id, descriptor))
+    }
+
     fn push(&mut self, id: Id) {
         if let Some(slot) = self.ids.get_mut(usize::from(self.len)) {
             *slot = id;
@@ -151,9 +159,22 @@ impl Empty {
 pub struct Filling(Box<Magazine>);
 
 impl Filling {
+    /// Puts an area of its class in, unless that would make it full. Returns the link for the descriptor.
+    #[inline(always)]
+    pub fn push_below(&mut self, id: Id) -> Option<Link> {
+        let Self(magazine) = self;
+        let at = magazine.len;
+        let len = at.wrapping_add(1);
+        if len >= magazine.full {
+            return None;
+        }
+        *magazine.ids.get_mut(usize::from(at))? = id;
+        magazine.len = len;
+        Some(magazine.number.link())
+    }
+
     /// Puts an area of its class in. Returns the link for the descriptor, and whether the magazine is
     /// full now.
-    #[inline(always)]
     pub fn push(&mut self, id: Id) -> (Link, bool) {
         let Self(magazine) = self;
         magazine.push(id);
@@ -234,9 +255,18 @@ pub struct Clean(Box<Magazine>);
 
 impl Clean {
     /// Takes an area out.
-    #[inline(always)]
     pub fn pop(&mut self) -> Option<CleanId> {
         self.0.pop().map(CleanId)
+    }
+
+    /// As [`Self::pop`], with the area's descriptor. Takes nothing out if that is missing.
+    #[inline(always)]
+    pub fn pop_described<'d>(
+        &mut self,
+        descriptors: &'d Descriptors,
+    ) -> Option<(CleanId, &'d Descriptor)> {
+        let (id, descriptor) = self.0.pop_described(descriptors)?;
+        Some((CleanId(id), descriptor))
     }
 
     /// Puts an area of its class in. There must be room.
@@ -449,9 +479,18 @@ impl CleanList {
     }
 
     /// Takes the first area out.
-    #[inline(always)]
     pub fn pop(&mut self, descriptors: &Descriptors) -> Option<CleanId> {
         self.0.pop(descriptors).map(CleanId)
+    }
+
+    /// As [`Self::pop`], with the area's descriptor. Takes nothing out if that is missing.
+    #[inline(always)]
+    pub fn pop_described<'d>(
+        &mut self,
+        descriptors: &'d Descriptors,
+    ) -> Option<(CleanId, &'d Descriptor)> {
+        let (id, descriptor) = self.0.pop_described(descriptors)?;
+        Some((CleanId(id), descriptor))
     }
 
     /// Whether there is none.

@@ -291,7 +291,13 @@ fn range_against_shape() {
 /// lookup finds its own area or none.
 #[test]
 fn slot_publication() {
-    model(2, || {
+    slot_is_published(false);
+    slot_is_published(true);
+}
+
+/// With the claim and the publication in one step, or in two.
+fn slot_is_published(at_once: bool) {
+    model(2, move || {
         let index = Index::new(1).unwrap();
         let area = OneArea::new();
         index.prepare(HERE, 1, Mode::Sleep).unwrap();
@@ -322,8 +328,12 @@ fn slot_publication() {
         index.set(HERE, 1, NO_ID);
         descriptor.shape(THERE, 2, None);
         index.set(THERE, 2, ID);
-        descriptor.claim(None, OTHERS, 0);
-        descriptor.publish(222, Kind::Vmap);
+        if at_once {
+            descriptor.claim_live((None, OTHERS, 0), 222, Kind::Vmap);
+        } else {
+            descriptor.claim(None, OTHERS, 0);
+            descriptor.publish(222, Kind::Vmap);
+        }
         assert!(find(&world, THERE).is_some() && find(&world, HERE).is_none());
         reader.join().unwrap();
     });

@@ -19,7 +19,8 @@ use core_tests::{
             Kind,
         },
         env::Purged,
-        Config, Freed, Manager, Purge, Request, Switch,
+        stats::Pages,
+        Config, Freed, Manager, Purge, Request, Switch, Unpinned,
     },
 };
 use proptest::prelude::*;
@@ -110,6 +111,51 @@ fn two_cpus_of(pages: u32, lazy_max_pages: u32) -> Manager<TestEnv> {
         flush_ceiling: 33,
     };
     Manager::new(config, TestEnv::new(config.pages)).unwrap()
+}
+
+/// Who allocates out of the stock and frees what nobody has pinned takes shortcuts: they do what the usual
+/// ways do, or nothing at all.
+#[test]
+fn shortcuts() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let class = Class::from(3, 1).unwrap();
+    assert_eq!(Class::near(2, 0), Some(class));
+    let take = |caller| manager.alloc_stocked(class, caller, 7, Kind::Vmap);
+    // The third is the first that comes from the stock.
+    let mut live: Vec<Page> = (0..4).map(|_| alloc(&manager, 3)).collect();
+    live.drain(..2).for_each(|start| free(&manager, start));
+    assert_eq!(take(2), None, "that is another caller");
+    live.push(take(1).expect("the stock has an area"));
+    assert_eq!(manager.lookup(live[2]).map(|found| found.pages), Some(3));
+    let (_, seen) = manager.identify(live[2]).unwrap();
+    assert_eq!((seen.payload, seen.kind, seen.cpu), (7, Kind::Vmap, 0));
+    assert_eq!(manager.caller(seen.caller), 1);
+    let stats = manager.stats();
+    assert_eq!((stats.areas, stats.bytes_live), (3, Pages(9)));
+
+    let inside = live[2].plus(1);
+    assert!(manager.begin_free_plain(inside).is_none());
+    let (pin, _) = manager.pin(live[2]).unwrap();
+    assert!(manager.begin_free_plain(live[2]).is_none());
+    assert!(matches!(manager.unpin(pin), Ok(Unpinned::Live)));
+    let (ticket, _) = manager.identify(live[2]).unwrap();
+    assert!(manager.note(ticket));
+    assert!(manager.begin_free_plain(live[2]).is_none());
+    free(&manager, live[2]);
+    assert!(manager.begin_free_plain(live[2]).is_none());
+
+    let dying = manager.begin_free_plain(live[0]).expect("it is live");
+    assert_eq!(manager.lookup(live[0]), None);
+    assert!(dying.take_note().is_none());
+    manager.finish_free(dying);
+    // The free ended a life, as each free does.
+    let (ticket, _) = manager.identify(live[1]).unwrap();
+    let dying = manager.begin_free_plain(live[1]).expect("it is live");
+    assert!(!manager.note(ticket));
+    manager.finish_free(dying);
+    let stats = manager.stats();
+    assert_eq!((stats.allocations, stats.frees), (5, 5));
 }
 
 /// Purged areas do not count against the limit any more: no task has to help.
