@@ -40,8 +40,8 @@ struct Slot {
     kept: CleanList,
     /// Number of these.
     kept_len: u32,
-    /// Areas to make the next time that the depot has none.
-    grow: u8,
+    /// Number of areas in `clean`, which is in use here.
+    clean_len: u8,
     /// [`Class::span`], which each free needs.
     span: u16,
     /// [`Size`], which each operation counts.
@@ -61,6 +61,20 @@ struct Heat {
 }
 
 impl Slot {
+    /// Takes the clean magazine out.
+    fn unload(&mut self) -> Option<Clean> {
+        let clean = self.clean.take()?;
+        Some(clean.end_use(core::mem::take(&mut self.clean_len)))
+    }
+
+    /// Puts a clean magazine in place of another.
+    fn load(&mut self, mut magazine: Clean) -> Option<Clean> {
+        let old = self.unload();
+        self.clean_len = magazine.begin_use();
+        self.clean = Some(magazine);
+        old
+    }
+
     #[inline(always)]
     fn size(&self) -> Size {
         Size {
@@ -131,6 +145,8 @@ impl Set {
 /// The stock of one CPU. Its holder runs on that CPU alone, or keeps the CPU from using it.
 pub struct Local {
     slots: LargeBox<[Slot; CLASSES]>,
+    /// Areas of each class to make the next time that the depot has none.
+    grow: LargeBox<[u8; CLASSES]>,
     /// The lazy magazine of classes that have none of their own.
     mixed: Option<Filling>,
     /// Classes whose lazy magazine may hold areas.
@@ -187,10 +203,11 @@ impl Local {
                     span: Class::at(index).map_or(0, Class::span) as u16,
                     gross: size.gross,
                     place: size.place,
-                    grow: 1,
+                    clean_len: 0,
                     heat: Heat::COLD,
                 }
             })?,
+            grow: large_array(|_| 1)?,
             mixed: None,
             lazy_set: Set::new()?,
             clean_set: Set::new()?,
@@ -262,7 +279,7 @@ impl Local {
     ) -> Option<(CleanId, &'d Descriptor)> {
         let slot = self.slots.get_mut(class.index())?;
         let stocked = match &mut slot.clean {
-            Some(clean) => clean.pop_described(descriptors),
+            Some(clean) => clean.pop_in_use(&mut slot.clean_len, descriptors),
             None => None,
         };
         let (area, descriptor) = match stocked {
@@ -280,9 +297,9 @@ impl Local {
 
     /// Whether there is a clean area of `class`.
     pub fn has_clean(&self, class: Class) -> bool {
-        self.slots.get(class.index()).is_some_and(|slot| {
-            slot.clean.as_ref().is_some_and(|clean| !clean.is_empty()) || !slot.kept.is_empty()
-        })
+        self.slots
+            .get(class.index())
+            .is_some_and(|slot| slot.clean_len != 0 || !slot.kept.is_empty())
     }
 
     /// Puts a clean magazine of `class` in place of the empty one. Returns the empty one.
@@ -292,7 +309,7 @@ impl Local {
             broken(NO_PLACE);
             return Some(magazine);
         };
-        let old = slot.clean.replace(magazine);
+        let old = slot.load(magazine);
         self.clean_span = self.clean_span.saturating_add(span);
         self.clean_set.mark(class);
         old
@@ -302,10 +319,10 @@ impl Local {
     pub fn next_batch(&mut self, class: Class) -> u32 {
         let rounds = class.rounds(self.magazine_span);
         let most = class.fit(GROW_SPAN).min(GROW_MAX) as u8;
-        match self.slot(class) {
-            Some(slot) => {
-                let batch = u16::from(slot.grow).min(rounds);
-                slot.grow = slot.grow.saturating_mul(2).min(most);
+        match self.grow.get_mut(class.index()) {
+            Some(grow) => {
+                let batch = u16::from(*grow).min(rounds);
+                *grow = grow.saturating_mul(2).min(most);
                 u32::from(batch)
             }
             None => 1,
@@ -324,11 +341,13 @@ impl Local {
             return Err(area);
         };
         if slot.clean.is_none() {
-            slot.clean = self.spare.take().map(|empty| empty.stock(class));
+            if let Some(empty) = self.spare.take() {
+                slot.load(empty.stock(class));
+            }
         }
         match &mut slot.clean {
-            Some(magazine) if magazine.len() < rounds => {
-                magazine.push(area);
+            Some(magazine) if u16::from(slot.clean_len) < rounds => {
+                magazine.push_in_use(&mut slot.clean_len, area);
                 self.clean_span = self.clean_span.saturating_add(class.span());
                 self.clean_set.mark(class);
                 Ok(())
@@ -529,11 +548,11 @@ impl Local {
     /// Moves all clean magazines to `chain`, empty ones too.
     pub fn spill_clean(&mut self, chain: &mut Chain<Clean>) {
         while let Some(class) = self.clean_set.pick() {
-            if let Some(slot) = self.slot(class) {
-                slot.grow = 1;
-                if let Some(magazine) = slot.clean.take() {
-                    chain.push(magazine);
-                }
+            if let Some(grow) = self.grow.get_mut(class.index()) {
+                *grow = 1;
+            }
+            if let Some(magazine) = self.slot(class).and_then(Slot::unload) {
+                chain.push(magazine);
             }
         }
         self.clean_span = 0;

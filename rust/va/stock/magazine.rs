@@ -74,16 +74,6 @@ impl Magazine {
         Some(id)
     }
 
-    #[inline(always)]
-    fn pop_described<'d>(&mut self, descriptors: &'d Descriptors) -> Option<(Id, &'d Descriptor)> {
-        // An empty magazine has no place of this number, either.
-        let len = self.len.wrapping_sub(1);
-        let id = *self.ids.get(usize::from(len))?;
-        let descriptor = descriptors.get(id)?;
-        self.len = len;
-        Some((id, descriptor))
-    }
-
     fn push(&mut self, id: Id) {
         if let Some(slot) = self.ids.get_mut(usize::from(self.len)) {
             *slot = id;
@@ -259,14 +249,40 @@ impl Clean {
         self.0.pop().map(CleanId)
     }
 
-    /// As [`Self::pop`], with the area's descriptor. Takes nothing out if that is missing.
+    /// Begins its use by a CPU, which keeps the number of its areas beside it, and so need not wait for that
+    /// before it can look for an area. Returns that number; the magazine has none of them before
+    /// [`Self::end_use`].
+    pub fn begin_use(&mut self) -> u8 {
+        core::mem::take(&mut self.0.len) as u8
+    }
+
+    /// Ends the use: it has `len` areas.
+    pub fn end_use(mut self, len: u8) -> Self {
+        self.0.len = len.into();
+        self
+    }
+
+    /// Takes an area of `len` out, with its descriptor. Takes nothing out if that is missing. Only in use.
     #[inline(always)]
-    pub fn pop_described<'d>(
+    pub fn pop_in_use<'d>(
         &mut self,
+        len: &mut u8,
         descriptors: &'d Descriptors,
     ) -> Option<(CleanId, &'d Descriptor)> {
-        let (id, descriptor) = self.0.pop_described(descriptors)?;
+        // An empty magazine has no place of this number, either.
+        let left = len.wrapping_sub(1);
+        let id = *self.0.ids.get(usize::from(left))?;
+        let descriptor = descriptors.get(id)?;
+        *len = left;
         Some((CleanId(id), descriptor))
+    }
+
+    /// Puts an area of its class in. There must be room. Only in use.
+    pub fn push_in_use(&mut self, len: &mut u8, area: CleanId) {
+        if let Some(place) = self.0.ids.get_mut(usize::from(*len)) {
+            *place = area.0;
+            *len = len.wrapping_add(1);
+        }
     }
 
     /// Puts an area of its class in. There must be room.
