@@ -239,6 +239,29 @@ fn double_free_against_reuse() {
     });
 }
 
+/// An area of the stock keeps its range from one life to the next, and is not shaped in between: still a
+/// reader sees one life or the other.
+#[test]
+fn snapshot_against_stock() {
+    model(3, || {
+        let area = OneArea::new();
+        let old = area.descriptors.get(ID).unwrap().version();
+        let reader = {
+            let area = area.clone();
+            thread::spawn(move || {
+                if let Some(seen) = area.descriptors.get(ID).unwrap().snapshot() {
+                    let payload = if seen.version() == old { 111 } else { 222 };
+                    assert_eq!(seen.payload, payload);
+                }
+            })
+        };
+        let descriptor = area.descriptors.get(ID).unwrap();
+        assert_eq!(descriptor.kill(HERE), Kill::Dead);
+        descriptor.claim_live((None, OTHERS, 0), 222, Kind::Vmap);
+        reader.join().unwrap();
+    });
+}
+
 /// If somebody notes a life that another CPU ends, either the note fails or the holder of the area learns
 /// of it, and sees what was kept.
 #[test]
