@@ -73,8 +73,8 @@ ends
 trap takeover_ends EXIT
 [ "$(user_value wrong)" = 0 ] || fail "$(user_value wrong) areas had other contents"
 for target in $targets; do
-	echo "$target: $(taken ${target}_redirected) taken over, $(taken ${target}_no_room) without room"
-	[ "$(taken ${target}_redirected)" -gt 0 ] || fail "no $target was taken over"
+	echo "$target: $(taken "${target}_redirected") taken over, $(taken "${target}_no_room") without room"
+	[ "$(taken "${target}_redirected")" -gt 0 ] || fail "no $target was taken over"
 done
 rmmod unaware || fail "rmmod unaware"
 all_given_back
