@@ -426,6 +426,32 @@ fn kept_areas_out_of_use_make_room() {
     assert!(locks < 20, "{locks} locks for 31 areas");
 }
 
+/// What a CPU keeps of rare sizes has a bound, whatever came home to it.
+#[test]
+fn kept_areas_have_a_bound() {
+    const PAGES: u32 = 1 << 18;
+    run_on_cpu(0);
+    let manager = two_cpus_of(PAGES, 8_000);
+    // In each turn other classes than before, so that nobody takes what was kept earlier.
+    for align in [1, 2, 4, 8] {
+        for sizes in [17..=32, 33..=40, 41..=48, 49..=56, 57..=64] {
+            let all = (0..60).flat_map(|_| sizes.clone());
+            let areas: Vec<Page> = all
+                .map(|pages| alloc_aligned(&manager, pages, align))
+                .collect();
+            areas.iter().for_each(|&start| free(&manager, start));
+            manager.purge(Purge::Full);
+            // All that waits at home comes back in the search for it.
+            free(&manager, alloc_aligned(&manager, 1, 16));
+        }
+        // A quarter of the arena in the depot, a sixteenth each kept and in magazines of one size, and
+        // 16 magazines on their way home.
+        let stock = manager.stats().bytes_stock.0;
+        let most = PAGES / 4 + 2 * PAGES / 16 + 16 * PAGES / 256 + 1024;
+        assert!(stock <= most.into(), "{stock} pages, not {most}");
+    }
+}
+
 /// A request for the whole arena gets the kept areas and mixed magazines of rare sizes, too.
 #[test]
 fn all_comes_back_from_rare_sizes() {
