@@ -54,17 +54,18 @@ impl Window {
     /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: Page) -> Id {
+        self.find(page).unwrap_or(NO_ID)
+    }
+
+    /// As [`Self::get`]; `None` if the window has no table of its pages.
+    #[inline(always)]
+    fn find(&self, page: Page) -> Option<Id> {
         let whole = Id::from_word(self.whole.load(Acquire));
         if whole != NO_ID {
-            return whole;
+            return Some(whole);
         }
-        match self.words.get() {
-            Some(words) => match words.get(place(page).1 as usize) {
-                Some(word) => Id::from_word(word.load(Acquire)),
-                None => NO_ID,
-            },
-            None => NO_ID,
-        }
+        let word = self.words.get()?.get(place(page).1 as usize)?;
+        Some(Id::from_word(word.load(Acquire)))
     }
 
     /// The area found last, if it held `page` then: a guess that the caller must check.
@@ -183,19 +184,13 @@ impl Index {
     /// The area that holds `page`, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: Page) -> Id {
-        self.window(page).map_or(NO_ID, |window| window.get(page))
+        self.find(page).unwrap_or(NO_ID)
     }
 
     /// As [`Self::get`]; `None` if there is no such window, or no table of it.
     #[inline(always)]
     pub fn find(&self, page: Page) -> Option<Id> {
-        let window = self.window(page)?;
-        let whole = Id::from_word(window.whole.load(Acquire));
-        if whole != NO_ID {
-            return Some(whole);
-        }
-        let word = window.words.get()?.get(place(page).1 as usize)?;
-        Some(Id::from_word(word.load(Acquire)))
+        self.window(page)?.find(page)
     }
 
     /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.
