@@ -15,6 +15,8 @@ MODULES = Path(__file__).resolve().parents[4] / "build" / "drivers" / "modules"
 CALLERS = Path("/sys/kernel/debug/vmapcache/callers")
 WORK = Path("/tmp/drivers")
 MIB = 1 << 20
+# Words of a report in the kernel log.
+BAD = ("BUG:", "WARNING:", "Oops", "general protection fault", "stack trace:", "Call Trace:")
 
 
 class Failed(Exception):
@@ -55,6 +57,17 @@ def write(path, text):
         os.write(file, str(text).encode())
     finally:
         os.close(file)
+
+
+def log_since(mark):
+    """The lines of the kernel log behind the last one that has the mark."""
+    text = run("dmesg")
+    return text[text.rindex(mark):].splitlines()[1:]
+
+
+def reports(lines):
+    """Those that are a report of the kernel."""
+    return [line for line in lines if any(word in line for word in BAD)]
 
 
 @dataclass
