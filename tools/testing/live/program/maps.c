@@ -106,9 +106,9 @@ static void check_array(void)
 	}
 }
 
-static void array_round(unsigned int seed, unsigned int flags)
+static void map_round(unsigned int seed, unsigned int type, unsigned int flags,
+		      unsigned int entries, void (*use_once)(struct map *map, unsigned int which))
 {
-	unsigned char value[VALUE] = { 1, 2, 3 };
 	struct map map;
 	unsigned int i;
 
@@ -116,47 +116,49 @@ static void array_round(unsigned int seed, unsigned int flags)
 	clock_start();
 	for (i = 0; i < times; i++) {
 		operation_begins();
-		map = created(BPF_MAP_TYPE_ARRAY, flags, ENTRIES);
-		if (map.memory)
-			map.memory[PAGE] = i;
-		else
-			use_element(BPF_MAP_UPDATE_ELEM, &map, i % ENTRIES, value);
+		map = created(type, flags, entries);
+		use_once(&map, i);
 		closed(&map);
 		operation_ends();
 	}
 	closed(&kept);
-	kept = created(BPF_MAP_TYPE_ARRAY, flags, ENTRIES);
+	kept = created(type, flags, entries);
 	clock_stop();
-	set_all();
+}
+
+static void set_one(struct map *map, unsigned int which)
+{
+	unsigned char value[VALUE] = { 1, 2, 3 };
+
+	use_element(BPF_MAP_UPDATE_ELEM, map, which % ENTRIES, value);
 }
 
 static void plain_round(unsigned int seed)
 {
-	array_round(seed, 0);
+	map_round(seed, BPF_MAP_TYPE_ARRAY, 0, ENTRIES, set_one);
+	set_all();
+}
+
+static void write_byte(struct map *map, unsigned int which)
+{
+	map->memory[PAGE] = which;
 }
 
 static void mmapable_round(unsigned int seed)
 {
-	array_round(seed, BPF_F_MMAPABLE);
+	map_round(seed, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, ENTRIES, write_byte);
+	set_all();
+}
+
+static void move_consumer(struct map *map, unsigned int which)
+{
+	(void)which;
+	map->memory[0] = 8;
 }
 
 static void ring_round(unsigned int seed)
 {
-	struct map map;
-	unsigned int i;
-
-	last_seed = seed;
-	clock_start();
-	for (i = 0; i < times; i++) {
-		operation_begins();
-		map = created(BPF_MAP_TYPE_RINGBUF, 0, RING);
-		map.memory[0] = 8;
-		closed(&map);
-		operation_ends();
-	}
-	closed(&kept);
-	kept = created(BPF_MAP_TYPE_RINGBUF, 0, RING);
-	clock_stop();
+	map_round(seed, BPF_MAP_TYPE_RINGBUF, 0, RING, move_consumer);
 	/* The consumer's position, which is the only word that user space may write. */
 	*(uint64_t *)kept.memory = seed * 8ul;
 }
