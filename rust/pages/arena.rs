@@ -106,7 +106,8 @@ impl Bounds {
     /// As [`Self::page_of`], if `addr` is the first byte of that page.
     #[inline(always)]
     pub(crate) fn whole_page_of(&self, addr: usize) -> Option<Page> {
-        // What is inside of a page comes out at the top, far behind the last page.
+        // The rotation moves the offset inside the page to the highest bits. Unless it is 0, the number lies
+        // far behind the last page.
         let page = addr.wrapping_sub(self.base).rotate_right(PAGE_SHIFT as u32);
         (page < self.pages as usize).then_some(Page::new(page as u32))
     }

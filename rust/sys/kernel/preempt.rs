@@ -25,8 +25,8 @@ impl Doors {
         }
     }
 
-    /// Opens the door of `cpu` to `slot`, or closes it if that is null. Who reads the door then sees all
-    /// that was written before.
+    /// Opens the door of `cpu` to `slot`, or closes it if `slot` is null. A CPU that reads the new pointer
+    /// also sees all that the caller wrote before.
     pub(crate) fn set(&self, cpu: u32, slot: *const c_void) {
         // SAFETY: These doors have not been freed.
         unsafe { bindings::vc_door_set(self.0, cpu, slot.cast_mut()) };

@@ -26,7 +26,8 @@ impl Range {
 /// Sizes are counted by power of two: 1, 2, 3 to 4, ... pages.
 pub const SIZES: usize = 32;
 
-/// What counters need of an area that magazines keep: who keeps this need not compute it.
+/// The size of an area that has a class, as counters count it. Each slot of a CPU's stock holds that of its
+/// class, so that the usual way does not compute it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Pages, guard page included.

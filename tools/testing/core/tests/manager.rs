@@ -113,8 +113,8 @@ fn two_cpus_of(pages: u32, lazy_max_pages: u32) -> Manager<TestEnv> {
     Manager::new(config, TestEnv::new(config.pages)).unwrap()
 }
 
-/// Who allocates out of the stock and frees what nobody has pinned takes shortcuts: they do what the usual
-/// ways do, or nothing at all.
+/// An allocation out of the stock, and a free of an area that nobody has pinned, may take a shortcut. It does
+/// what the usual way does, or changes nothing.
 #[test]
 fn shortcuts() {
     run_on_cpu(0);

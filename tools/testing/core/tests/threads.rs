@@ -468,7 +468,7 @@ fn a_drain_gives_descriptors_before_pages() {
                     let mut tries = 0;
                     // A descriptor too few is a panic, in `broken`.
                     while own.len() < AREAS as usize / 4 {
-                        // What is left in the end may be in the stock of the other.
+                        // The other thread's stock may hold the last free areas.
                         let patient = tries > 1_000;
                         set_atomic(!patient);
                         let mode = [Mode::NoWait, Mode::Sleep][usize::from(patient)];

@@ -44,7 +44,7 @@ static void get_one(unsigned int which)
 		die_errno("the attribute of %s", path_of(which));
 }
 
-/* What the file system has in its caches is no proof that the device has it. */
+/* The file system's caches go: then what is read comes from the device. */
 static void mount_anew(void)
 {
 	if (umount(folder) || mount(device, folder, kind, 0, NULL))

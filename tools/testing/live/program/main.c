@@ -95,7 +95,7 @@ void clock_start(void)
 	unsigned long ready;
 
 	if (counts_instructions) {
-		/* What this task has done until now counts before. */
+		/* The scheduler adds what this task has run so far, before the round. */
 		usleep(1);
 		ready = now();
 		measured.tasks = task_time();

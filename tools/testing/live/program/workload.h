@@ -15,7 +15,7 @@ struct workload {
 	int least;
 	/* Takes the arguments. */
 	void (*begin)(int count, char **arguments);
-	/* What is measured. Data depend on @seed, and some of them stay there. */
+	/* Measures one round. It makes its data from @seed, and leaves some for check(). */
 	void (*round)(unsigned int seed);
 	/* Compares what the last round left; once after each round. */
 	void (*check)(void);
@@ -47,8 +47,8 @@ void *zeroed(size_t size);
 void tell(const char *path, const char *text);
 
 /*
- * What the page cache holds is no proof that a device holds it. Shrinkers do not run: they would
- * empty the stocks of both allocators.
+ * Empties the page cache, so that the next read comes from the device. Shrinkers do not run: they
+ * would empty the stocks of both allocators.
  */
 void forget(void);
 
