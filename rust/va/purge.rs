@@ -278,7 +278,7 @@ impl<E: Env> Manager<E> {
             clean.0 += areas;
             clean.1 += gross;
             let lane = magazine.lane();
-            let room = keep && alone != Some(lane) && self.make_room(lane, surplus);
+            let room = keep && alone != Some(lane) && self.make_room(lane, back.span(), surplus);
             if room {
                 let other = back.first_lane().is_some_and(|before| before != lane);
                 if other || back.len() >= BACK_MAX {
@@ -431,10 +431,11 @@ impl<E: Env> Manager<E> {
         total
     }
 
-    /// If the depot is full, moves magazines of other lanes than `lane` to `surplus`: the returning
-    /// areas were in use a moment ago, and these perhaps were not. False if there are none.
-    fn make_room(&self, lane: Lane, surplus: &mut Surplus) -> bool {
-        while self.depot.span() > self.depot_max {
+    /// If the depot is full with the `coming` pages that are on their way to it, moves magazines of other
+    /// lanes than `lane` to `surplus`: the returning areas were in use a moment ago, and these perhaps were
+    /// not. False if there are none.
+    fn make_room(&self, lane: Lane, coming: u64, surplus: &mut Surplus) -> bool {
+        while self.depot.span().saturating_add(coming) > self.depot_max {
             match self.depot.take_other(lane) {
                 Some(other) => surplus.magazines.push(other),
                 None => return false,

@@ -20,7 +20,7 @@ use core_tests::{
         },
         env::Purged,
         stats::Pages,
-        Config, Freed, Manager, Purge, Request, Switch, Unpinned,
+        Config, Freed, Manager, Purge, Request, Switch, Unpinned, GUARD,
     },
 };
 use proptest::prelude::*;
@@ -315,6 +315,30 @@ fn stock_out_of_use_makes_room() {
     // Even if one class needs more than there is room for, the depot keeps its limit.
     turn(8, 20_000);
     assert!(manager.stats().bytes_stock.0 <= (1 << 16) + (1 << 15) + 1024);
+}
+
+/// Magazines go into the depot several at a time, and yet no more of them than it has room for.
+#[test]
+fn the_depot_keeps_its_limit_to_the_magazine() {
+    const PAGES: u32 = 1 << 18;
+    run_on_cpu(0);
+    for pages in [1, 8, 33, 64] {
+        let manager = two_cpus_of(PAGES, PAGES);
+        let count = PAGES / 2 / (pages + GUARD);
+        let areas: Vec<Page> = (0..count).map(|_| alloc(&manager, pages)).collect();
+        // Some fill the depot, the others meet it nearly full.
+        for some in areas.chunks(areas.len().div_ceil(3)) {
+            some.iter().for_each(|&start| free(&manager, start));
+            manager.purge(Purge::Full);
+        }
+        // A quarter of the arena and the magazine that goes beyond it; the CPU has two more.
+        let stock = manager.stats().bytes_stock.0;
+        let bounds = u64::from(PAGES / 4 - PAGES / 256)..=u64::from(PAGES / 4 + 3 * PAGES / 256);
+        assert!(
+            bounds.contains(&stock),
+            "{stock} pages in areas of {pages}: not in {bounds:?}"
+        );
+    }
 }
 
 /// Areas of sizes that are rare come back to the CPU that freed them, without a lock for each.
