@@ -3,6 +3,8 @@
 
 import os
 import signal
+import struct
+import subprocess
 import time
 
 from weather import BadWeather
@@ -73,6 +75,45 @@ exec /bin/sleep 60""")
             self.interrupt(number, "vm", "--kernel", self.kernel, "true")
             with self.assertRaises(ProcessLookupError, msg="the VM outlived its script"):
                 os.kill(int((self.top / "qemu").read_text()), 0)
+
+    def test_possible_cpus(self):
+        self.stub("qemu-system-x86_64", f"""{QEMU}
+while [ $# -gt 0 ]; do
+	[ "$1" != -initrd ] || cp "$2" {self.top}/initrd
+	printf '%s\\n' $1 >>{self.top}/words; shift
+done
+echo 0 >"$status\"""")
+        table = b"kernel/firmware/acpi/apic.aml"
+        for options, words, named in (
+                ([], ["2"], False),
+                (["--cpus", "3"], ["3"], False),
+                (["--possible", "64", "--instructions"], ["1", "maxcpus=1"], True),
+                (["--cpus", "4", "--possible", "240", "--nodes", "2"],
+                 ["240", "maxcpus=4", "node,nodeid=0,memdev=node0,cpus=0-1",
+                  "node,nodeid=1,memdev=node1,cpus=2-239"], False)):
+            (self.top / "words").unlink(missing_ok=True)
+            self.assert_ok(self.vm(*options))
+            seen = (self.top / "words").read_text().splitlines()
+            self.assertEqual(seen[seen.index("-smp") + 1], words[0])
+            for word in words[1:]:
+                self.assertIn(word, seen)
+            self.assertEqual(any(word.startswith("maxcpus=") for word in seen), len(words) > 1)
+            self.assertEqual(table in (self.top / "initrd").read_bytes(), named)
+        result = self.vm("--cpus", "4", "--possible", "3")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("fewer than the 4 CPUs", result.stderr)
+
+    def test_table_of_cpus(self):
+        table = subprocess.run([self.top / "tree/scripts/vm-madt", "64"], capture_output=True, check=True).stdout
+        self.assertEqual(struct.unpack_from("<4sI", table), (b"APIC", len(table)))
+        self.assertEqual(sum(table) & 0xff, 0)
+        at, cpus = 44, []
+        while at < len(table):
+            if table[at] == 0:
+                cpus.append(struct.unpack_from("<BBI", table, at + 2))
+            at += table[at + 1]
+        self.assertEqual(at, len(table))
+        self.assertEqual(cpus, [(cpu, cpu, 1) for cpu in range(64)])
 
     def test_no_image(self):
         (self.kernel / "vmlinux").unlink()
