@@ -710,22 +710,41 @@ static void read_edges(struct run *run)
 	best;								\
 })
 
-/* What calls cost that a guard lets through, and a check of 4 KiB by hardened usercopy. */
+/*
+ * What calls cost that a guard lets through, frees that a guard serves, and a check of 4 KiB by hardened
+ * usercopy: at the start of a small area, and in the middle of one of 4 MiB. The in-tree allocator cuts its
+ * addresses into zones of 64 KiB, one node after the other, and looks for an area node by node.
+ */
 static void guard_costs(struct run *run)
 {
+	const unsigned long large = SZ_4M;
 	void *ours = vmapcache_vmalloc(2 * PAGE_SIZE), *in_tree = vmalloc(2 * PAGE_SIZE);
+	void *large_ours = vmapcache_vmalloc(large), *large_in_tree = vmalloc(large);
 	/* A constant size would need no check. */
 	unsigned long size = arg(run, "size", PAGE_SIZE);
+	int i;
 
-	if (expect(run, ours && in_tree, "no memory")) {
+	/* So that addresses come from the stock, as they do in the long run. */
+	for (i = 0; i < 20000; i++)
+		vmapcache_vfree(vmapcache_vmalloc(PAGE_SIZE));
+	if (expect(run, ours && in_tree && large_ours && large_in_tree, "no memory")) {
+		note(run, "possible_cpus %u", num_possible_cpus());
 		note(run, "nothing %llu", COST(barrier()));
 		note(run, "vfree_null %llu", COST(vfree(NULL)));
 		note(run, "vmalloc_vfree %llu", COST(vfree(vmalloc(PAGE_SIZE))));
+		note(run, "ours_vfree_ours %llu", COST(vmapcache_vfree(vmapcache_vmalloc(PAGE_SIZE))));
+		if (arg(run, "guards", 0))
+			note(run, "ours_vfree %llu", COST(vfree(vmapcache_vmalloc(PAGE_SIZE))));
 		note(run, "usercopy_ours %llu", COST(check_object_size(ours, size, true)));
 		note(run, "usercopy_in_tree %llu", COST(check_object_size(in_tree, size, true)));
+		note(run, "usercopy_large_ours %llu", COST(check_object_size(large_ours + large / 2, size, true)));
+		note(run, "usercopy_large_in_tree %llu",
+		     COST(check_object_size(large_in_tree + large / 2, size, true)));
 	}
 	vmapcache_vfree(ours);
 	vfree(in_tree);
+	vmapcache_vfree(large_ours);
+	vfree(large_in_tree);
 }
 
 const struct test_case guards_cases[] = {
