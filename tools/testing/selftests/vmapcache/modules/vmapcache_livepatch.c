@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch of vunmap(), which passes each call on.
+ * A livepatch of vunmap(), or with function=vmap of that, which passes each call on.
  */
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
@@ -9,11 +9,21 @@
 #include <linux/static_call.h>
 #include <linux/vmalloc.h>
 
-DEFINE_STATIC_CALL_NULL(behind_the_nop, vunmap);
+static char *function = "vunmap";
+module_param(function, charp, 0444);
+
+DEFINE_STATIC_CALL_NULL(vunmap_behind_its_nop, vunmap);
+DEFINE_STATIC_CALL_RET0(vmap_behind_its_nop, vmap);
 
 static notrace void patched_vunmap(const void *addr)
 {
-	static_call(behind_the_nop)(addr);
+	static_call(vunmap_behind_its_nop)(addr);
+}
+
+static notrace void *patched_vmap(struct page **pages, unsigned int count, unsigned long flags,
+				  pgprot_t prot)
+{
+	return static_call(vmap_behind_its_nop)(pages, count, flags, prot);
 }
 
 static struct klp_func functions[] = {
@@ -30,13 +40,18 @@ static struct klp_patch patch = { .mod = THIS_MODULE, .objs = objects };
 
 static int __init livepatch_init(void)
 {
-	struct kprobe probe = { .symbol_name = "vunmap" };
+	struct kprobe probe = { .symbol_name = function };
 	int err = register_kprobe(&probe);
 
 	if (err)
 		return err;
 	unregister_kprobe(&probe);
-	static_call_update(behind_the_nop, (void *)probe.addr + MCOUNT_INSN_SIZE);
+	if (strcmp(function, "vmap")) {
+		static_call_update(vunmap_behind_its_nop, (void *)probe.addr + MCOUNT_INSN_SIZE);
+	} else {
+		static_call_update(vmap_behind_its_nop, (void *)probe.addr + MCOUNT_INSN_SIZE);
+		functions[0] = (struct klp_func){ .old_name = "vmap", .new_func = patched_vmap };
+	}
 	return klp_enable_patch(&patch);
 }
 module_init(livepatch_init);
@@ -49,4 +64,4 @@ module_exit(livepatch_exit);
 MODULE_INFO(livepatch, "Y");
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("vmapcache developers");
-MODULE_DESCRIPTION("A livepatch of vunmap(), for tests of vmapcache's guards");
+MODULE_DESCRIPTION("A livepatch of vunmap() or vmap(), for tests of vmapcache");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: guards-bpf.py fentry|fexit FUNCTION
+"""Usage: rivals-bpf.py fentry|fexit FUNCTION
 
 Attaches a BPF program that does nothing to a function of the kernel, prints "attached", and
 detaches it when standard input ends; then prints how often it ran. Ends with status 1 after the
