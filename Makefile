@@ -56,12 +56,13 @@ vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' (none: a shell) there as
 demo: ready ## the main job: a short A/B comparison in the VM, as a table
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --alone "$(tool) demo"
 
-bench: ready ## the whole A/B comparison: tables, data in build/bench.json (QUICK=1: in 3 minutes, data in build/bench-quick.json; INSTRUCTIONS=1: only counts instructions, in a second boot)
+bench: ready ## the whole A/B comparison: tables, data in build/bench.json, and the tables of the last make live (QUICK=1: in 3 minutes, data in build/bench-quick.json; INSTRUCTIONS=1: only counts instructions, in a second boot)
 	@$(if $(INSTRUCTIONS),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--cpus "$(VM_CPUS)" --memory "$(VM_MEM)" --timeout 7200 --alone \
 		"$(tool) bench $(if $(QUICK),--quick --out build/bench-quick.json)")
 	@$(if $(QUICK),true,scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" \
 		--memory "$(VM_MEM)" --instructions --alone "$(tool) bench --instructions")
+	@$(if $(QUICK),true,scripts/live --show)
 
 native: ## both allocators' object code on this machine's real cores, in one ordinary program: a table, data in build/native.json (QUICK=1: fewer runs; CPUS=: not on all)
 	@scripts/native $(if $(QUICK),--quick) $(if $(CPUS),--cpus "$(CPUS)")

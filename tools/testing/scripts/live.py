@@ -240,7 +240,7 @@ class LiveReport(InAFolder):
     def report(self, *results, unit="ns", end="ok", more=()):
         """Runs it. Returns its exit status, its output, and the objects."""
         data = self.folder / "boot"
-        lines = [{"begin": {"cpus": 2, "unit": unit, "ground": "emulated"}}, *results]
+        lines = [{"begin": {"cpus": 2, "kernel": "9.9", "commit": "abc", "unit": unit, "ground": "emulated"}}, *results]
         if end:
             lines.append({"end": end})
         data.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -313,6 +313,18 @@ class LiveReport(InAFolder):
         _, _, objects = self.report(self.workload("better", self.SLOW, self.FAST), unit="instructions")
         self.assertEqual(objects[0]["median_instructions"], 1005)
         self.assertNotIn("median_ns", objects[0])
+
+    def test_shown_again(self):
+        """What it shows of its own objects is what it had shown."""
+        skipped = {"workload": "far", "operation": "x", "result": "skipped", "why": "there is not the module far"}
+        for unit in "ns", "instructions":
+            slow, fast = ([10_000 * ns for ns in values] for values in (self.SLOW, self.FAST))
+            _, text, _ = self.report(self.workload("better", slow, fast, allocator_ns=900_000),
+                                     self.workload("alone", slow, fast, 0), skipped, unit=unit)
+            again = subprocess.run([LIVE / "report", "--show", self.folder / "out.json"], text=True,
+                                   capture_output=True, check=True).stdout
+            self.assertIn("of make live at commit abc:\n", again)
+            self.assertEqual(again[again.index("\n\n") + 2:], text[:text.index("data: ")])
 
     def test_a_workload_that_failed(self):
         failed = {"workload": "torn", "operation": "x", "result": "failed", "why": "other contents"}

@@ -544,6 +544,10 @@ class Make(Newcomer):
         self.assertEqual(self.make("live", "QUICK=1", "CPUS=1 8", "WORKLOADS=nft bpf-arrays")[1],
                          "live --quick --cpus 1 8 nft bpf-arrays []\n")
 
+    def test_whole_workloads_are_part_of_the_report(self):
+        self.assertTrue(self.make("bench")[1].endswith("\nlive --show []\n"))
+        self.assertNotIn("live", self.make("bench", "QUICK=1")[1])
+
     def test_clean_says_what_goes_and_keeps_results(self):
         results = ["build/bench-quick.json", "build/bench.json", "build/fuzz/all/crash-1",
                    "build/live-quick.json", "build/live.json", "build/native.json"]
@@ -559,7 +563,8 @@ class Make(Newcomer):
         self.assertEqual(left, ["Makefile", *results, other])
         for words in ("removed build/9.9.1\n", "removed ./tools/vmapcache/target\n",
                       "removed ./rust/area.o\n",
-                      "kept: build/bench-quick.json build/bench.json build/fuzz build/live-quick.json "
+                      "kept: build/bench-quick.json build/bench.json build/fuzz "
+                      "build/live-quick.json "
                       "build/live.json build/native.json;"):
             self.assertIn(words, result.stdout)
         for path in results:
