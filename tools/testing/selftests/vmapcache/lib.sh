@@ -251,6 +251,29 @@ keeper_ends() {
 	wait "$keeper" 2>/dev/null
 }
 
+slab=$debugfs/failslab
+page=$debugfs/fail_page_alloc
+
+# can_fail: whether this kernel can let allocations fail on request
+can_fail() {
+	[ -w $slab/probability ] && [ -w $page/probability ]
+}
+
+# may_fail Y|N: allocations of all kinds may fail, but only where a test says so; with Y none that user
+# space asks for. The test ends here if this kernel has no such faults
+may_fail() {
+	can_fail || skip "this kernel is without failslab and fail_page_alloc"
+	for fault in $slab $page; do
+		echo 0 >"$fault"/probability
+		echo 0 >"$fault"/verbose
+		echo Y >"$fault"/task-filter
+		echo -1 >"$fault"/times
+		echo N >"$fault"/ignore-gfp-wait
+	done
+	echo 0 >$page/min-order
+	echo "$1" >$page/ignore-gfp-highmem
+}
+
 # tracepoints: $events is the folder of our trace events; the test ends here if the kernel has none
 tracepoints() {
 	tracing=/sys/kernel/tracing
@@ -294,6 +317,11 @@ unaware=/sys/module/unaware/parameters/do
 # here if this kernel can have no guards
 can_take_over() {
 	own "$@"
+	unaware_comes
+}
+
+# unaware_comes: the same over the vmapcache that is there
+unaware_comes() {
 	guarded
 	is_loaded unaware || insmod "$TMP/unaware.ko" || fail "insmod unaware.ko"
 	trap takeover_ends EXIT

@@ -8,13 +8,17 @@
  *	hold KIND COUNT PAGES	allocates COUNT areas of PAGES pages, and signs each page
  *	check			fails if a signature has changed
  *	release			checks, and frees all
+ *	faults KIND PAGES	holds such areas while the 1st, 2nd, ... inner allocation of each
+ *				call fails, until none has, and frees others so; fails if a call does
  *	start THREADS		threads allocate, sign, check and free, until "stop"
+ *	start-faulty THREADS	the same, and one inner allocation of each call may fail
  *	stop			fails if anything was wrong
  *	costs			measures pairs of allocation and free of one page
  *
  * and shows what was counted since the module was loaded.
  */
 #include <linux/cleanup.h>
+#include <linux/fault-inject.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -22,6 +26,7 @@
 #include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
@@ -58,7 +63,47 @@ static struct held held[HELD_MAX];
 static unsigned int holds;
 static struct task_struct *threads[THREADS_MAX];
 
-static atomic64_t allocated[KINDS], refused, rounds, wrong;
+static atomic64_t allocated[KINDS], refused, rounds, wrong, hits;
+
+/* ---- inner allocations that fail ---- */
+
+#ifdef CONFIG_FAULT_INJECTION
+
+static const bool has_faults = true;
+
+/* The nth allocation of this task from here on fails; 0: none does. */
+static void arm(unsigned int nth)
+{
+	current->fail_nth = nth;
+}
+
+/* Ends that. True if one has failed. */
+static bool disarm(unsigned int nth)
+{
+	bool hit = nth && !current->fail_nth;
+
+	current->fail_nth = 0;
+	if (hit)
+		atomic64_inc(&hits);
+	return hit;
+}
+
+#else
+
+static const bool has_faults;
+
+static void arm(unsigned int nth)
+{
+}
+
+static bool disarm(unsigned int nth)
+{
+	return false;
+}
+
+#endif
+
+/* ---- areas ---- */
 
 static void pages_put(struct page **pages, unsigned int nr)
 {
@@ -115,9 +160,11 @@ static void *get(struct held *h)
 	}
 }
 
-static bool take(struct held *h)
+/* Only get() may meet the fault; *hit, if wanted, says whether it has. */
+static bool take(struct held *h, unsigned int nth, bool *hit)
 {
 	unsigned int i;
+	bool was_hit;
 
 	h->pages = NULL;
 	if (h->kind == VMAP || h->kind == VM_MAP_RAM || h->kind == GIVEN) {
@@ -125,7 +172,14 @@ static bool take(struct held *h)
 		if (!h->pages)
 			return false;
 	}
+	/* kvmalloc() of a page is kmalloc(), and nothing stands in for that. */
+	if (h->kind == KVMALLOC && h->nr == 1)
+		nth = 0;
+	arm(nth);
 	h->addr = get(h);
+	was_hit = disarm(nth);
+	if (hit)
+		*hit = was_hit;
 	if (!h->addr) {
 		atomic64_inc(&refused);
 		pages_put(h->pages, h->nr);
@@ -196,9 +250,49 @@ static int hold(char *args)
 		h->kind = kind;
 		h->nr = nr;
 		h->seed = holds * 0x10001ULL;
-		if (!take(h))
+		if (!take(h, 0, NULL))
 			return -ENOMEM;
 		holds++;
+	}
+	return 0;
+}
+
+/* Areas stay, so that each call needs memory of its own: a descriptor, page tables. */
+static int faults(char *args)
+{
+	unsigned int nth, pages;
+	char name[16];
+	bool hit;
+	int kind;
+
+	if (!has_faults)
+		return -EOPNOTSUPP;
+	if (sscanf(args, "%15s %u", name, &pages) != 2 || !pages || pages > PAGES_MAX)
+		return -EINVAL;
+	kind = match_string(kinds, KINDS, name);
+	if (kind < 0)
+		return kind;
+	for (nth = 1, hit = true; hit; nth++) {
+		struct held *h = &held[holds];
+
+		if (holds == HELD_MAX)
+			return -ENOSPC;
+		*h = (struct held){ .kind = kind, .nr = pages, .seed = holds * 0x10001ULL };
+		if (!take(h, nth, &hit))
+			return -ENOMEM;
+		holds++;
+	}
+	for (nth = 1, hit = true; hit; nth++) {
+		struct held h = { .kind = kind, .nr = pages, .seed = nth };
+
+		if (!take(&h, 0, NULL))
+			return -ENOMEM;
+		arm(nth);
+		if (!give(&h)) {
+			disarm(nth);
+			return -EIO;
+		}
+		hit = disarm(nth);
 	}
 	return 0;
 }
@@ -227,6 +321,10 @@ static int release(void)
 /* ---- start, stop ---- */
 
 #define SLOTS	32
+/* No call of the threads allocates more often. */
+#define NTH_MOST	40
+
+static bool faulty;
 
 static int work(void *data)
 {
@@ -244,7 +342,7 @@ static int work(void *data)
 		h->kind = mix[prandom_u32_state(&rnd) % ARRAY_SIZE(mix)];
 		h->nr = 1 + prandom_u32_state(&rnd) % 24;
 		h->seed = prandom_u32_state(&rnd);
-		take(h);
+		take(h, faulty ? 1 + prandom_u32_state(&rnd) % NTH_MOST : 0, NULL);
 		atomic64_inc(&rounds);
 		/* Whoever waits for tasks to leave code must not wait for this loop's end. */
 		cond_resched_tasks_rcu_qs();
@@ -269,12 +367,15 @@ static void stop_all(void)
 	}
 }
 
-static int start(const char *args)
+static int start(const char *args, bool with_faults)
 {
 	unsigned int count, i;
 
 	if (kstrtouint(args, 10, &count) || !count || count > THREADS_MAX || threads[0])
 		return -EINVAL;
+	if (with_faults && !has_faults)
+		return -EOPNOTSUPP;
+	faulty = with_faults;
 	for (i = 0; i < count; i++) {
 		struct task_struct *task = kthread_run(work, (void *)(i + 1UL), "unaware/%u", i);
 
@@ -359,8 +460,12 @@ static int do_set(const char *value, const struct kernel_param *kp)
 		return check();
 	if (!strcmp(verb, "release"))
 		return release();
+	if (!strcmp(verb, "faults") && args)
+		return faults(args);
 	if (!strcmp(verb, "start") && args)
-		return start(args);
+		return start(args, false);
+	if (!strcmp(verb, "start-faulty") && args)
+		return start(args, true);
 	if (!strcmp(verb, "stop"))
 		return stop();
 	if (!strcmp(verb, "costs"))
@@ -378,6 +483,7 @@ static int do_get(char *buffer, const struct kernel_param *kp)
 	for (i = 0; i < KINDS; i++)
 		if (costs[i])
 			len += sysfs_emit_at(buffer, len, "cost_%s %llu\n", kinds[i], costs[i]);
+	len += sysfs_emit_at(buffer, len, "hits %lld\n", atomic64_read(&hits));
 	len += sysfs_emit_at(buffer, len, "refused %lld\n", atomic64_read(&refused));
 	len += sysfs_emit_at(buffer, len, "rounds %lld\n", atomic64_read(&rounds));
 	return len + sysfs_emit_at(buffer, len, "wrong %lld\n", atomic64_read(&wrong));
