@@ -3,12 +3,12 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 TIMEOUT=240
-DESCRIPTION="take everything of everybody over, on and off, while processes and CPUs come and go and memory is short, and find all of it given back"
+DESCRIPTION="take everything of everybody over, on and off each second, while bpf maps, filters, processes and CPUs come and go and memory is short, and find all of it given back"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-# For 20 seconds, or MINUTES; then LIMIT must be longer as well.
-seconds=$((${MINUTES:-0} * 60))
+# For 20 seconds, or SOAK_MINUTES.
+seconds=$((${SOAK_MINUTES:-0} * 60))
 [ "$seconds" -gt 0 ] || seconds=20
 can_take_over
 reserve=/proc/sys/vm/min_free_kbytes
@@ -35,6 +35,9 @@ targets="vmap vm_map_ram vmalloc stacks"
 [ "$SLOWNESS" = 1 ] || targets="vmap vm_map_ram vmalloc"
 echo "$targets" >$takeover/what || fail "what"
 user start 2
+# bpf maps, socket filters and threads.
+python3 "${0%/*}/takeover-users.py" $takeover "$TMP/enough" >"$TMP/users" 2>&1 &
+users=$!
 # Processes, whose stacks are of either allocator.
 while [ ! -e "$TMP/enough" ]; do
 	(: | : | cat /proc/self/stat | cat) >/dev/null
@@ -69,6 +72,9 @@ while [ "${now%.*}" -lt $end ]; do
 	read -r now _ </proc/uptime
 done
 user stop
+: >"$TMP/enough"
+wait $users || fail "$(cat "$TMP/users")"
+cat "$TMP/users"
 ends
 trap takeover_ends EXIT
 [ "$(user_value wrong)" = 0 ] || fail "$(user_value wrong) areas had other contents"

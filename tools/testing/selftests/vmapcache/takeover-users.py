@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: takeover-users.py TAKEOVER
+"""Usage: takeover-users.py TAKEOVER [END]
 
 Users of the kernel whose memory comes from vmalloc() and vmap(): bpf maps that user space
 maps, socket filters, threads. Each is made while takeover is on and while it is off (TAKEOVER
 is its directory in debugfs), used after a switch, and what it holds is compared. A kernel
 without the system call bpf() has no bpf maps: then the others are tested.
+
+With END they are made, compared and closed until that file exists, while somebody else switches
+takeover and makes memory short.
 """
 
 import ctypes
@@ -168,11 +171,41 @@ class Thread:
         pass
 
 
+def some_of(kind, first):
+    """A few users at the same time. Memory may be short."""
+    users = []
+    try:
+        for seed in range(first, first + 8):
+            users.append(kind(seed))
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+    except (RuntimeError, MemoryError):  # no new thread
+        pass
+    for user in users:
+        user.check()
+    for user in users:
+        user.close()
+    return len(users)
+
+
+def make_until(end, kinds):
+    made = {kind: 0 for kind in kinds}
+    while not end.exists():
+        for kind in kinds:
+            made[kind] += some_of(kind, made[kind])
+    print("made:", ", ".join(f"{number} {kind.__name__}" for kind, number in made.items()))
+    assert all(made.values()), "none of a kind was made"
+
+
 def main():
     kinds = [Array, Ring, Filter, Thread]
     if not has_bpf():
         print("Array, Ring: left out, this kernel has no bpf()")
         kinds = [Filter, Thread]
+    if len(sys.argv) > 2:
+        make_until(pathlib.Path(sys.argv[2]), kinds)
+        return
     for kind in kinds:
         before, users = redirected(kind.target), []
         for seed in range(24):
