@@ -211,15 +211,15 @@ impl<E: Env> Manager<E> {
                 }
             });
             let area = self.pop(&mut local, class, request.caller);
-            if back.is_empty() {
-                self.put_away(&mut local, back);
-                drop(local);
-            } else {
-                // What comes home is in use; what was kept so far perhaps is not.
-                let mut given = local.give_kept();
-                drop(local);
-                self.shelve(back);
-                self.sort_out(given.drain(&self.descriptors));
+            match back.into_empty() {
+                Ok(empty) => self.put_spare(&mut local, empty),
+                Err(back) => {
+                    // What comes home is in use; what was kept so far perhaps is not.
+                    let mut given = local.give_kept();
+                    drop(local);
+                    self.shelve(back);
+                    self.sort_out(given.drain(&self.descriptors));
+                }
             }
             if area.is_some() {
                 return area;
@@ -238,7 +238,7 @@ impl<E: Env> Manager<E> {
             Taken::Magazine(full) => full,
             Taken::One(area, empty) => {
                 if let Some(empty) = empty {
-                    self.put_away(&mut local, empty);
+                    self.put_spare(&mut local, empty);
                 }
                 return self.take_out(&mut local, area, class, request.caller);
             }
@@ -247,8 +247,10 @@ impl<E: Env> Manager<E> {
         if local.clean_span() > self.local_clean_max {
             local.spill_clean(&mut spilled);
         }
-        if let Some(empty) = local.load(class, full) {
-            self.put_away(&mut local, empty);
+        match local.load(class, full).map(Clean::into_empty) {
+            None => {}
+            Some(Ok(empty)) => self.put_spare(&mut local, empty),
+            Some(Err(magazine)) => spilled.push(magazine),
         }
         let area = self.pop(&mut local, class, request.caller);
         // There may be one magazine for each class: not while nobody else gets this CPU.
@@ -437,19 +439,11 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Keeps an empty magazine with this CPU, or else in the depot.
+    /// Keeps an empty magazine with this CPU, or else in the depot. Frees nothing: with a CPU held,
+    /// PREEMPT_RT does not allow it.
     pub(super) fn put_spare(&self, local: &mut Local, empty: Empty) {
         if let Some(empty) = local.keep_spare(empty) {
-            // Frees a magazine too many, outside of any spinlock.
-            drop(self.depot.put_spares(Chain::of(empty)));
-        }
-    }
-
-    /// Puts away a clean magazine that this CPU no longer needs. Usually it is empty.
-    fn put_away(&self, local: &mut Local, magazine: Clean) {
-        match magazine.into_empty() {
-            Ok(empty) => self.put_spare(local, empty),
-            Err(magazine) => self.shelve(magazine),
+            self.depot.put_spare(empty);
         }
     }
 

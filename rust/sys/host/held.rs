@@ -29,9 +29,17 @@ pub fn assert_may_sleep() {
 /// Panics where nobody may ask the kernel for memory.
 #[track_caller]
 pub fn assert_may_allocate(mode: Mode) {
-    assert_eq!(held().0, 0, "allocates with a spinlock held");
+    assert_eq!(held(), (0, 0), "allocates with a spinlock or a CPU held");
     if mode != Mode::NoWait {
         assert_may_sleep();
+    }
+}
+
+/// Panics where nobody may give memory back to the kernel.
+#[track_caller]
+pub fn assert_may_free() {
+    if !std::thread::panicking() {
+        assert_eq!(held(), (0, 0), "frees memory with a spinlock or a CPU held");
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! The host's memory. A test can make the n-th allocation fail.
 
-use super::held::assert_may_allocate;
+use super::held::{assert_may_allocate, assert_may_free};
 pub use crate::sys::{Mode, NoMemory};
 use std::cell::Cell;
 
@@ -33,13 +33,33 @@ fn charge(mode: Mode) -> Result<(), NoMemory> {
     })
 }
 
-/// One value on the heap.
-pub type Box<T> = std::boxed::Box<T>;
+/// One value on the heap, which must not be freed where the kernel could not free memory.
+pub struct Box<T>(std::boxed::Box<T>);
+
+impl<T> Drop for Box<T> {
+    #[track_caller]
+    fn drop(&mut self) {
+        assert_may_free();
+    }
+}
+
+impl<T> std::ops::Deref for Box<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for Box<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 /// Moves `value` to the heap.
 pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
     charge(mode)?;
-    Ok(Box::new(value))
+    Ok(Box(std::boxed::Box::new(value)))
 }
 
 /// An array on the heap.
@@ -47,8 +67,7 @@ pub fn boxed_array<T, const N: usize>(
     mode: Mode,
     init: impl FnMut(usize) -> T,
 ) -> Result<Box<[T; N]>, NoMemory> {
-    charge(mode)?;
-    Ok(Box::new(std::array::from_fn(init)))
+    boxed(std::array::from_fn(init), mode)
 }
 
 /// A large value on the heap.

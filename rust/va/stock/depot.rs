@@ -28,7 +28,7 @@ pub enum Taken {
     /// A magazine of the class.
     Magazine(Clean),
     /// One area, and its magazine if that is empty now.
-    One(CleanId, Option<Clean>),
+    One(CleanId, Option<Empty>),
 }
 
 /// A magazine in the depot with fewer areas is not worth moving.
@@ -40,6 +40,9 @@ const NEAR: usize = 8;
 
 const BINS: usize = 64;
 const SPARES_MAX: u32 = 256;
+
+/// Most spares too many that [`Depot::put_spares`] takes out at once, under the lock.
+const TRIM: u32 = 8;
 
 /// Most magazines that wait for one CPU. A CPU that only frees never collects them.
 const HOME_MAX: u32 = 16;
@@ -126,7 +129,11 @@ impl Depot {
         let taken = if chain.first_len()? < FEW {
             let area = chain.pop_one(class)?;
             let empty = chain.first_len() == Some(0);
-            Taken::One(area, if empty { chain.pop() } else { None })
+            let emptied = if empty { chain.pop() } else { None };
+            Taken::One(
+                area,
+                emptied.and_then(|magazine| magazine.into_empty().ok()),
+            )
         } else {
             Taken::Magazine(chain.pop_near(cpu as u16, NEAR)?)
         };
@@ -313,6 +320,13 @@ impl Depot {
         self.spares.lock().pop()
     }
 
+    /// Keeps an empty magazine, also if it is too many: for a caller that must not free memory.
+    /// [`Self::put_spares`] takes it out again.
+    pub fn put_spare(&self, empty: Empty) {
+        self.locks.fetch_add(1, Relaxed);
+        self.spares.lock().push(empty);
+    }
+
     /// Keeps empty magazines. Returns those that are too many.
     pub fn put_spares(&self, mut empty: Chain<Empty>) -> Chain<Empty> {
         if empty.is_empty() {
@@ -323,7 +337,12 @@ impl Depot {
         while spares.len() < SPARES_MAX {
             match empty.pop() {
                 Some(one) => spares.push(one),
-                None => break,
+                None => return empty,
+            }
+        }
+        for _ in 0..TRIM.min(spares.len() - SPARES_MAX) {
+            if let Some(one) = spares.pop() {
+                empty.push(one);
             }
         }
         empty
