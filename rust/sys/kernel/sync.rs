@@ -7,22 +7,64 @@ pub use super::{
     once_box::OnceBox,
     percpu::{Owned, PerCpu},
 };
-use crate::sys::NoMemory;
 pub use crate::sys::{LockClass, Padded};
+use crate::{bindings, sys::NoMemory};
+
 use kernel::{
-    new_mutex, new_spinlock,
+    bindings::{lock_class_key, raw_spinlock_t},
+    ffi::c_char,
+    new_mutex,
     prelude::*,
-    sync::{lock, Mutex as KernelMutex, SpinLock},
+    static_lock_class,
+    sync::{lock, Mutex as KernelMutex},
 };
 
 pub use core::hint::spin_loop;
 pub use core::sync::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// A spinlock. Nothing sleeps, and nothing allocates, while it is held.
-pub struct Lock<T>(Pin<KBox<SpinLock<T>>>);
+/// The kernel's `raw_spinlock_t`, which spins under PREEMPT_RT too: a `spinlock_t` sleeps there, and
+/// the owner of a CPU's stock must not. The kernel crate has no such lock.
+pub struct Raw;
+
+// SAFETY: A `raw_spinlock_t` has one owner between `lock` and `unlock`. `relock` is the trait's own.
+unsafe impl lock::Backend for Raw {
+    type State = raw_spinlock_t;
+    type GuardState = ();
+
+    unsafe fn init(ptr: *mut raw_spinlock_t, name: *const c_char, key: *mut lock_class_key) {
+        // SAFETY: The caller says that `ptr` may be written, and that the others stay valid.
+        unsafe { bindings::vc_lock_init(ptr.cast(), name, key.cast()) };
+    }
+
+    #[inline]
+    unsafe fn lock(ptr: *mut raw_spinlock_t) {
+        // SAFETY: The caller says that the lock was made.
+        unsafe { bindings::vc_lock(ptr.cast()) };
+    }
+
+    #[inline]
+    unsafe fn try_lock(ptr: *mut raw_spinlock_t) -> Option<()> {
+        // SAFETY: As in `lock`.
+        unsafe { bindings::vc_lock_try(ptr.cast()) }.then_some(())
+    }
+
+    #[inline]
+    unsafe fn unlock(ptr: *mut raw_spinlock_t, (): &()) {
+        // SAFETY: The caller owns the lock.
+        unsafe { bindings::vc_unlock(ptr.cast()) };
+    }
+
+    unsafe fn assert_is_held(ptr: *mut raw_spinlock_t) {
+        // SAFETY: As in `lock`.
+        unsafe { bindings::vc_lock_held(ptr.cast()) };
+    }
+}
+
+/// A spinlock. While it is held, nothing sleeps, nothing allocates, and nothing frees memory.
+pub struct Lock<T>(Pin<KBox<lock::Lock<T, Raw>>>);
 
 /// Holds a [`Lock`].
-pub type LockGuard<'a, T> = lock::Guard<'a, T, lock::spinlock::SpinLockBackend>;
+pub type LockGuard<'a, T> = lock::Guard<'a, T, Raw>;
 
 impl<T> Lock<T> {
     /// Makes a lock around `value`. May sleep.
@@ -31,16 +73,16 @@ impl<T> Lock<T> {
     ///
     /// [`NoMemory`].
     pub fn new(value: T, class: LockClass) -> Result<Self, NoMemory> {
-        let lock = match class {
-            LockClass::Shard => KBox::pin_init(new_spinlock!(value, "vmapcache_shard"), GFP_KERNEL),
-            LockClass::Depot => KBox::pin_init(new_spinlock!(value, "vmapcache_depot"), GFP_KERNEL),
-            LockClass::Lazy => KBox::pin_init(new_spinlock!(value, "vmapcache_lazy"), GFP_KERNEL),
-            LockClass::Descriptors => {
-                KBox::pin_init(new_spinlock!(value, "vmapcache_descriptors"), GFP_KERNEL)
-            }
-            LockClass::Info => KBox::pin_init(new_spinlock!(value, "vmapcache_info"), GFP_KERNEL),
+        let (name, key) = match class {
+            LockClass::Shard => (c"vmapcache_shard", static_lock_class!()),
+            LockClass::Depot => (c"vmapcache_depot", static_lock_class!()),
+            LockClass::Lazy => (c"vmapcache_lazy", static_lock_class!()),
+            LockClass::Descriptors => (c"vmapcache_descriptors", static_lock_class!()),
+            LockClass::Info => (c"vmapcache_info", static_lock_class!()),
         };
-        lock.map(Self).map_err(|_| NoMemory)
+        KBox::pin_init(lock::Lock::new(value, name, key), GFP_KERNEL)
+            .map(Self)
+            .map_err(|_| NoMemory)
     }
 
     /// Waits for the lock, spinning.

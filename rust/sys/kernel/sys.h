@@ -11,6 +11,14 @@
 
 void vc_broken(const char *what);
 
+/* lock.c */
+
+void vc_lock_init(void *lock, const char *name, void *key);
+void vc_lock(void *lock);
+bool vc_lock_try(void *lock);
+void vc_unlock(void *lock);
+void vc_lock_held(void *lock);
+
 /* percpu.c */
 
 unsigned long vc_doors_new(void);
