@@ -29,6 +29,7 @@
 #include <linux/vmalloc.h>
 
 #include "companion.h"
+#include "context.h"
 #include "exports.h"
 #include "face.h"
 #include "pages.h"
@@ -92,7 +93,7 @@ static void *page_at(void **slot, bool make)
 /* The allocator gives no memory in an NMI, nor where a kernel with PREEMPT_RT must not sleep. */
 static bool may_make(void)
 {
-	return !in_nmi() && (!IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible());
+	return !in_nmi() && !vc_is_raw();
 }
 
 static struct companion *companion_of(u32 id, bool make)

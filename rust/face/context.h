@@ -10,6 +10,7 @@
 #include <linux/gfp.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
+#include <linux/preempt.h>
 
 /* The flags that mm/vmalloc.c supports. */
 #define VC_GFP_SUPPORTED (GFP_KERNEL | GFP_ATOMIC | GFP_NOWAIT | __GFP_NOFAIL | __GFP_ZERO | \
@@ -17,23 +18,46 @@
 			  GFP_KERNEL_ACCOUNT | GFP_USER | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN | \
 			  __GFP_NOWARN)
 
+/*
+ * Whether this is a place where PREEMPT_RT allows raw spinlocks alone: nothing that allocates or
+ * frees memory, and no wake_up().
+ */
+static inline bool vc_is_raw(void)
+{
+	return IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible();
+}
+
 /* Whether a free in this context cannot clear page tables at once. */
 static inline bool vc_must_defer(void)
 {
-	return in_interrupt() || irqs_disabled();
+	return in_interrupt() || irqs_disabled() || vc_is_raw();
+}
+
+/* For a line that says so. */
+static inline const char *vc_place(void)
+{
+	if (in_nmi())
+		return "in an NMI";
+	return in_task() ? "with preemption off" : "in an interrupt";
 }
 
 /*
- * For a function that may sleep: true in a hard interrupt, a softirq or an NMI, after one
- * warning for each function. Only debug kernels would notice by themselves.
+ * For a function that may sleep: true in a hard interrupt, a softirq or an NMI, and with
+ * PREEMPT_RT also with preemption off, after one warning for each function. Only debug kernels
+ * would notice by themselves.
  */
 #define VC_REFUSE_INTERRUPT(function, caller)					\
-	WARN_ONCE(!in_task(), "vmapcache: %s() in an interrupt, by %pS; it has no effect\n", \
-		  function, (void *)(caller))
+	WARN_ONCE(!in_task() || vc_is_raw(), "vmapcache: %s() %s, by %pS; it has no effect\n", \
+		  function, vc_place(), (void *)(caller))
 
 /* The same for one that may be called in interrupts. Work items cannot be queued from an NMI. */
 #define VC_REFUSE_NMI(function, caller)						\
 	WARN_ONCE(in_nmi(), "vmapcache: %s() in an NMI, by %pS; it has no effect\n", \
 		  function, (void *)(caller))
+
+/* The same for one that calls kmalloc(). */
+#define VC_REFUSE_RAW(function, caller)						\
+	WARN_ONCE(in_nmi() || vc_is_raw(), "vmapcache: %s() %s, by %pS; it has no effect\n", \
+		  function, vc_place(), (void *)(caller))
 
 #endif /* VMAPCACHE_CONTEXT_H */

@@ -130,13 +130,13 @@ static void *kvmalloc_for(size_t size, unsigned long align, gfp_t gfp, int node,
  * @gfp: as for kvmalloc()
  * @node: NUMA node, or %NUMA_NO_NODE
  *
- * Context: Any but NMI, if kmalloc() has the memory; else task context. May sleep if @gfp
- *	allows it.
+ * Context: Any but NMI, and with PREEMPT_RT any in which preemption is on, if kmalloc() has the
+ *	memory; else task context. May sleep if @gfp allows it.
  * Return: the memory, for vmapcache_kvfree(), or %NULL.
  */
 void *vmapcache_kvmalloc(size_t size, unsigned long align, gfp_t gfp, int node)
 {
-	if (VC_REFUSE_NMI(__func__, _RET_IP_))
+	if (VC_REFUSE_RAW(__func__, _RET_IP_))
 		return NULL;
 	return kvmalloc_for(size, align, gfp, node, _RET_IP_);
 }
@@ -158,7 +158,7 @@ void *vmapcache_kvrealloc(const void *addr, size_t size, unsigned long align, gf
 {
 	void *new;
 
-	if (VC_REFUSE_NMI(__func__, _RET_IP_))
+	if (VC_REFUSE_RAW(__func__, _RET_IP_))
 		return NULL;
 	if (vmapcache_owns(addr))
 		return vc_vrealloc(addr, size, align, gfp, node, _RET_IP_);

@@ -7,12 +7,14 @@
 #include <linux/bitops.h>
 #include <linux/bug.h>
 #include <linux/cpuhotplug.h>
+#include <linux/irq_work.h>
 #include <linux/notifier.h>
 #include <linux/shrinker.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "context.h"
 #include "exports.h"
 #include "face.h"
 #include "symbols.h"
@@ -21,6 +23,13 @@ static struct workqueue_struct *queue;
 static struct shrinker *shrinker;
 static int cpu_state;
 static DECLARE_WAIT_QUEUE_HEAD(unpinned);
+
+static void wake_last(struct irq_work *work)
+{
+	wake_up_all(&unpinned);
+}
+/* With PREEMPT_RT, in a thread. */
+static DEFINE_IRQ_WORK(wake_work, wake_last);
 
 static void purge(struct work_struct *work)
 {
@@ -132,6 +141,7 @@ void vc_events_stop(void)
 	/* The last purge has waited for this one, which may ask for the other. */
 	WARN_ON(flush_work(&deferred_work));
 	cancel_delayed_work_sync(&purge_work);
+	irq_work_sync(&wake_work);
 	destroy_workqueue(queue);
 }
 
@@ -209,6 +219,10 @@ void vc_wait_last(const void *ticket)
  */
 void vc_wake_last(void)
 {
-	if (wq_has_sleeper(&unpinned))
+	if (!wq_has_sleeper(&unpinned))
+		return;
+	if (vc_is_raw())
+		irq_work_queue(&wake_work);
+	else
 		wake_up_all(&unpinned);
 }

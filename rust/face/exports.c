@@ -61,21 +61,21 @@ static noinline void trace_refusal(const char *reason, unsigned long size, unsig
 }
 
 /*
- * The locks below are not for interrupts. The in-tree allocator stops the machine in
- * hard interrupts and NMIs; vmapcache refuses, in softirqs too.
+ * The locks below are not for interrupts, and with PREEMPT_RT memory is not to be had with preemption
+ * off. The in-tree allocator stops the machine in hard interrupts and NMIs; vmapcache refuses, in
+ * softirqs too.
  */
 static noinline bool refuse_interrupt(unsigned long size, enum vc_use use, unsigned long caller)
 {
-	WARN_ONCE(1, "vmapcache: allocation in an interrupt, for %pS; it fails\n",
-		  (void *)caller);
-	trace_refusal("in an interrupt", size, 1, use, 0, caller);
+	WARN_ONCE(1, "vmapcache: allocation %s, for %pS; it fails\n", vc_place(), (void *)caller);
+	trace_refusal(vc_place(), size, 1, use, 0, caller);
 	return true;
 }
 
 static __always_inline bool in_wrong_context(unsigned long size, enum vc_use use,
 					     unsigned long caller)
 {
-	return unlikely(!in_task()) && refuse_interrupt(size, use, caller);
+	return unlikely(!in_task() || vc_is_raw()) && refuse_interrupt(size, use, caller);
 }
 
 /*

@@ -39,10 +39,13 @@ for name in vfree_sync vunmap vm_unmap_ram vm_unmap_aliases free_vm_area remap_v
 done
 [ $in_tree = 0 ] || said interrupt 'vunmap\(\)' 'vm_unmap_ram\(\)'
 if [ "$(noted nmi)" = 1 ]; then
-	for name in vfree vfree_atomic either_vfree either_vfree_atomic kvfree kvmalloc kvrealloc \
-		vfree_rcu unpin; do
+	for name in vfree vfree_atomic either_vfree either_vfree_atomic kvfree vfree_rcu unpin; do
 		said NMI "vmapcache_$name\\(\\)"
 	done
+	# With PREEMPT_RT, kmalloc() is for no hard interrupt either, and that came first.
+	place=NMI
+	case $(uname -v) in *PREEMPT_RT*) place=interrupt ;; esac
+	said $place 'vmapcache_kvmalloc\(\)' 'vmapcache_kvrealloc\(\)'
 	said NMI 'vrealloc\(\)'
 	[ $in_tree = 0 ] || said NMI 'vfree\(\)'
 fi

@@ -295,9 +295,9 @@ static void gfp_flags(struct run *run)
 
 		pages = i % 8 + 1;
 		asked++;
-		preempt_disable();
+		no_sleep_begin();
 		p = a->get_gfp(pages * PAGE_SIZE, gfp);
-		preempt_enable();
+		no_sleep_end();
 		if (!p)
 			continue;
 		served++;
@@ -655,7 +655,7 @@ static void atomic_frees(struct run *run)
 	if (!expect(run, free && queue, "no memory"))
 		goto out;
 	INIT_WORK(&free->reclaim, free_in_reclaim);
-	init_irq_work(&free->work, free_in_irq_work);
+	init_hard_irq_work(&free->work, free_in_irq_work);
 	tasklet_setup(&free->tasklet, free_in_tasklet);
 	hrtimer_setup(&free->timer, free_in_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 
@@ -747,7 +747,7 @@ static void leave_to_worker(struct run *run)
 	if (!expect(run, frees, "no memory"))
 		return;
 	for (i = 0; i < areas; i++) {
-		init_irq_work(&frees[i].work, free_in_irq_work);
+		init_hard_irq_work(&frees[i].work, free_in_irq_work);
 		frees[i].addr = vmapcache_vmalloc((i % 5 + 1) * PAGE_SIZE);
 		expect(run, frees[i].addr, "area %u", i);
 	}
@@ -795,7 +795,7 @@ static void atomic_allocations(struct run *run)
 
 	if (!expect(run, in, "no memory"))
 		return;
-	init_irq_work(&in->work, allocate_in_irq_work);
+	init_hard_irq_work(&in->work, allocate_in_irq_work);
 	tasklet_setup(&in->tasklet, allocate_in_tasklet);
 	for (i = 0; i < 2; i++) {
 		in->done = false;

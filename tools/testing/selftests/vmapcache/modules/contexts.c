@@ -25,6 +25,7 @@ static const char *const context_names[] = { "a hard interrupt", "a softirq", "a
 #define NOWHERE		0
 #define NOT_IN_NMI	(BIT(HARD) | BIT(SOFT))
 #define ANYWHERE	(NOT_IN_NMI | BIT(NMI))
+#define WHERE_KMALLOC	(IS_ENABLED(CONFIG_PREEMPT_RT) ? BIT(SOFT) : NOT_IN_NMI)
 
 /* An allocation that kmalloc() never serves. */
 #define HUGE_SIZE	(2 * KMALLOC_MAX_SIZE)
@@ -196,7 +197,7 @@ static const struct question questions[] = {
 	OURS(either_vunmap, NOWHERE, shown),
 	OURS(either_vm_unmap_ram, NOWHERE, ram),
 	OURS(kvmalloc, NOWHERE),
-	{ "vmapcache_kvmalloc, 100 bytes", NOT_IN_NMI, ask_kvmalloc_small },
+	{ "vmapcache_kvmalloc, 100 bytes", WHERE_KMALLOC, ask_kvmalloc_small },
 	OURS(kvrealloc, NOWHERE),
 	OURS(kvfree, NOT_IN_NMI, memory),
 	OURS(vfree_rcu, NOT_IN_NMI, memory),
@@ -239,8 +240,7 @@ static void in_hard_interrupt(struct irq_work *unused)
 {
 	do_job(in_hardirq());
 }
-/* Not INIT_HARD: lockdep takes that for a context in which nobody may call kmalloc(). */
-static struct irq_work hard_job = IRQ_WORK_INIT(in_hard_interrupt);
+static struct irq_work hard_job;
 
 static void in_softirq_context(struct tasklet_struct *unused)
 {
@@ -406,6 +406,7 @@ static void contexts(struct run *run)
 {
 	if (!expect(run, prepare_nmi(), "no handler for NMIs"))
 		return;
+	init_hard_irq_work(&hard_job, in_hard_interrupt);
 	ask_all(run, questions, ARRAY_SIZE(questions));
 	if (arg(run, "in_tree", 0))
 		ask_all(run, in_tree_questions, ARRAY_SIZE(in_tree_questions));

@@ -325,9 +325,9 @@ static u64 gfp_atomic(void)
 {
 	void *p;
 
-	preempt_disable();
+	no_sleep_begin();
 	p = __vmalloc(PAGES(5), GFP_ATOMIC);
-	preempt_enable();
+	no_sleep_end();
 	return look_and_vfree(p, PAGES(5));
 }
 
@@ -335,9 +335,9 @@ static u64 gfp_nowait(void)
 {
 	void *p;
 
-	preempt_disable();
+	no_sleep_begin();
 	p = __vmalloc(PAGES(5), GFP_NOWAIT);
-	preempt_enable();
+	no_sleep_end();
 	return look_and_vfree(p, PAGES(5));
 }
 

@@ -9,8 +9,11 @@
 #ifndef VMAPCACHE_TEST_H
 #define VMAPCACHE_TEST_H
 
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -90,6 +93,41 @@ unsigned long signed_by(const void *addr, unsigned long pages, u64 seed);
 /* pages_alloc() - an array of @count pages to map, or NULL */
 struct page **pages_alloc(unsigned int count);
 void pages_free(struct page **pages, unsigned int count);
+
+/*
+ * no_sleep_begin() - from here to no_sleep_end() nobody may sleep
+ *
+ * With PREEMPT_RT not with preemption off: there the locks around memory sleep, in-tree, too.
+ */
+static inline void no_sleep_begin(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		rcu_read_lock();
+	else
+		preempt_disable();
+}
+
+static inline void no_sleep_end(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		rcu_read_unlock();
+	else
+		preempt_enable();
+}
+
+/*
+ * init_hard_irq_work() - makes work whose function runs in a hard interrupt
+ *
+ * With PREEMPT_RT, other work runs in a thread. Without it, lockdep takes INIT_HARD for a context in which
+ * nobody may call kmalloc().
+ */
+static inline void init_hard_irq_work(struct irq_work *work, void (*func)(struct irq_work *work))
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		*work = IRQ_WORK_INIT_HARD(func);
+	else
+		init_irq_work(work, func);
+}
 
 /*
  * run_threads() - runs @fn in @count threads, spread over the CPUs, each with its
