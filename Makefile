@@ -49,7 +49,7 @@ modules: ## vmapcache.ko and vmapcache_bench.ko for KDIR=, else for the running 
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
 	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko" && echo "$$built/vmapcache_bench.ko"
 
-vm: ## boots VM_KERNEL=stock|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
+vm: ## boots VM_KERNEL=stock|rt|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 
@@ -73,7 +73,7 @@ ready:
 	+@$(MAKE) --no-print-directory -j2 tool vm-kernel
 
 vm-kernel:
-	@case "$(VM_KERNEL)" in stock) scripts/kernel stock $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
+	@case "$(VM_KERNEL)" in stock | rt) scripts/kernel $(VM_KERNEL) $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
 
 tool = tools/vmapcache/target/release/vmapcache
 tool: ## the program vmapcache, which also runs outside of the sandbox: tools/vmapcache/target/release/vmapcache
@@ -88,14 +88,17 @@ doc: ## build/doc: HTML of the Rust sources, by rustdoc; a warning is an error
 rust-analyzer: ## makes rust-project.json for editors
 	@scripts/sandbox scripts/rust-analyzer
 
-check: ## all tests, from a bare machine: check-core, check-stock, check-debug (CHECK_MINUTES= at most)
-	@scripts/check core stock debug
+check: ## all tests, from a bare machine: check-core, check-stock, check-rt, check-debug (CHECK_MINUTES= at most)
+	@scripts/check core stock rt debug
 
 check-core: ## all tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
 
 check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, one with two NUMA nodes, the VM in a terminal (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
+
+check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNEL_SERIES=7.2 for another series)
+	@scripts/check rt
 
 check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5
 	@scripts/check debug
@@ -144,4 +147,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help
