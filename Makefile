@@ -116,8 +116,8 @@ drivers: ## builds drivers of the stock kernel against the drop-in header and us
 	@scripts/drivers $(USE)
 
 WORKLOADS =
-live: ## runs unmodified workloads in the VM (file systems, bpf, sockets, tasks, ...), by turns on both allocators: tables, data in build/live.json (QUICK=1: fewer rounds, data in build/live-quick.json; CPUS='1 2 8': numbers of CPUs; WORKLOADS='nft bpf-arrays': only these)
-	@scripts/live $(if $(QUICK),--quick) $(if $(CPUS),--cpus "$(CPUS)") $(WORKLOADS)
+live: ## runs unmodified workloads in the VM (file systems, bpf, sockets, tasks, ...), by turns on both allocators: tables, data in build/live.json (QUICK=1: fewer rounds, data in build/live-quick.json; CPUS='1 2 8': numbers of CPUs; WORKLOADS='nft bpf-arrays': only these; VM_KERNEL=debug: on KASAN and lockdep, says only what fails, data in build/live-debug.json)
+	@scripts/live $(if $(QUICK),--quick) $(if $(filter debug,$(VM_KERNEL)),--debug) $(if $(CPUS),--cpus "$(CPUS)") $(WORKLOADS)
 
 SET =
 JOBS =
@@ -130,7 +130,7 @@ fuzz: ## libFuzzer on the area manager, its parts and all input parsing, SECONDS
 	@scripts/sandbox tools/testing/core/fuzz.sh $(TARGET) $(SECONDS)
 
 # What only a run of hours brings back is no litter.
-results = build/bench.json build/bench-quick.json build/live.json build/live-quick.json build/native.json build/fuzz
+results = build/bench.json build/bench-quick.json build/live.json build/live-quick.json build/live-debug.json build/native.json build/fuzz
 clean: ## removes what was built here, and names it (keeps the cache, the data of `make bench`, `make live` and `make native`, the finds of the fuzzer)
 	@for file in build/* build/.[!.]*; do \
 		case " $(results) " in *" $$file "*) continue ;; esac; \

@@ -26,6 +26,16 @@ modules_prepare:
 	mkdir -p $(O)/rust
 	echo 'export KBUILD_OUTPUT = $(O)' >$(O)/Makefile
 	echo metadata >$(O)/rust/libkernel.rmeta
+tinyconfig:
+	echo '# CONFIG_INET is not set' >$(O)/.config
+vmlinux:
+	mkdir -p $(O)/include/config
+	echo 9.9.1 >$(O)/include/config/kernel.release
+	echo image >$(O)/vmlinux
+modules:
+	printf 'export KBUILD_OUTPUT = .\\nmodules_install:\\n' >$(O)/Makefile
+	printf '\\tmkdir -p $$(INSTALL_MOD_PATH)/lib/modules/9.9.1 && ln -s . $$(INSTALL_MOD_PATH)/lib/modules/9.9.1/build\\n' \\
+		>>$(O)/Makefile
 """
 
 
@@ -108,6 +118,22 @@ class Kernel(BadWeather):
         self.assert_fails(self.run_script("kernel", "drivers"), "is the network there?", "could not make drivers-")
         self.assertFalse(any(name.startswith("drivers-") for name in self.kept()))
         self.assert_nothing_half()
+
+    def test_debug_with_drivers(self):
+        result = self.run_script("kernel", "debug-drivers")
+        self.assert_ok(result)
+        folder = pathlib.Path(result.stdout.strip())
+        self.assertRegex(folder.name, "^debug-drivers-9.9.1-1-")
+        # All of debug.config but what live.config replaces, and all of live.config.
+        config = (folder / "build/.config").read_text().splitlines()[1:]
+        for option in "CONFIG_KASAN=y", "CONFIG_BTRFS_FS=m", "# CONFIG_IPV6 is not set":
+            self.assertIn(option, config)
+        self.assertEqual([option for option in config if "CONFIG_INET" in option and "DIAG" not in option],
+                         ["CONFIG_INET=y"])
+        self.assertEqual(list((folder / "lib/modules/9.9.1").iterdir()), [])
+        # It is another kernel than the debug kernel, which has no part of it.
+        self.assertNotIn("BTRFS", (pathlib.Path(self.run_script("kernel", "debug").stdout.strip())
+                                   / "build/.config").read_text())
 
     def test_newest_with_all_packages_is_taken(self):
         self.series("9.10", "9.10.4-1", without=["linux-modules"])

@@ -237,7 +237,7 @@ class LiveReport(InAFolder):
         return {"workload": name, "operation": "something", "result": "ok",
                 "rounds": {"in-tree": rounds(theirs, 0), "vmapcache": rounds(ours, redirected)}, **more}
 
-    def report(self, *results, unit="ns", end="ok", more=()):
+    def report(self, *results, unit="ns", end="ok", more=(), brief=False):
         """Runs it. Returns its exit status, its output, and the objects."""
         data = self.folder / "boot"
         lines = [{"begin": {"cpus": 2, "kernel": "9.9", "commit": "abc", "unit": unit, "ground": "emulated"}}, *results]
@@ -245,7 +245,7 @@ class LiveReport(InAFolder):
             lines.append({"end": end})
         data.write_text("".join(json.dumps(line) + "\n" for line in lines))
         out = self.folder / "out.json"
-        result = subprocess.run([LIVE / "report", "--out", out, data, *more], text=True, capture_output=True,
+        result = subprocess.run([LIVE / "report", *(["--brief"] if brief else []), "--out", out, data, *more], text=True, capture_output=True,
                                 check=False)
         self.assertEqual(result.stderr, "")
         return result.returncode, result.stdout, json.loads(out.read_text())
@@ -325,6 +325,12 @@ class LiveReport(InAFolder):
                                    capture_output=True, check=True).stdout
             self.assertIn("of make live at commit abc:\n", again)
             self.assertEqual(again[again.index("\n\n") + 2:], text[:text.index("data: ")])
+
+    def test_a_brief_report(self):
+        failed = {"workload": "torn", "operation": "x", "result": "failed", "why": "other contents"}
+        status, text, _ = self.report(self.workload("better", self.SLOW, self.FAST), failed, brief=True)
+        self.assertEqual(status, 1)
+        self.assertTrue(text.startswith("FAILED: boot: torn: other contents\n1 workloads measured"), text)
 
     def test_a_workload_that_failed(self):
         failed = {"workload": "torn", "operation": "x", "result": "failed", "why": "other contents"}

@@ -543,6 +543,7 @@ class Make(Newcomer):
         self.assertEqual(self.make("live")[1], "live  []\n")
         self.assertEqual(self.make("live", "QUICK=1", "CPUS=1 8", "WORKLOADS=nft bpf-arrays")[1],
                          "live --quick --cpus 1 8 nft bpf-arrays []\n")
+        self.assertEqual(self.make("live", "VM_KERNEL=debug", "WORKLOADS=nft")[1], "live --debug nft []\n")
 
     def test_whole_workloads_are_part_of_the_report(self):
         self.assertTrue(self.make("bench")[1].endswith("\nlive --show []\n"))
@@ -550,7 +551,7 @@ class Make(Newcomer):
 
     def test_clean_says_what_goes_and_keeps_results(self):
         results = ["build/bench-quick.json", "build/bench.json", "build/fuzz/all/crash-1",
-                   "build/live-quick.json", "build/live.json", "build/native.json"]
+                   "build/live-debug.json", "build/live-quick.json", "build/live.json", "build/native.json"]
         other = "tools/target/no-folder-of-cargos"
         for path in (*results, other, "build/9.9.1/vmapcache.ko", "build/.hidden",
                      "build/log/modules.log", "tools/vmapcache/target/.rustc_info.json", "rust/area.o"):
@@ -563,7 +564,7 @@ class Make(Newcomer):
         self.assertEqual(left, ["Makefile", *results, other])
         for words in ("removed build/9.9.1\n", "removed ./tools/vmapcache/target\n",
                       "removed ./rust/area.o\n",
-                      "kept: build/bench-quick.json build/bench.json build/fuzz "
+                      "kept: build/bench-quick.json build/bench.json build/fuzz build/live-debug.json "
                       "build/live-quick.json "
                       "build/live.json build/native.json;"):
             self.assertIn(words, result.stdout)
