@@ -27,7 +27,7 @@ ends() {
 	done
 }
 trap 'ends; takeover_ends' EXIT
-rm -f "$TMP/enough"
+rm -f "$TMP/enough" "$TMP/begun"
 before=$(free_pages)
 targets="vmap vm_map_ram vmalloc stacks"
 # On a slow kernel new kernel threads begin meanwhile. One may be given a stack that the kernel kept, and
@@ -38,6 +38,14 @@ user start 2
 # bpf maps, socket filters and threads.
 python3 "${0%/*}/takeover-users.py" $takeover "$TMP/enough" >"$TMP/users" 2>&1 &
 users=$!
+# A slow kernel takes longer to start them than the whole test lasts.
+tries=0
+while [ ! -e "$TMP/begun" ]; do
+	tries=$((tries + 1))
+	kill -0 $users 2>/dev/null || fail "$(cat "$TMP/users")"
+	[ $tries -lt $((300 * SLOWNESS)) ] || fail "nobody made maps and filters"
+	sleep 0.1
+done
 # Processes, whose stacks are of either allocator.
 while [ ! -e "$TMP/enough" ]; do
 	(: | : | cat /proc/self/stat | cat) >/dev/null
