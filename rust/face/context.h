@@ -33,7 +33,13 @@ static inline bool vc_must_defer(void)
 	return in_interrupt() || irqs_disabled() || vc_is_raw();
 }
 
-/* For a line that says so. */
+/* Whether a function that may sleep has no business here. */
+static inline bool vc_is_atomic(void)
+{
+	return !in_task() || vc_is_raw();
+}
+
+/* Such a place, for a message. */
 static inline const char *vc_place(void)
 {
 	if (in_nmi())
@@ -47,7 +53,7 @@ static inline const char *vc_place(void)
  * would notice by themselves.
  */
 #define VC_REFUSE_INTERRUPT(function, caller)					\
-	WARN_ONCE(!in_task() || vc_is_raw(), "vmapcache: %s() %s, by %pS; it has no effect\n", \
+	WARN_ONCE(vc_is_atomic(), "vmapcache: %s() %s, by %pS; it has no effect\n", \
 		  function, vc_place(), (void *)(caller))
 
 /* The same for one that may be called in interrupts. Work items cannot be queued from an NMI. */

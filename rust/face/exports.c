@@ -75,7 +75,7 @@ static noinline bool refuse_interrupt(unsigned long size, enum vc_use use, unsig
 static __always_inline bool in_wrong_context(unsigned long size, enum vc_use use,
 					     unsigned long caller)
 {
-	return unlikely(!in_task() || vc_is_raw()) && refuse_interrupt(size, use, caller);
+	return unlikely(vc_is_atomic()) && refuse_interrupt(size, use, caller);
 }
 
 /*

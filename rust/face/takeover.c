@@ -151,7 +151,7 @@ static bool may_take(enum vc_target target, unsigned long caller)
 {
 	enum fate fate;
 
-	if (unlikely(!in_task() || vc_is_raw()))
+	if (unlikely(vc_is_atomic()))
 		fate = CONTEXT;
 	else if (unlikely(is_own(caller)))
 		fate = OWN;

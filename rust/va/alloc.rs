@@ -214,7 +214,7 @@ impl<E: Env> Manager<E> {
             match back.into_empty() {
                 Ok(empty) => self.put_spare(&mut local, empty),
                 Err(back) => {
-                    // What comes home is in use; what was kept so far perhaps is not.
+                    // The areas that come home were in use a moment ago. Those that this CPU has kept perhaps were not.
                     let mut given = local.give_kept();
                     drop(local);
                     self.shelve(back);

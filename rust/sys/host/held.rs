@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counts the spinlocks and per-CPU values that a thread holds. If it holds any, it must not sleep; under a
-//! spinlock it must not allocate either.
-
-use crate::sys::Mode;
+//! Counts the spinlocks and per-CPU values that a thread holds. If it holds any, it must not sleep, allocate,
+//! or free memory.
 
 #[cfg(loom)]
 loom::thread_local! {
@@ -28,11 +26,8 @@ pub fn assert_may_sleep() {
 
 /// Panics where nobody may ask the kernel for memory.
 #[track_caller]
-pub fn assert_may_allocate(mode: Mode) {
+pub fn assert_may_allocate() {
     assert_eq!(held(), (0, 0), "allocates with a spinlock or a CPU held");
-    if mode != Mode::NoWait {
-        assert_may_sleep();
-    }
 }
 
 /// Panics where nobody may give memory back to the kernel.

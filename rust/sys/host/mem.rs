@@ -20,8 +20,8 @@ pub fn fail_nth_left() -> u64 {
     FAIL_NTH.with(|f| f.get())
 }
 
-fn charge(mode: Mode) -> Result<(), NoMemory> {
-    assert_may_allocate(mode);
+fn charge() -> Result<(), NoMemory> {
+    assert_may_allocate();
     FAIL_NTH.with(|f| {
         let n = f.get();
         f.set(n.saturating_sub(1));
@@ -57,8 +57,8 @@ impl<T> std::ops::DerefMut for Box<T> {
 }
 
 /// Moves `value` to the heap.
-pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
-    charge(mode)?;
+pub fn boxed<T>(value: T, _mode: Mode) -> Result<Box<T>, NoMemory> {
+    charge()?;
     Ok(Box(std::boxed::Box::new(value)))
 }
 
@@ -77,7 +77,7 @@ pub type LargeBox<T> = std::boxed::Box<T>;
 pub fn large_array<T, const N: usize>(
     init: impl FnMut(usize) -> T,
 ) -> Result<LargeBox<[T; N]>, NoMemory> {
-    charge(Mode::Sleep)?;
+    charge()?;
     // Not through the stack, which is small under loom.
     let values: Vec<T> = (0..N).map(init).collect();
     values.try_into().map_err(|_| NoMemory)
@@ -88,7 +88,7 @@ pub type Shared<T> = std::sync::Arc<T>;
 
 /// Moves `value` to the heap, to be shared.
 pub fn shared<T>(value: T) -> Result<Shared<T>, NoMemory> {
-    charge(Mode::Sleep)?;
+    charge()?;
     Ok(Shared::new(value))
 }
 
@@ -103,10 +103,10 @@ impl<T> Table<T> {
     /// [`NoMemory`], of the table or of `init`.
     pub fn try_new(
         len: usize,
-        mode: Mode,
+        _mode: Mode,
         init: impl FnMut(usize) -> Result<T, NoMemory>,
     ) -> Result<Self, NoMemory> {
-        charge(mode)?;
+        charge()?;
         (0..len).map(init).collect::<Result<Vec<_>, _>>().map(Self)
     }
 }

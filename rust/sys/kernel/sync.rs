@@ -9,7 +9,6 @@ pub use super::{
 };
 pub use crate::sys::{LockClass, Padded};
 use crate::{bindings, sys::NoMemory};
-
 use kernel::{
     bindings::{lock_class_key, raw_spinlock_t},
     ffi::c_char,

@@ -711,9 +711,10 @@ static void read_edges(struct run *run)
 })
 
 /*
- * What calls cost that a guard lets through, frees that a guard serves, and a check of 4 KiB by hardened
- * usercopy: at the start of a small area, and in the middle of one of 4 MiB. The in-tree allocator cuts its
- * addresses into zones of 64 KiB, one node after the other, and looks for an area node by node.
+ * Counts what three things cost: a call that a guard lets through, a free that a guard serves, and a check
+ * of 4 KiB by hardened usercopy. The check is at the start of a small area, and in the middle of one of
+ * 4 MiB. The in-tree allocator cuts its addresses into zones of 64 KiB, one node after the other, and looks
+ * for an area node by node.
  */
 static void guard_costs(struct run *run)
 {
