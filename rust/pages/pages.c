@@ -5,6 +5,8 @@
 #include <linux/gfp.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/numa.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -74,12 +76,18 @@ static struct page *alloc_run(gfp_t gfp, int node, unsigned int order)
 	return alloc_pages_node(node, gfp, order);
 }
 
-/* A run, if the page allocator has one at hand, split so that each page can be freed alone. */
+/*
+ * A run, if the page allocator has one at hand, split so that each page can be freed alone. A
+ * caller that names a node wants its pages there more than it wants neighbours.
+ */
 static struct page *alloc_neighbours(gfp_t gfp, int node, unsigned int order)
 {
 	struct page *page;
 
-	page = alloc_run(gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL), node, order);
+	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+	if (node != NUMA_NO_NODE && node_state(node, N_MEMORY))
+		gfp |= __GFP_THISNODE;
+	page = alloc_run(gfp, node, order);
 	if (page)
 		split_page(page, order);
 	return page;

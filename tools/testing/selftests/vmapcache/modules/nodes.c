@@ -44,14 +44,15 @@ static void unite(struct list_head *held)
 }
 
 /*
- * pages=N areas=N [node=N] [fragmented=1] [allocator=]: notes how many of the pages came from each
- * node. Without node= the caller names none.
+ * pages=N areas=N [node=N] [fragmented=NODES] [allocator=]: notes how many of the pages came from
+ * each node. Without node= the caller names none. On the nodes of the mask NODES no two free pages
+ * are neighbours meanwhile.
  */
 static void pages_by_node(struct run *run)
 {
 	const struct allocator *a = allocator_of(run);
 	unsigned int pages = arg(run, "pages", 1), areas = arg(run, "areas", 1), got, i;
-	int node = arg(run, "node", MAX_NUMNODES);
+	int node = arg(run, "node", MAX_NUMNODES), each;
 	unsigned long *found;
 	LIST_HEAD(held);
 	void **all;
@@ -60,10 +61,8 @@ static void pages_by_node(struct run *run)
 	found = kcalloc(nr_node_ids, sizeof(*found), GFP_KERNEL);
 	if (!expect(run, all && found, "no memory"))
 		goto out;
-	if (arg(run, "fragmented", 0)) {
-		int each;
-
-		for_each_online_node(each)
+	for_each_node_mask(each, node_states[N_MEMORY]) {
+		if (arg(run, "fragmented", 0) & BIT(each))
 			fragment(each, &held);
 	}
 	for (got = 0; got < areas; got++) {
