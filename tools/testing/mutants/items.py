@@ -12,7 +12,7 @@ An item is named as its language names it, and found in whatever file defines it
           name, or its beginning: `#if: node`, and `#else: node` after that.
   shell   a function
   Python  a function, `Class`, `Class.method`
-  any     the name of a file: the whole of it
+  any     the name of a file: the whole of it; if several have it, the one at the top
 
 Modules, files and folders in front, as in `area::claim` or `host::Lock::lock`, tell apart
 items of the same name. They are only needed then.
@@ -359,6 +359,9 @@ class Tree:
         parts = re.split(r"::(?![^<]*>)", CONDITION.sub("", name).lstrip(": "))
         parts = [re.sub(r"\s+", " ", part) for part in parts]
         found = [item for item in self.items if item.is_called(parts, attributes)]
+        # A file at the top has no folder that tells it from others.
+        at_the_top = [item for item in found if str(item.path) == name]
+        found = at_the_top or found
         if not found:
             raise Unclear(f"there is no item {name}")
         if len(found) > 1:

@@ -17,7 +17,8 @@ for guards in auto off; do
 	kcase differential
 done
 # The document has each question, and no other.
-page=${0%/*}/../../../../Documentation/compat.rst
+page=${0%/*}/compat.rst
+[ -e "$page" ] || page=${0%/*}/../../../../Documentation/compat.rst
 sed -n 's/^question //p' "$TMP/notes" | sort >"$TMP/asked"
 # shellcheck disable=SC2016 # no expansion: marks of the document
 sed -n 's/^   \* - ``\(.*\)``$/\1/p' "$page" | sort >"$TMP/told"

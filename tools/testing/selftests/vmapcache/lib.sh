@@ -8,7 +8,12 @@ set -u
 debugfs=/sys/kernel/debug
 ours=$debugfs/vmapcache
 cases=$debugfs/vmapcache_test
-: "${TMP:?run me by ./run}" "${SLOWNESS:=1}"
+# Started by itself, as kselftest does it: `run` makes what a test needs, and searches the kernel log.
+if [ -z "${TMP:-}" ] && [ "${1:-}" != --help ]; then
+	name=${0##*/}
+	exec "${0%"$name"}run" "${name%.sh}"
+fi
+: "${SLOWNESS:=1}"
 
 if [ "${1:-}" = --help ]; then
 	echo "This test will $DESCRIPTION."

@@ -24,6 +24,9 @@ static bool mirror_make(struct run *run, struct mirror *mirror, unsigned int cou
 {
 	unsigned int i;
 
+	/* kvmalloc_array() would take 0 for a size, too. */
+	if (!expect(run, count, "of no page"))
+		return false;
 	mirror->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	mirror->pages = kvmalloc_array(count, sizeof(*mirror->pages), GFP_KERNEL);
 	mirror->count = count;
