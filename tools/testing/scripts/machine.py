@@ -102,6 +102,15 @@ echo 0 >"$status\"""")
         result = self.vm("--cpus", "4", "--possible", "3")
         self.assertEqual(result.returncode, 2)
         self.assertIn("fewer than the 4 CPUs", result.stderr)
+        (self.kernel / "build").mkdir()
+        config = self.kernel / "build/.config"
+        config.write_text("# CONFIG_ACPI_TABLE_UPGRADE is not set\n")
+        result = self.vm("--possible", "64", "--instructions")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("takes no table of CPUs", result.stderr)
+        self.assert_ok(self.vm("--possible", "64"))
+        config.write_text("CONFIG_ACPI_TABLE_UPGRADE=y\n")
+        self.assert_ok(self.vm("--possible", "64", "--instructions"))
 
     def test_table_of_cpus(self):
         table = subprocess.run([self.top / "tree/scripts/vm-madt", "64"], capture_output=True, check=True).stdout
