@@ -150,6 +150,9 @@ impl<E: Env> Manager<E> {
         if request.pages == 0 || !request.align.is_power_of_two() {
             return Err(AllocError::Invalid);
         }
+        if request.mode == Mode::Sleep {
+            self.equip();
+        }
         self.climb(&request, class.filter(|_| self.switch(Switch::Magazines)))
             .inspect_err(|_| {
                 self.shared.failures.fetch_add(1, Relaxed);

@@ -351,6 +351,9 @@ impl<E: Env> Manager<E> {
     #[cold]
     #[inline(never)]
     fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>, mode: Mode) {
+        if mode == Mode::Sleep && self.env.may_sleep() {
+            self.equip();
+        }
         if let Some(class) = class.filter(|_| self.keeps_lazy()) {
             // The CPU has no empty magazine left, or somebody else has its stock.
             let spare = Empty::new(Mode::NoWait);

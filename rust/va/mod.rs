@@ -56,7 +56,7 @@ pub use switches::Switch;
 
 use crate::sys::{
     mem::{boxed, Box, Table},
-    sync::{AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
+    sync::{cpu_hint, AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
     LockClass, Mode, NoMemory, Padded, Page,
 };
 use area::{index::Index, link::Numbers, Descriptors};
@@ -134,7 +134,10 @@ pub struct Manager<E: Env> {
     descriptors: Descriptors,
     index: Index,
     shards: Shards,
+    /// Of the CPUs that have allocated: see [`Self::equip`].
     local: PerCpu<Local>,
+    /// Bounds the areas of a magazine: pages.
+    magazine_span: u32,
     numbers: Numbers,
     depot: Depot,
 
@@ -190,9 +193,8 @@ impl<E: Env> Manager<E> {
             descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
             index: Index::new(pages)?,
             shards: Shards::new(pages, config.shards)?,
-            local: PerCpu::new(cpus, |cpu| {
-                Local::new(cpu, magazine_span, counters.of(cpu).ok_or(NoMemory)?)
-            })?,
+            local: PerCpu::new(cpus)?,
+            magazine_span,
             numbers: Numbers::new(cpus)?,
             depot: Depot::new(cpus, magazine_span)?,
             lazy: boxed(
@@ -255,6 +257,23 @@ impl<E: Env> Manager<E> {
             .store(share.max((max / 4).min(LOCAL_LAZY_MIN)), Relaxed);
         if self.lazy_max.swap(pages, Relaxed) != 0 && pages == 0 {
             self.end_lazy();
+        }
+    }
+
+    /// Gives this CPU a stock, if it has none: whoever allocates on a CPU for the first time pays for that,
+    /// with memory of the CPU's node. Without memory, the CPU does without for now. May sleep.
+    #[cold]
+    #[inline(never)]
+    fn equip(&self) {
+        let cpu = cpu_hint();
+        if self.local.has(cpu) {
+            return;
+        }
+        let counters = self.counters.of(cpu);
+        let made = counters.and_then(|counters| Local::new(cpu, self.magazine_span, counters));
+        if let Ok(local) = made {
+            // This or another task's: it has one, or it does without.
+            let _ = self.local.put(cpu, local);
         }
     }
 

@@ -159,25 +159,34 @@ impl<T> std::ops::DerefMut for Owned<'_, T> {
 }
 
 /// One value per CPU, for the thread that runs there alone. The kernel's is in rust/sys/kernel/percpu.rs.
-pub struct PerCpu<T>(mem::Table<base::Mutex<T>>);
+pub struct PerCpu<T>(mem::Table<OnceBox<base::Mutex<T>>>);
 
 impl<T> PerCpu<T> {
-    /// Makes the value of each of `cpus` CPUs.
-    pub fn new(
-        cpus: u32,
-        mut init: impl FnMut(u32) -> Result<T, NoMemory>,
-    ) -> Result<Self, NoMemory> {
-        mem::Table::try_new(cpus as usize, mem::Mode::Sleep, |cpu| {
-            init(cpu as u32).map(base::Mutex::new)
-        })
-        .map(Self)
+    /// Room for a value of each of `cpus` CPUs.
+    pub fn new(cpus: u32) -> Result<Self, NoMemory> {
+        mem::Table::new(cpus as usize, mem::Mode::Sleep, |_| OnceBox::new()).map(Self)
+    }
+
+    /// Whether `cpu` has a value.
+    pub fn has(&self, cpu: u32) -> bool {
+        self.0
+            .get(cpu as usize)
+            .is_some_and(|slot| slot.get().is_some())
+    }
+
+    /// Gives `cpu` its value, if it has none.
+    pub fn put(&self, cpu: u32, value: T) -> Result<(), NoMemory> {
+        let place = self.0.get(cpu as usize).ok_or(NoMemory)?;
+        let made = mem::boxed(base::Mutex::new(value), mem::Mode::Sleep)?;
+        drop(place.set(made));
+        Ok(())
     }
 
     /// This CPU's value, or `None` if another thread has it.
     #[inline]
     pub fn enter(&self) -> Option<Owned<'_, T>> {
         let cpu = CPU.with(|c| c.get());
-        let value = self.0.get(cpu as usize)?.try_lock().ok()?;
+        let value = self.0.get(cpu as usize)?.get()?.try_lock().ok()?;
         let _held = Held::new(0, 1);
         Some(Owned { value, cpu, _held })
     }
@@ -186,7 +195,9 @@ impl<T> PerCpu<T> {
     pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
         assert_may_sleep();
         for (cpu, slot) in self.0.iter().enumerate() {
-            f(cpu as u32, &mut slot.lock().unwrap());
+            if let Some(slot) = slot.get() {
+                f(cpu as u32, &mut slot.lock().unwrap());
+            }
         }
     }
 }

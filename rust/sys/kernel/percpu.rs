@@ -32,7 +32,8 @@
 //! with preemption off, and so cannot call [`PerCpu::with_each`].
 
 use super::{
-    mem::{Mode, NoMemory, Table},
+    mem::{boxed, Mode, NoMemory, Table},
+    once_box::OnceBox,
     preempt::{Doors, Stay},
 };
 use crate::bindings;
@@ -104,40 +105,60 @@ impl<T> Drop for Owned<'_, T> {
     }
 }
 
-/// One value per CPU.
+/// One value per CPU, for each CPU that was given one.
 pub struct PerCpu<T> {
-    slots: Table<Slot<T>>,
-    /// Those to the slots. A closed one says that a remote task has the slot, or is about to have it.
+    slots: Table<OnceBox<Slot<T>>>,
+    /// Those to the slots. A closed one says that there is no slot, or that a remote task has it, or is
+    /// about to have it.
     doors: Doors,
     remote: Pin<KBox<Mutex<()>>>,
 }
 
 impl<T> PerCpu<T> {
-    /// Makes the value of each CPU below `cpus`. May sleep.
+    /// Room for a value of each CPU below `cpus`. May sleep.
     ///
     /// # Errors
     ///
-    /// [`NoMemory`], of the slots or of `init`.
-    // Not inlined: a caller that makes more than this keeps its stack for that.
-    #[inline(never)]
-    pub fn new(
-        cpus: u32,
-        mut init: impl FnMut(u32) -> Result<T, NoMemory>,
-    ) -> Result<Self, NoMemory> {
-        let made = Self {
-            slots: Table::try_new(cpus as usize, Mode::Sleep, |cpu| {
-                Ok(Slot {
-                    busy: AtomicBool::new(false),
-                    cpu: cpu as u32,
-                    value: UnsafeCell::new(init(cpu as u32)?),
-                })
-            })?,
+    /// [`NoMemory`].
+    pub fn new(cpus: u32) -> Result<Self, NoMemory> {
+        Ok(Self {
+            slots: Table::new(cpus as usize, Mode::Sleep, |_| OnceBox::new())?,
             doors: Doors::new()?,
             remote: KBox::pin_init(new_mutex!((), "vmapcache_percpu"), GFP_KERNEL)
                 .map_err(|_| NoMemory)?,
-        };
-        made.slots.iter().for_each(|slot| made.open(slot));
-        Ok(made)
+        })
+    }
+
+    /// Whether `cpu` has a value. Any context.
+    pub fn has(&self, cpu: u32) -> bool {
+        self.slots
+            .get(cpu as usize)
+            .is_some_and(|slot| slot.get().is_some())
+    }
+
+    /// Gives `cpu` its value, which stays. Without effect if it has one. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`], also if there is no such CPU.
+    pub fn put(&self, cpu: u32, value: T) -> Result<(), NoMemory> {
+        let place = self.slots.get(cpu as usize).ok_or(NoMemory)?;
+        let made = boxed(
+            Slot {
+                busy: AtomicBool::new(false),
+                cpu,
+                value: UnsafeCell::new(value),
+            },
+            Mode::Sleep,
+        )?;
+        // A remote task that closes the doors finds this one closed, or closes it, too.
+        let guard = self.remote.lock();
+        let surplus = place.set(made).err();
+        if let (None, Some(slot)) = (&surplus, place.get()) {
+            self.open(slot);
+        }
+        drop(guard);
+        Ok(())
     }
 
     /// Opens the door to a slot.
@@ -145,13 +166,12 @@ impl<T> PerCpu<T> {
         self.doors.set(slot.cpu, core::ptr::from_ref(slot).cast());
     }
 
-    /// This CPU's value, with preemption off until it is dropped. `None` if a remote task has it, or
-    /// the owner that this code interrupted. Any context.
+    /// This CPU's value, with preemption off until it is dropped. `None` if it has none, or a remote task
+    /// has it, or the owner that this code interrupted. Any context.
     #[inline(always)]
     pub fn enter(&self) -> Option<Owned<'_, T>> {
         let (slot, stay) = Stay::here(&self.doors);
-        // SAFETY: A door is closed, and then this is null, or opens to a slot of this table, whose length
-        // never changes.
+        // SAFETY: A door is closed, and then this is null, or opens to a slot of this table, which stays.
         let slot = unsafe { slot.cast::<Slot<T>>().as_ref() }?;
         if slot.busy.load(Relaxed) {
             return None;
@@ -166,25 +186,27 @@ impl<T> PerCpu<T> {
         Some(Owned { slot, _stay: stay })
     }
 
-    /// Runs `f` on every CPU's value in turn, online or not. Meanwhile owners get nothing from
+    /// Runs `f` on each CPU's value in turn, online or not. Meanwhile owners get nothing from
     /// [`Self::enter`]. Sleeps; not from an RCU read-side critical section or with a spinlock held.
     pub fn with_each(&self, mut f: impl FnMut(u32, &mut T)) {
         let guard = self.remote.lock();
-        for slot in self.slots.iter() {
+        let slots = || self.slots.iter().filter_map(OnceBox::get);
+        for slot in slots() {
             self.doors.set(slot.cpu, core::ptr::null());
         }
         // SAFETY: Task context, may sleep: this function's own condition.
         unsafe { bindings::vc_cpu_wait_owners() };
-        for (cpu, slot) in self.slots.iter().enumerate() {
+        for slot in slots() {
+            let cpu = slot.cpu;
             // After the grace period the last owner has ended: `busy` is clear, or the argument above
             // is wrong.
             if slot.busy.load(Relaxed) {
                 // SAFETY: No precondition.
-                unsafe { bindings::vc_cpu_report_owner(cpu as u32) };
+                unsafe { bindings::vc_cpu_report_owner(cpu) };
             } else {
                 // SAFETY: The slot is claimed by this task, which holds the mutex, and a grace period
                 // has passed since: as argued above, no owner has it, or gets it before it is released.
-                f(cpu as u32, unsafe { &mut *slot.value.get() });
+                f(cpu, unsafe { &mut *slot.value.get() });
             }
             self.open(slot);
         }

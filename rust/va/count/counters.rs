@@ -9,9 +9,9 @@
 
 use crate::{
     sys::{
-        mem::{large_array, shared, LargeBox, Mode, NoMemory, Shared, Table},
+        mem::{boxed, large_array, shared, LargeBox, Mode, NoMemory, Shared, Table},
         sync::{
-            AtomicU64,
+            AtomicU64, OnceBox,
             Ordering::{Acquire, Relaxed, Release},
             Padded,
         },
@@ -159,7 +159,8 @@ impl Totals {
 
 /// The counters of all CPUs, and those that CPUs share off the fast path.
 pub struct Counters {
-    cpus: Table<Shared<Padded<Cpu>>>,
+    /// Of those that have counted.
+    cpus: Table<OnceBox<Shared<Padded<Cpu>>>>,
     shared: Shared<Padded<Cpu>>,
 }
 
@@ -182,7 +183,7 @@ impl Counters {
     /// [`NoMemory`].
     pub fn new(cpus: u32) -> Result<Self, NoMemory> {
         Ok(Self {
-            cpus: Table::try_new(cpus as usize, Mode::Sleep, |_| shared(Padded(Cpu::new()?)))?,
+            cpus: Table::new(cpus as usize, Mode::Sleep, |_| OnceBox::new())?,
             shared: shared(Padded(Cpu::new()?))?,
         })
     }
@@ -192,9 +193,18 @@ impl Counters {
         self.cpus.len() as u32
     }
 
-    /// The counters of `cpu`, for the code that runs there.
-    pub fn of(&self, cpu: u32) -> Option<Shared<Padded<Cpu>>> {
-        self.cpus.get(cpu as usize).cloned()
+    /// The counters of `cpu`, for the code that runs there. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`], also if there is no such CPU.
+    pub fn of(&self, cpu: u32) -> Result<Shared<Padded<Cpu>>, NoMemory> {
+        let place = self.cpus.get(cpu as usize).ok_or(NoMemory)?;
+        if place.get().is_none() {
+            // If another task was faster, its are the ones.
+            drop(place.set(boxed(shared(Padded(Cpu::new()?))?, Mode::Sleep)?));
+        }
+        place.get().cloned().ok_or(NoMemory)
     }
 
     /// Counts an allocation anywhere, off the fast path.
@@ -226,6 +236,7 @@ impl Counters {
     fn all(&self) -> impl Iterator<Item = &Cpu> {
         self.cpus
             .iter()
+            .filter_map(OnceBox::get)
             .map(|cpu| &cpu.0)
             .chain(core::iter::once(&self.shared.0))
     }

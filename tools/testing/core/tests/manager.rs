@@ -9,7 +9,7 @@ use core_tests::{
     env::{TestEnv, TICK},
     model::{manager, Model},
     sys::{
-        mem::{fail_nth, NoMemory},
+        mem::{fail_nth, fail_nth_left, NoMemory},
         sync::run_on_cpu,
         Mode, Page,
     },
@@ -72,6 +72,54 @@ fn no_memory_at_the_start() {
         assert_eq!(made, Some(NoMemory));
     }
     assert!(nth > 20, "only {nth}");
+}
+
+/// A CPU costs no memory until it allocates. If there is none for its stock then, it does without, and
+/// gets one at a later request.
+#[test]
+fn a_cpu_gets_its_stock_when_it_allocates() {
+    const MANY: u64 = 1 << 40;
+    let made = |cpus| {
+        let config = Config {
+            pages: 1 << 14,
+            cpus,
+            shards: 2,
+            lazy_max_pages: 100,
+            flush_ceiling: 33,
+        };
+        fail_nth(MANY);
+        let manager = Manager::new(config, TestEnv::new(config.pages)).unwrap();
+        let allocations = MANY - fail_nth_left();
+        fail_nth(0);
+        (manager, allocations)
+    };
+    assert_eq!(made(2).1, made(200).1, "allocations for 2 and for 200 CPUs");
+
+    run_on_cpu(3);
+    for nth in 1..=9 {
+        let (manager, _) = made(4);
+        fail_nth(nth);
+        let start = alloc(&manager, 1);
+        assert_eq!(
+            fail_nth_left(),
+            0,
+            "the {nth}th allocation is not for the stock"
+        );
+        fail_nth(0);
+        assert_eq!(manager.stats().areas, 1);
+        assert_eq!(manager.stats().bytes_stock, Pages(0));
+        // More than asked for, in batches: these go into the stock.
+        for _ in 0..4 {
+            alloc(&manager, 1);
+        }
+        assert!(
+            manager.stats().bytes_stock != Pages(0),
+            "none after the {nth}th failed"
+        );
+        free(&manager, start);
+        assert_eq!(manager.stats().areas, 4);
+    }
+    run_on_cpu(0);
 }
 
 fn alloc(manager: &Manager<TestEnv>, pages: u32) -> Page {
