@@ -11,6 +11,7 @@ use crate::{
     matrix::{self, Extent, SWITCHES},
     module,
     record::{self, Record},
+    table::wrapped,
     tables,
 };
 use std::{path::Path, thread::sleep, time::Duration};
@@ -160,7 +161,7 @@ fn show(records: &[Record], apart: f64, most: usize, trouble: &[String]) -> bool
         "the two counts of each that are nearest, of 2 to {most}: at most {:.2} % apart",
         apart * 100.0
     );
-    println!("{}", tables::wrapped(&note, "  "));
+    println!("{}", wrapped(&note, "  "));
     for line in trouble {
         println!("{line}");
     }

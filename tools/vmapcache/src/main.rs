@@ -10,6 +10,7 @@ mod module;
 mod progress;
 mod record;
 mod signals;
+mod table;
 mod tables;
 mod view;
 

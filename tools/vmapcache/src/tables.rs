@@ -5,72 +5,14 @@
 use crate::{
     matrix::Extent,
     record::{Record, Setting, Switches},
+    table::{wrapped, Table},
 };
-use textwrap::{fill, Options};
 
-/// Columns, the first to the left, the others to the right.
-struct Table {
-    title: &'static str,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn new(title: &'static str, heads: &[&str]) -> Table {
-        Table {
-            title,
-            rows: vec![heads.iter().map(|h| h.to_string()).collect()],
-        }
-    }
-
-    fn row(&mut self, row: Vec<String>) {
-        self.rows.push(row);
-    }
-
-    fn print(&self, note: &str) {
-        if self.rows.len() < 2 {
-            return;
-        }
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cell = |row: &Vec<String>, i: usize| row.get(i).map_or(0, |c| c.chars().count());
-        let width = |i| self.rows.iter().map(|row| cell(row, i)).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        println!("\n{}", self.title);
-        for (n, row) in self.rows.iter().enumerate() {
-            let cells = row
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(i, (c, w))| match i {
-                    0 => format!("{c:<w$}"),
-                    _ => format!("{c:>w$}"),
-                });
-            println!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
-            if n == 0 {
-                println!(
-                    "  {}",
-                    "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1))
-                );
-            }
-        }
-        if !note.is_empty() {
-            println!("{}", wrapped(note, "  "));
-        }
-    }
-}
-
-/// Text as lines that begin with `indent` and fit on a terminal.
-pub fn wrapped(text: &str, indent: &str) -> String {
-    let options = Options::new(79)
-        .initial_indent(indent)
-        .subsequent_indent(indent);
-    fill(text, options)
-}
-
+/// Without a unit: it is in the head, the same for the whole column.
 fn ns(value: f64) -> String {
     match value {
         v if v < 10.0 => format!("{v:.1}"),
-        v if v < 1e7 => format!("{v:.0}"),
-        v => format!("{:.1} ms", v / 1e6),
+        v => format!("{v:.0}"),
     }
 }
 
@@ -84,12 +26,44 @@ fn may(value: Option<f64>) -> String {
     value.map_or("-".into(), ns)
 }
 
+fn times(ratio: f64) -> String {
+    match ratio {
+        r if r < 10.0 => format!("{r:.2}"),
+        r => format!("{r:.1}"),
+    }
+}
+
 fn ratio(a: f64, b: f64) -> String {
     if b > 0.0 {
         format!("{:.2}", a / b)
     } else {
         "-".into()
     }
+}
+
+/// How far the ratio varies: of each turn, the run of one side divided by the other side's of the same turn.
+/// The least and the greatest of these.
+fn turns(a: &Record, b: &Record) -> String {
+    if a.runs_ns.len() != b.runs_ns.len() || b.runs_ns.iter().any(|ns| *ns <= 0.0) {
+        return "-".into();
+    }
+    let ratios = a.runs_ns.iter().zip(&b.runs_ns).map(|(a, b)| a / b);
+    let (least, greatest) = ratios.fold((f64::INFINITY, 0.0), |(least, greatest), ratio| {
+        (ratio.min(least), ratio.max(greatest))
+    });
+    match greatest {
+        0.0 => "-".into(),
+        _ => format!("{}-{}", times(least), times(greatest)),
+    }
+}
+
+/// The same for two measurements that had no turns: of any two of their runs.
+fn range(a: &Record, b: &Record) -> String {
+    if a.run_min_ns <= 0.0 || b.run_min_ns <= 0.0 {
+        return "-".into();
+    }
+    let (least, greatest) = (a.run_min_ns / b.run_max_ns, a.run_max_ns / b.run_min_ns);
+    format!("{}-{}", times(least), times(greatest))
 }
 
 /// Per million operations, so that settings compare.
@@ -131,9 +105,18 @@ fn setting(record: &Record) -> String {
         text += &format!(", {} writing", record.writers);
     }
     if record.live > 0 {
-        text += &format!(", {} live", record.live);
+        text += &format!(", {} live", round(record.live));
     }
     text
+}
+
+/// Whole thousands and millions in short, as the demo's table would not fit on a terminal otherwise.
+fn round(number: u32) -> String {
+    match number {
+        n if n % 1_000_000 == 0 && n > 0 => format!("{}M", n / 1_000_000),
+        n if n % 1_000 == 0 && n > 0 => format!("{}k", n / 1_000),
+        n => n.to_string(),
+    }
 }
 
 /// The results that compare both allocators as they are: in-tree and ours.
@@ -172,18 +155,23 @@ fn bare<'a>(records: &'a [Record], scenario: &str, pages: u32) -> Option<&'a Rec
         .find(|r| r.scenario == scenario && r.pages == pages)
 }
 
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 9] = [
     "scenario",
-    "in-tree ns",
-    "vmapcache ns",
-    "ratio",
-    "flushes/M",
-    "ours",
-    "failures",
-    "ours",
+    "in-tree|ns",
+    "in-tree|flushes",
+    "vmapcache|ns",
+    "vmapcache|flushes",
+    "ratio|median",
+    "ratio|turns",
+    "failures|in-tree",
+    "failures|vmapcache",
 ];
 
 fn compare(title: &'static str, note: &str, pairs: &[(&Record, &Record)]) {
+    comparison(title, pairs).print(note);
+}
+
+fn comparison(title: &'static str, pairs: &[(&Record, &Record)]) -> Table {
     // Without their columns, which say 0 nearly always, the table fits in 80.
     let failed = pairs.iter().any(|(a, b)| a.failures + b.failures > 0);
     let columns = HEADS.len() - if failed { 0 } else { 2 };
@@ -191,44 +179,44 @@ fn compare(title: &'static str, note: &str, pairs: &[(&Record, &Record)]) {
     for (a, b) in pairs {
         let mut row = vec![
             setting(a),
-            median(a),
-            median(b),
-            ratio(a.median_ns, b.median_ns),
+            ns(a.median_ns),
             flushes(a),
+            ns(b.median_ns),
             flushes(b),
+            ratio(a.median_ns, b.median_ns),
+            turns(a, b),
             failures(a),
             failures(b),
         ];
         row.truncate(columns);
         table.row(row);
     }
-    table.print(note);
+    table
 }
 
 fn latencies(pairs: &[(&Record, &Record)]) {
     let heads = [
         "scenario",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-        "ours: p50",
-        "p99",
-        "p99.9",
-        "max",
-        "held",
-        "ours",
+        "in-tree|p50",
+        "in-tree|p99",
+        "in-tree|p99.9",
+        "in-tree|max",
+        "in-tree|held",
+        "vmapcache|p50",
+        "vmapcache|p99",
+        "vmapcache|p99.9",
+        "vmapcache|max",
+        "vmapcache|held",
     ];
     let mut table = Table::new(
         "How long does the unlucky one wait? (ns, the clock's cost taken off)",
         &heads,
     );
     for (a, b) in pairs {
-        let of = |r: &Record| [r.p50_ns, r.p99_ns, r.p999_ns, r.max_ns].map(may);
+        let of = |r: &Record| [r.p50_ns, r.p99_ns, r.p999_ns, r.max_ns, r.held_max_ns].map(may);
         let mut row = vec![setting(a)];
         row.extend(of(a));
         row.extend(of(b));
-        row.extend([may(a.held_max_ns), may(b.held_max_ns)]);
         table.row(row);
     }
     let clock = pairs.iter().find_map(|(a, _)| a.clock_ns);
@@ -241,11 +229,12 @@ fn latencies(pairs: &[(&Record, &Record)]) {
 fn scaling(pairs: &[(&Record, &Record)]) {
     let heads = [
         "scenario",
-        "in-tree ns",
-        "vmapcache ns",
-        "ratio",
-        "in-tree / 1 thread",
-        "ours / 1 thread",
+        "ns|in-tree",
+        "ns|vmapcache",
+        "ratio|median",
+        "ratio|turns",
+        "times that of 1 thread|in-tree",
+        "times that of 1 thread|vmapcache",
     ];
     let mut table = Table::new("Does it scale with threads?", &heads);
     for (a, b) in pairs.iter().filter(|(a, _)| a.live == 0 && a.writers == 0) {
@@ -276,6 +265,7 @@ fn scaling(pairs: &[(&Record, &Record)]) {
                 median(a),
                 median(b),
                 ratio(a.median_ns, b.median_ns),
+                turns(a, b),
                 ratio(a.median_ns, one_a),
                 ratio(b.median_ns, one_b),
             ]);
@@ -287,11 +277,12 @@ fn scaling(pairs: &[(&Record, &Record)]) {
 fn growth(pairs: &[(&Record, &Record)]) {
     let heads = [
         "scenario",
-        "in-tree ns",
-        "vmapcache ns",
-        "ratio",
-        "in-tree / 0 live",
-        "ours / 0 live",
+        "ns|in-tree",
+        "ns|vmapcache",
+        "ratio|median",
+        "ratio|turns",
+        "times that of 0 live|in-tree",
+        "times that of 0 live|vmapcache",
     ];
     let mut table = Table::new("What do areas cost that are there already?", &heads);
     let allocs = |(a, _): &&(&Record, &Record)| a.scenario == "va_only" || a.scenario == "vmap";
@@ -306,6 +297,7 @@ fn growth(pairs: &[(&Record, &Record)]) {
                 median(a),
                 median(b),
                 ratio(a.median_ns, b.median_ns),
+                turns(a, b),
                 ratio(a.median_ns, base_a.median_ns),
                 ratio(b.median_ns, base_b.median_ns),
             ]);
@@ -317,11 +309,11 @@ fn growth(pairs: &[(&Record, &Record)]) {
 fn readers(pairs: &[(&Record, &Record)]) {
     let heads = [
         "scenario",
-        "in-tree: a read",
-        "ours",
-        "in-tree: a write, CPU ns",
-        "ours",
-        "ratio",
+        "ns of a read|in-tree",
+        "ns of a read|vmapcache",
+        "CPU ns of a write|in-tree",
+        "CPU ns of a write|vmapcache",
+        "CPU ns of a write|ratio",
     ];
     let mut table = Table::new("What do readers of the area list cost the writers?", &heads);
     for (a, b) in pairs.iter().filter(|(a, _)| a.scenario == "info_read") {
@@ -352,9 +344,10 @@ fn ablation(records: &[Record]) {
     let heads = [
         "scenario",
         "without",
-        "ns",
-        "with all",
-        "costs",
+        "ns|without",
+        "ns|with all",
+        "costs|median",
+        "costs|range",
         "flushes/M",
         "locks/1000",
         "visited",
@@ -389,23 +382,25 @@ fn ablation(records: &[Record]) {
             median(r),
             whole.map_or("-".into(), |w| ns(w.median_ns)),
             whole.map_or("-".into(), |w| ratio(r.median_ns, w.median_ns)),
+            whole.map_or("-".into(), |w| range(r, w)),
             flushes(r),
             share(r.shared_locks, r.flush_ops, 1e3),
             share(r.visited, r.searches, 1.0),
         ]);
     }
-    table.print("locks: those that other CPUs take as well; visited: extents looked at in a search for free space");
+    table.print("locks: those that other CPUs take as well; visited: extents looked at in a search for free space; range: of the ratios of any two runs");
 }
 
 /// Searches among lazy areas.
 fn cure(records: &[Record]) {
     let heads = [
         "lazy areas",
-        "visited with",
-        "without",
-        "ns with",
-        "without",
-        "costs",
+        "visited|with",
+        "visited|without",
+        "ns|with",
+        "ns|without",
+        "costs|median",
+        "costs|range",
     ];
     let mut table = Table::new(
         "What does the free-area cache cure? (extents visited for one allocation)",
@@ -428,6 +423,7 @@ fn cure(records: &[Record]) {
             median(with),
             median(without),
             ratio(without.median_ns, with.median_ns),
+            range(without, with),
         ]);
     }
     table.print("areas freed and not yet purged, a hole that is too small behind each; magazines off, or nothing would be searched");
@@ -483,11 +479,11 @@ pub fn instructions(records: &[Record]) {
 fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
     let heads = [
         "scenario",
-        "bare ns",
-        "in-tree ns",
-        "/ bare",
-        "vmapcache ns",
-        "/ bare",
+        "ns|bare",
+        "ns|in-tree",
+        "ns|vmapcache",
+        "times bare|in-tree",
+        "times bare|vmapcache",
     ];
     let mut table = Table::new(
         "How far from the limit? (page tables and pages without an allocator)",
@@ -507,8 +503,8 @@ fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
             setting(a),
             ns(bare),
             median(a),
-            ratio(a.median_ns, bare),
             median(b),
+            ratio(a.median_ns, bare),
             ratio(b.median_ns, bare),
         ]);
     }
@@ -518,7 +514,13 @@ fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
 fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
     let mut table = Table::new(
         "Against vm_map_ram()",
-        &["scenario", "vm_map_ram ns", "vmapcache ns", "ratio"],
+        &[
+            "scenario",
+            "ns|vm_map_ram",
+            "ns|vmapcache",
+            "ratio|median",
+            "ratio|turns",
+        ],
     );
     for (a, b) in pairs.iter().filter(|(a, _)| a.scenario == "vmap") {
         if let Some(r) = side(records, "vm_map_ram", a) {
@@ -527,6 +529,7 @@ fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
                 median(r),
                 median(b),
                 ratio(r.median_ns, b.median_ns),
+                turns(r, b),
             ]);
         }
     }
@@ -544,7 +547,8 @@ const BUSY: &str = "~ the slowest run took 1.5 times as long as the fastest: thi
 /// Prints all tables that have records.
 pub fn print(extent: Extent, records: &[Record]) {
     let pairs = pairs(records);
-    let shaky = records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);
+    // The demo's one table shows the ratios of all turns instead.
+    let shaky = extent != Extent::Demo && records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);
     print_all(extent, records, &pairs);
     if records.iter().any(|r| r.machine.ground == "emulated") {
         println!("\n{}", wrapped(EMULATED, ""));
@@ -558,7 +562,8 @@ fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
     let pick = |f: &dyn Fn(&Record) -> bool| -> Vec<(&Record, &Record)> {
         pairs.iter().copied().filter(|(a, _)| f(a)).collect()
     };
-    let note = "medians of the runs; flushes per million operations";
+    let note = "medians of the runs, and flushes per million operations; turns: the least and the greatest \
+        ratio of two runs of the same turn";
     if extent == Extent::Demo {
         compare("The same work, in one boot, in turns", note, pairs);
         return;
@@ -594,6 +599,49 @@ fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record(allocator: &str, runs_ns: &[f64]) -> Record {
+        let text = runs_ns.iter().map(f64::to_string).collect::<Vec<_>>();
+        let line = format!(
+            "scenario=lookup_start allocator={allocator} threads=1 pages=1 align=1 writers=0 live=1000 \
+             runs_ns={} median_ns={} run_min_ns=1 run_max_ns=2 cpu_ns=1 ops=1000 failures=0 \
+             flushes=7 flush_ops=1000",
+            text.join(","),
+            runs_ns[runs_ns.len() / 2]
+        );
+        Record::parse(&line, &Switches::new(), &Default::default()).unwrap()
+    }
+
+    #[test]
+    fn the_ratio_of_each_turn_counts() {
+        let (a, b) = (
+            record("in-tree", &[10.0, 20.0, 30.0]),
+            record("vmapcache", &[10.0, 40.0, 12.0]),
+        );
+        assert_eq!(turns(&a, &b), "0.50-2.50");
+        assert_eq!(turns(&a, &record("vmapcache", &[1.0])), "-", "other turns");
+        assert_eq!(range(&a, &b), "0.50-2.00");
+        assert_eq!(turns(&a, &record("vmapcache", &[0.0, 1.0, 2.0])), "-");
+    }
+
+    #[test]
+    fn a_column_has_one_unit() {
+        assert_eq!(
+            [0.5, 99.6, 20_700_000.0].map(ns),
+            ["0.5", "100", "20700000"]
+        );
+    }
+
+    #[test]
+    fn the_table_of_the_demo_fits_on_a_terminal() {
+        let (a, b) = (
+            record("in-tree", &[171642.0; 3]),
+            record("vmapcache", &[9144.0, 171642.0, 144298.0]),
+        );
+        let text = comparison("T", &[(&a, &b)]).text("");
+        assert!(text.contains("lookup_start 1p, 1k live"), "{text}");
+        assert!(text.lines().all(|line| line.len() < 80), "{text}");
+    }
 
     #[test]
     fn notes_fit_on_a_terminal() {
