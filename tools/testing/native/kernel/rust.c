@@ -17,12 +17,10 @@
 
 #include "native.h"
 #include "rest.h"
+#include "sys/kernel/sys.h"
 
 #define __rust_helper
-/* This one forgets the name, which tells the locks apart. */
-#define rust_helper___spin_lock_init spin_lock_init_without_name
 #include <rust/helpers/spinlock.c>
-#undef rust_helper___spin_lock_init
 #include <rust/helpers/atomic.c>
 #include <rust/helpers/mutex.c>
 #include <rust/helpers/refcount.c>
@@ -36,11 +34,12 @@ static struct {
 } names[NAMES];
 static unsigned int number_of_names;
 
-void rust_helper___spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key)
+/* In the place of the module's, which forgets the name: that tells the locks apart. */
+void vc_lock_init(void *lock, const char *name, void *key)
 {
 	unsigned int i = __atomic_fetch_add(&number_of_names, 1, __ATOMIC_RELAXED);
 
-	spin_lock_init(lock);
+	raw_spin_lock_init((raw_spinlock_t *)lock);
 	if (i < NAMES) {
 		names[i].lock = lock;
 		names[i].name = name;

@@ -147,7 +147,7 @@ static int by_moves(const void *a, const void *b)
 #define HOTTEST	3
 
 /* Rounds that nobody watches, until stocks are what they stay. */
-#define ROUNDS_BEFORE	2000
+#define ROUNDS_BEFORE	20000
 
 void count_lines(const struct cell *cell)
 {
