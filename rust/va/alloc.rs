@@ -205,11 +205,12 @@ impl<E: Env> Manager<E> {
     fn ask_home(&self, request: &Request, class: Class) -> Option<Area<'_>> {
         while !self.draining.load(Relaxed) {
             let mut local = self.local.enter()?;
+            local.need_less(&self.depot);
             let mut back = self.depot.come_home(local.cpu())?;
             back.offer(|area| {
                 let class = self.descriptors.held(area.id()).and_then(Descriptor::class);
                 match class {
-                    Some(class) => local.keep(class, area, self.local_clean_max, &self.descriptors),
+                    Some(class) => local.keep(class, area, &self.depot, &self.descriptors),
                     None => Err(area),
                 }
             });

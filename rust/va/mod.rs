@@ -123,10 +123,9 @@ pub struct Manager<E: Env> {
     env: E,
     pages: u32,
     flush_ceiling: u32,
-    /// Bounds of one CPU's lazy and clean stock, and of the depot: pages.
+    /// Bounds of one CPU's lazy and clean stock: pages.
     local_lazy_max: AtomicU32,
     local_clean_max: u32,
-    depot_max: u64,
 
     lazy_max: AtomicU32,
     switches: Switches,
@@ -186,7 +185,6 @@ impl<E: Env> Manager<E> {
             flush_ceiling: config.flush_ceiling,
             local_lazy_max: AtomicU32::new(0),
             local_clean_max,
-            depot_max: u64::from(pages / 4),
             lazy_max: AtomicU32::new(0),
             switches: Switches::new(),
             // An area takes two pages at least.
@@ -196,7 +194,7 @@ impl<E: Env> Manager<E> {
             local: PerCpu::new(cpus)?,
             magazine_span,
             numbers: Numbers::new(cpus)?,
-            depot: Depot::new(cpus, magazine_span)?,
+            depot: Depot::new(cpus, magazine_span, pages)?,
             lazy: boxed(
                 Padded(Lock::new(Chain::new(), LockClass::Lazy)?),
                 Mode::Sleep,
@@ -228,6 +226,12 @@ impl<E: Env> Manager<E> {
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn env(&self) -> &E {
         &self.env
+    }
+
+    /// Room that CPUs were promised for areas that they keep: pages.
+    #[allow(dead_code, reason = "only tests on the host call it")]
+    pub fn promised(&self) -> u64 {
+        self.depot.promised()
     }
 
     /// Pages of the arena.

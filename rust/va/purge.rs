@@ -174,7 +174,7 @@ impl<E: Env> Manager<E> {
                 local.spill_lazy(&self.epochs, &mut keep);
                 if how == Purge::Drain {
                     local.spill_clean(&mut surplus.magazines);
-                    local.spill_kept(&self.descriptors, |area| {
+                    local.spill_kept(&self.depot, &self.descriptors, |area| {
                         surplus.kept.push(&self.descriptors, area);
                     });
                 }
@@ -435,7 +435,7 @@ impl<E: Env> Manager<E> {
     /// lanes than `lane` to `surplus`: the returning areas were in use a moment ago, and these perhaps were
     /// not. False if there are none.
     fn make_room(&self, lane: Lane, coming: u64, surplus: &mut Surplus) -> bool {
-        while self.depot.span().saturating_add(coming) > self.depot_max {
+        while !self.depot.has_room(coming) {
             match self.depot.take_other(lane) {
                 Some(other) => surplus.magazines.push(other),
                 None => return false,
@@ -553,7 +553,7 @@ impl<E: Env> Manager<E> {
             if at == cpu {
                 self.detach_lazy(local, &mut lazy);
                 local.spill_clean(&mut surplus.magazines);
-                local.spill_kept(&self.descriptors, |area| {
+                local.spill_kept(&self.depot, &self.descriptors, |area| {
                     surplus.kept.push(&self.descriptors, area);
                 });
             }

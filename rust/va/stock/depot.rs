@@ -47,6 +47,9 @@ const TRIM: u32 = 8;
 /// Most magazines that wait for one CPU. A CPU that only frees never collects them.
 const HOME_MAX: u32 = 16;
 
+/// Pages that a CPU asks for at once for areas that it keeps, in a large arena.
+const PROMISE: u32 = 1024;
+
 struct Bin {
     heads: Table<Chain<Clean>>,
 }
@@ -76,6 +79,11 @@ pub struct Depot {
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
     span: AtomicU64,
+    /// Bound of `span`, and of `span` and `promised` together.
+    span_max: u64,
+    idle_max: u64,
+    /// Pages promised to CPUs for the areas that they keep: see [`Depot::promise`].
+    promised: AtomicU64,
     /// The bin that [`Depot::take_other`] looks into next.
     next: AtomicU64,
     /// Acquisitions of its locks.
@@ -83,13 +91,13 @@ pub struct Depot {
 }
 
 impl Depot {
-    /// An empty depot for `cpus` CPUs, whose magazines take at most `magazine_span` pages each. May
-    /// sleep.
+    /// An empty depot for `cpus` CPUs and an arena of `pages` pages, whose magazines take at most
+    /// `magazine_span` pages each. May sleep.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
-    pub fn new(cpus: u32, magazine_span: u32) -> Result<Self, NoMemory> {
+    pub fn new(cpus: u32, magazine_span: u32, pages: u32) -> Result<Self, NoMemory> {
         Ok(Self {
             bins: Table::try_new(BINS, Mode::Sleep, |_| {
                 let heads = Table::new(CLASSES / BINS, Mode::Sleep, |_| Chain::new())?;
@@ -107,6 +115,9 @@ impl Depot {
             )?,
             magazine_span,
             span: AtomicU64::new(0),
+            span_max: u64::from(pages / 4),
+            idle_max: u64::from(pages / 2),
+            promised: AtomicU64::new(0),
             next: AtomicU64::new(0),
             locks: AtomicU64::new(0),
         })
@@ -356,5 +367,38 @@ impl Depot {
     /// Pages that the areas in the bins keep from others.
     pub fn span(&self) -> u64 {
         self.span.load(Relaxed)
+    }
+
+    /// Whether the bins can take `coming` more pages.
+    pub fn has_room(&self, coming: u64) -> bool {
+        let promised = self.promised.load(Relaxed);
+        let most = self.span_max.min(self.idle_max.saturating_sub(promised));
+        self.span().saturating_add(coming) <= most
+    }
+
+    /// Promises a CPU room for kept areas of `pages` pages, or of somewhat more: what all CPUs keep and
+    /// what is in the bins has one bound, so that a CPU keeps what it needs as long as others do not.
+    /// Returns the pages that it may keep more; 0 if there is no room.
+    pub fn promise(&self, pages: u32) -> u32 {
+        let some = u64::from(PROMISE)
+            .min(self.idle_max / 128)
+            .max(u64::from(pages));
+        let promised = self.promised.fetch_add(some, Relaxed).wrapping_add(some);
+        if promised.saturating_add(self.span()) > self.idle_max {
+            self.promised.fetch_sub(some, Relaxed);
+            return 0;
+        }
+        some as u32
+    }
+
+    /// Takes back what was promised for `pages` pages.
+    pub fn take_back(&self, pages: u32) {
+        self.promised.fetch_sub(u64::from(pages), Relaxed);
+    }
+
+    /// Pages promised to all CPUs together.
+    #[allow(dead_code, reason = "only tests on the host call it")]
+    pub fn promised(&self) -> u64 {
+        self.promised.load(Relaxed)
     }
 }

@@ -29,7 +29,10 @@ use crate::{
         },
         flush::epochs::Epochs,
         space::range::Size,
-        stock::magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
+        stock::{
+            depot::Depot,
+            magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
+        },
     },
 };
 
@@ -155,8 +158,9 @@ pub struct Local {
     clean_set: Set,
     /// Classes that may have kept areas.
     kept_set: Set,
-    /// Pages that kept areas keep from others.
+    /// Pages that kept areas keep from others, and those that the depot has promised for that.
     kept_span: u32,
+    kept_max: u32,
     /// Where to look for a class that gives up its kept areas.
     next_to_give: usize,
     /// Tells one mixed magazine from the next.
@@ -213,6 +217,7 @@ impl Local {
             clean_set: Set::new()?,
             kept_set: Set::new()?,
             kept_span: 0,
+            kept_max: 0,
             next_to_give: 0,
             turn: 0,
             lazy_span: 0,
@@ -360,12 +365,12 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// The area, if all that is kept would keep more than `most` pages from others.
+    /// The area, if the depot promises no room for it.
     pub fn keep(
         &mut self,
         class: Class,
         area: CleanId,
-        most: u32,
+        depot: &Depot,
         descriptors: &Descriptors,
     ) -> Result<(), CleanId> {
         let Some(slot) = self.slots.get_mut(class.index()) else {
@@ -373,8 +378,11 @@ impl Local {
             return Err(area);
         };
         let span = self.kept_span.saturating_add(u32::from(slot.span));
-        if span > most {
-            return Err(area);
+        if span > self.kept_max {
+            self.kept_max += depot.promise(span - self.kept_max);
+            if span > self.kept_max {
+                return Err(area);
+            }
         }
         if slot.kept.is_empty() {
             self.kept_set.mark(class);
@@ -383,6 +391,16 @@ impl Local {
         slot.kept_len = slot.kept_len.wrapping_add(1);
         self.kept_span = span;
         Ok(())
+    }
+
+    /// Gives the depot back half of the room that this CPU does not need, if that is more than half of
+    /// what it has: areas that it kept are in use now, or were freed elsewhere.
+    pub fn need_less(&mut self, depot: &Depot) {
+        let free = self.kept_max.saturating_sub(self.kept_span);
+        if free > self.kept_max / 2 {
+            self.kept_max -= free / 2;
+            depot.take_back(free / 2);
+        }
     }
 
     /// Takes out the kept areas of one class, and next time those of another. Empty if there are none.
@@ -559,7 +577,13 @@ impl Local {
     }
 
     /// Hands all kept areas to `each`.
-    pub fn spill_kept(&mut self, descriptors: &Descriptors, mut each: impl FnMut(CleanId)) {
+    pub fn spill_kept(
+        &mut self,
+        depot: &Depot,
+        descriptors: &Descriptors,
+        mut each: impl FnMut(CleanId),
+    ) {
+        depot.take_back(core::mem::take(&mut self.kept_max));
         while let Some(class) = self.kept_set.pick() {
             let mut kept = self.take_kept(class);
             kept.drain(descriptors).for_each(&mut each);

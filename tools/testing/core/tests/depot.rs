@@ -20,7 +20,7 @@ fn empty() -> Empty {
 /// time, until no more than the bound are left.
 #[test]
 fn spares_too_many_are_taken_out_again() {
-    let depot = Depot::new(1, 512).unwrap();
+    let depot = Depot::new(1, 512, 1 << 17).unwrap();
     for _ in 0..300 {
         depot.put_spare(empty());
     }
@@ -36,4 +36,31 @@ fn spares_too_many_are_taken_out_again() {
     }
     assert_eq!(left, 256);
     assert_eq!(depot.take_spares().len(), 256);
+}
+
+/// All CPUs together keep half of the arena, less what is in the depot; one may keep all of that.
+#[test]
+fn kept_areas_of_all_cpus_have_one_bound() {
+    const HALF: u64 = 1 << 16;
+    let depot = Depot::new(64, 512, 2 * HALF as u32).unwrap();
+    assert!(depot.has_room(HALF / 2) && !depot.has_room(HALF / 2 + 1));
+    let mut all = 0;
+    loop {
+        let more = depot.promise(100);
+        if more == 0 {
+            break;
+        }
+        assert!((100..=1024).contains(&more), "{more} at once");
+        all += u64::from(more);
+        assert_eq!(depot.promised(), all);
+        assert!(all <= HALF, "{all} of {HALF}");
+    }
+    assert!(all > HALF - 1024, "{all} of {HALF}");
+    assert!(!depot.has_room(HALF - all + 1), "beside what is promised");
+    // An area that is larger than a share gets room, too.
+    depot.take_back(5_000);
+    assert_eq!(depot.promise(4_900), 4_900);
+    depot.take_back((all - 100) as u32);
+    assert_eq!(depot.promised(), 0);
+    assert!(depot.has_room(HALF / 2));
 }

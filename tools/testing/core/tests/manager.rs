@@ -151,9 +151,13 @@ fn two_cpus(lazy_max_pages: u32) -> Manager<TestEnv> {
 }
 
 fn two_cpus_of(pages: u32, lazy_max_pages: u32) -> Manager<TestEnv> {
+    some_cpus_of(2, pages, lazy_max_pages)
+}
+
+fn some_cpus_of(cpus: u32, pages: u32, lazy_max_pages: u32) -> Manager<TestEnv> {
     let config = Config {
         pages,
-        cpus: 2,
+        cpus,
         shards: 2,
         lazy_max_pages,
         flush_ceiling: 33,
@@ -439,10 +443,11 @@ fn rare_sizes_come_home() {
     );
 }
 
-/// Locks taken for 1,000 pairs, in the long run, of the pages and alignments that `size` says.
-fn locks(size: impl Fn(&mut Rng) -> (u32, u32)) -> u64 {
+/// Locks taken for 1,000 pairs, in the long run, of the pages and alignments that `size` says, on one of
+/// `cpus` CPUs.
+fn locks(cpus: u32, size: impl Fn(&mut Rng) -> (u32, u32)) -> u64 {
     run_on_cpu(0);
-    let manager = two_cpus_of(1 << 21, 16_000);
+    let manager = some_cpus_of(cpus, 1 << 21, 16_000);
     let mut rng = Rng::new(7);
     let mut turn = |pairs: u32| {
         let before = manager.stats().shared_locks;
@@ -462,15 +467,17 @@ fn locks(size: impl Fn(&mut Rng) -> (u32, u32)) -> u64 {
 
 #[test]
 fn one_size_needs_few_locks() {
-    let locks = locks(|_| (1, 1));
+    let locks = locks(2, |_| (1, 1));
     assert!(locks < 20, "{locks}");
 }
 
 /// Many sizes and alignments, each seldom: hardly a lock for any of them.
 #[test]
 fn many_sizes_need_few_locks() {
-    let locks = locks(|rng| (1 + rng.below(64), 1 << rng.below(5)));
-    assert!(locks < 100, "{locks}");
+    for cpus in [2, 200] {
+        let locks = locks(cpus, |rng| (1 + rng.below(64), 1 << rng.below(5)));
+        assert!(locks < 100, "{locks} with {cpus} CPUs");
+    }
 }
 
 /// A CPU that keeps as much as it may gives up sizes that are out of use, for those in use.
@@ -516,12 +523,50 @@ fn kept_areas_have_a_bound() {
             // All that waits at home comes back in the search for it.
             free(&manager, alloc_aligned(&manager, 1, 16));
         }
-        // A quarter of the arena in the depot, a sixteenth each kept and in magazines of one size, and
-        // 16 magazines on their way home.
+        // Half of the arena kept and in the depot, a sixteenth in magazines of one size, and 16 magazines on
+        // their way home.
         let stock = manager.stats().bytes_stock.0;
-        let most = PAGES / 4 + 2 * PAGES / 16 + 16 * PAGES / 256 + 1024;
+        let most = PAGES / 2 + PAGES / 16 + 16 * PAGES / 256 + 1024;
         assert!(stock <= most.into(), "{stock} pages, not {most}");
     }
+}
+
+/// A CPU gives back most of the room that it was promised, once the areas that it kept are in use; and all
+/// of it to a drain, or when it goes.
+#[test]
+fn room_for_kept_areas_comes_back() {
+    run_on_cpu(0);
+    let all = |manager: &Manager<TestEnv>| -> Vec<Page> {
+        let sizes = (0..20).flat_map(|_| 33..=64);
+        sizes.map(|pages| alloc(manager, pages)).collect()
+    };
+    let keeps = || {
+        let manager = two_cpus(8_000);
+        let areas = all(&manager);
+        areas.iter().for_each(|&start| free(&manager, start));
+        manager.purge(Purge::Full);
+        // All that waits at home comes back in the search for it.
+        free(&manager, alloc(&manager, 1));
+        assert!(manager.promised() > 4_000, "{}", manager.promised());
+        manager
+    };
+
+    let manager = keeps();
+    let areas: Vec<Page> = (0..2).flat_map(|_| all(&manager)).collect();
+    // Each request that the stock cannot serve gives back some.
+    for align in [2, 4, 8, 16, 32] {
+        alloc_aligned(&manager, 1, align);
+    }
+    assert!(manager.promised() < 500, "{}", manager.promised());
+    areas.iter().for_each(|&start| free(&manager, start));
+
+    let manager = keeps();
+    manager.purge(Purge::Drain);
+    assert_eq!(manager.promised(), 0);
+
+    let manager = keeps();
+    manager.drain_cpu(0);
+    assert_eq!(manager.promised(), 0);
 }
 
 /// A request for the whole arena gets the kept areas and mixed magazines of rare sizes, too.
