@@ -6,9 +6,12 @@ mod instructions;
 mod lab;
 mod machine;
 mod matrix;
+mod metrics;
 mod module;
+mod parse;
 mod progress;
 mod record;
+mod sheet;
 mod signals;
 mod table;
 mod tables;
@@ -17,6 +20,7 @@ mod view;
 use clap::{Parser, Subcommand, ValueEnum};
 use matrix::Extent;
 use std::{path::PathBuf, process::ExitCode};
+use view::Source;
 
 /// The version of the module, and of everything here.
 const VERSION: &str = include_str!("../../../VERSION");
@@ -68,29 +72,24 @@ enum Command {
         file: PathBuf,
     },
     /// Shows the module's counters
-    Stats {
-        #[arg(short = 'O', long, value_enum, default_value_t)]
-        output: Output,
-    },
+    Stats(view::Options),
     /// Shows totals, fragmentation and the top callers
-    Info {
-        #[arg(short = 'O', long, value_enum, default_value_t)]
-        output: Output,
-    },
+    Info(view::Options),
     /// Shows bytes and areas for each calling function
-    Callers {
-        #[arg(short = 'O', long, value_enum, default_value_t)]
-        output: Output,
-    },
+    Callers(view::Options),
+    /// Shows each area, in the order of addresses
+    Areas(view::Options),
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
 enum Output {
     /// As the module prints it
     #[default]
     Raw,
     Csv,
     Json,
+    /// For Prometheus and others
+    Openmetrics,
 }
 
 fn bench(
@@ -149,9 +148,10 @@ fn run(command: Command) -> Result<bool, String> {
             tables::print(Extent::Whole, &record::load(&file)?);
             Ok(true)
         }
-        Command::Stats { output } => view::show("stats", output),
-        Command::Info { output } => view::show("info", output),
-        Command::Callers { output } => view::show("callers", output),
+        Command::Stats(options) => view::show(Source::Stats, &options),
+        Command::Info(options) => view::show(Source::Info, &options),
+        Command::Callers(options) => view::show(Source::Callers, &options),
+        Command::Areas(options) => view::show(Source::Areas, &options),
     }
 }
 
