@@ -2,6 +2,7 @@
 
 //! `vmapcache`: drives the laboratory, and shows the module's counters.
 
+mod doctor;
 mod instructions;
 mod lab;
 mod machine;
@@ -79,6 +80,8 @@ enum Command {
     Callers(view::Options),
     /// Shows each area, in the order of addresses
     Areas(view::Options),
+    /// Says what stands in the way on this machine, and what to do; then the status is 1
+    Doctor(doctor::Options),
 }
 
 #[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
@@ -152,6 +155,7 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Info(options) => view::show(Source::Info, &options),
         Command::Callers(options) => view::show(Source::Callers, &options),
         Command::Areas(options) => view::show(Source::Areas, &options),
+        Command::Doctor(options) => doctor::report(&options),
     }
 }
 
