@@ -6,6 +6,7 @@ mod doctor;
 mod instructions;
 mod lab;
 mod machine;
+mod map;
 mod matrix;
 mod metrics;
 mod module;
@@ -80,6 +81,8 @@ enum Command {
     Callers(view::Options),
     /// Shows each area, in the order of addresses
     Areas(view::Options),
+    /// Draws the arena: what is where
+    Map(map::Options),
     /// Says what stands in the way on this machine, and what to do; then the status is 1
     Doctor(doctor::Options),
 }
@@ -155,6 +158,7 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Info(options) => view::show(Source::Info, &options),
         Command::Callers(options) => view::show(Source::Callers, &options),
         Command::Areas(options) => view::show(Source::Areas, &options),
+        Command::Map(options) => map::show(&options),
         Command::Doctor(options) => doctor::report(&options),
     }
 }

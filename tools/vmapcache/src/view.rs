@@ -80,6 +80,14 @@ pub struct Text {
     pub text: String,
 }
 
+/// Opens the module's file, or a saved copy.
+pub fn open(source: Source, from: Option<&Path>) -> Result<fs::File, String> {
+    match from {
+        None => fs::File::open(source.path()).map_err(|e| explain(source.path(), &e)),
+        Some(path) => fs::File::open(path).map_err(|e| format!("{}: {e}", path.display())),
+    }
+}
+
 impl Text {
     /// Reads the module's file, or a saved copy.
     pub fn read(source: Source, from: Option<&Path>) -> Result<Text, String> {

@@ -9,7 +9,7 @@ mod areas;
 mod callers;
 mod counters;
 
-pub use areas::{areas, Area};
+pub use areas::{area, areas, Area, State};
 pub use callers::{callers, Callers};
 pub use counters::{counters, Value};
 

@@ -2,10 +2,7 @@
 
 //! The parsers on what a module printed, and on what no module prints.
 
-use super::{
-    areas::{area, State},
-    *,
-};
+use super::*;
 use proptest::prelude::*;
 
 pub const STATS: &str = include_str!("../../recorded/stats");
