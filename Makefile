@@ -70,7 +70,7 @@ native: ## both allocators' object code on this machine's real cores, in one ord
 # On a fresh machine each takes minutes, and neither needs the other.
 ready:
 	@scripts/sandbox --prepare
-	+@$(MAKE) --no-print-directory -j2 tool vm-kernel
+	+@$(MAKE) --no-print-directory -j2 demo-tool vm-kernel
 
 vm-kernel:
 	@case "$(VM_KERNEL)" in stock | rt) scripts/kernel $(VM_KERNEL) $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
@@ -78,6 +78,9 @@ vm-kernel:
 tool = tools/vmapcache/target/release/vmapcache
 tool: ## the program vmapcache, which also runs outside of the sandbox: tools/vmapcache/target/release/vmapcache
 	@scripts/tool >/dev/null
+
+demo-tool:
+	@scripts/tool --demo >/dev/null
 
 samples: ## the consumers in samples/, in C and in Rust, built for the stock kernel
 	@built=$$(scripts/modules stock $(KERNEL_SERIES)) && ls $$built/samples/*.ko
@@ -147,4 +150,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native ready vm-kernel tool samples doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native ready vm-kernel tool demo-tool samples doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help

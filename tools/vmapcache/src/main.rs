@@ -15,8 +15,11 @@ mod progress;
 mod record;
 mod sheet;
 mod signals;
+mod size;
 mod table;
 mod tables;
+#[cfg(feature = "top")]
+mod top;
 mod view;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -81,6 +84,9 @@ enum Command {
     Callers(view::Options),
     /// Shows each area, in the order of addresses
     Areas(view::Options),
+    /// Follows the allocator on a screen: totals, rates, and who holds what
+    #[cfg(feature = "top")]
+    Top(top::Options),
     /// Draws the arena: what is where
     Map(map::Options),
     /// Says what stands in the way on this machine, and what to do; then the status is 1
@@ -158,6 +164,8 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Info(options) => view::show(Source::Info, &options),
         Command::Callers(options) => view::show(Source::Callers, &options),
         Command::Areas(options) => view::show(Source::Areas, &options),
+        #[cfg(feature = "top")]
+        Command::Top(options) => top::show(&options),
         Command::Map(options) => map::show(&options),
         Command::Doctor(options) => doctor::report(&options),
     }

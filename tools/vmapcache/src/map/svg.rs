@@ -3,10 +3,10 @@
 //! The picture as SVG.
 
 use super::{
-    picture::{bytes, Groups, Picture},
+    picture::{Groups, Picture},
     By,
 };
-use crate::view::readable;
+use crate::{size::bytes, view::readable};
 use std::fmt::Write;
 
 /// Okabe and Ito's, which all eyes tell apart.

@@ -2,8 +2,8 @@
 
 //! The picture in a terminal: blocks with colours, or letters without.
 
-use super::picture::{bytes, Cell, Groups, Picture};
-use crate::view::readable;
+use super::picture::{Cell, Groups, Picture};
+use crate::{size::bytes, view::readable};
 
 /// Of the 256 colours of a terminal; those that all eyes tell apart (Okabe and Ito).
 const COLOURS: [u8; Groups::MOST] = [32, 214, 36, 175, 117, 166, 227, 246];

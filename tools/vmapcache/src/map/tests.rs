@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-use super::{picture::bytes, *};
+use super::*;
 use crate::parse::{counters, tests as recorded, Value};
 
 fn drawn(text: &str, by: By, shape: (usize, usize)) -> (Picture, Groups) {
@@ -157,14 +157,6 @@ fn the_arena_is_found() {
         (0xffffc90400000000, 0xffffc90600000000)
     );
     assert_eq!(arena(text.lines().next().unwrap()), None);
-}
-
-#[test]
-fn sizes_have_units() {
-    assert_eq!(
-        [0, 1023, 4096, 1 << 20, 3 << 29].map(bytes),
-        ["0 B", "1023 B", "4 KiB", "1 MiB", "1.5 GiB"]
-    );
 }
 
 /// A million of these must fit into 100 MB.
