@@ -12,7 +12,7 @@ pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
-fn width(text: &str) -> usize {
+fn characters(text: &str) -> usize {
     text.chars().count()
 }
 
@@ -36,10 +36,14 @@ impl Table {
 
     /// The widths of the columns: each group's head has room above its columns.
     fn widths(&self) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.heads.iter().map(|(_, name)| width(name)).collect();
+        let mut widths: Vec<usize> = self
+            .heads
+            .iter()
+            .map(|(_, name)| characters(name))
+            .collect();
         for row in &self.rows {
-            for (width_, cell) in widths.iter_mut().zip(row) {
-                *width_ = width(cell).max(*width_);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = characters(cell).max(*width);
             }
         }
         let mut at = 0;
@@ -47,7 +51,7 @@ impl Table {
             let columns = &mut widths[at..at + group.len()];
             let room = columns.iter().sum::<usize>() + 2 * (columns.len() - 1);
             // A column without a group has no head above its name.
-            columns[0] += width(group[0].0).saturating_sub(room);
+            columns[0] += characters(group[0].0).saturating_sub(room);
             at += group.len();
         }
         widths
@@ -62,7 +66,7 @@ impl Table {
             let room = columns.iter().sum::<usize>() + 2 * (columns.len() - 1);
             match group[0].0 {
                 "" => " ".repeat(room),
-                name if group.len() == 1 || width(name) + 4 > room => format!("{name:>room$}"),
+                name if group.len() == 1 || characters(name) + 4 > room => format!("{name:>room$}"),
                 name => format!("{:-^room$}", format!(" {name} ")),
             }
         });
