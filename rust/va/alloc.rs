@@ -150,8 +150,8 @@ impl<E: Env> Manager<E> {
         if request.pages == 0 || !request.align.is_power_of_two() {
             return Err(AllocError::Invalid);
         }
-        if request.mode == Mode::Sleep {
-            self.equip();
+        if request.mode != Mode::NoWait {
+            self.equip(request.mode);
         }
         self.climb(&request, class.filter(|_| self.switch(Switch::Magazines)))
             .inspect_err(|_| {

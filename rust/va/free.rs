@@ -352,7 +352,8 @@ impl<E: Env> Manager<E> {
     #[inline(never)]
     fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>, mode: Mode) {
         if mode == Mode::Sleep && self.env.may_sleep() {
-            self.equip();
+            // Reclaim may wait for what the caller holds.
+            self.equip(Mode::Gentle);
         }
         if let Some(class) = class.filter(|_| self.keeps_lazy()) {
             // The CPU has no empty magazine left, or somebody else has its stock.

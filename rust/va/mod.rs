@@ -265,19 +265,21 @@ impl<E: Env> Manager<E> {
     }
 
     /// Gives this CPU a stock, if it has none: whoever allocates on a CPU for the first time pays for that,
-    /// with memory of the CPU's node. Without memory, the CPU does without for now. May sleep.
+    /// with memory of the CPU's node. Without memory, the CPU does without for now. May sleep, for memory as
+    /// `mode` says.
     #[cold]
     #[inline(never)]
-    fn equip(&self) {
+    fn equip(&self, mode: Mode) {
         let cpu = cpu_hint();
         if self.local.has(cpu) {
             return;
         }
-        let counters = self.counters.of(cpu);
-        let made = counters.and_then(|counters| Local::new(cpu, self.magazine_span, counters));
+        let counters = self.counters.of(cpu, mode);
+        let made =
+            counters.and_then(|counters| Local::new(cpu, self.magazine_span, counters, mode));
         if let Ok(local) = made {
             // This or another task's: it has one, or it does without.
-            let _ = self.local.put(cpu, local);
+            let _ = self.local.put(cpu, local, mode);
         }
     }
 

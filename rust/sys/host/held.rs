@@ -30,6 +30,33 @@ pub fn assert_may_allocate() {
     assert_eq!(held(), (0, 0), "allocates with a spinlock or a CPU held");
 }
 
+#[cfg(loom)]
+loom::thread_local! {
+    static RECLAIMS: std::cell::Cell<bool> = std::cell::Cell::new(true);
+}
+#[cfg(not(loom))]
+std::thread_local! {
+    static RECLAIMS: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
+}
+
+/// Runs `f`, in which nobody may wait for memory: the kernel might reclaim it from somebody who waits for
+/// the caller.
+pub fn without_reclaim<R>(f: impl FnOnce() -> R) -> R {
+    let before = RECLAIMS.with(|reclaims| reclaims.replace(false));
+    let result = f();
+    RECLAIMS.with(|reclaims| reclaims.set(before));
+    result
+}
+
+/// Panics in [`without_reclaim`].
+#[track_caller]
+pub fn assert_may_reclaim() {
+    assert!(
+        RECLAIMS.with(|reclaims| reclaims.get()),
+        "waits for memory where it must not"
+    );
+}
+
 /// Panics where nobody may give memory back to the kernel.
 #[track_caller]
 pub fn assert_may_free() {

@@ -2,7 +2,8 @@
 
 //! The host's memory. A test can make the n-th allocation fail.
 
-use super::held::{assert_may_allocate, assert_may_free};
+pub use super::held::without_reclaim;
+use super::held::{assert_may_allocate, assert_may_free, assert_may_reclaim};
 pub use crate::sys::{Mode, NoMemory};
 use std::cell::Cell;
 
@@ -20,8 +21,11 @@ pub fn fail_nth_left() -> u64 {
     FAIL_NTH.with(|f| f.get())
 }
 
-fn charge() -> Result<(), NoMemory> {
+fn charge(mode: Mode) -> Result<(), NoMemory> {
     assert_may_allocate();
+    if mode == Mode::Sleep {
+        assert_may_reclaim();
+    }
     FAIL_NTH.with(|f| {
         let n = f.get();
         f.set(n.saturating_sub(1));
@@ -57,8 +61,8 @@ impl<T> std::ops::DerefMut for Box<T> {
 }
 
 /// Moves `value` to the heap.
-pub fn boxed<T>(value: T, _mode: Mode) -> Result<Box<T>, NoMemory> {
-    charge()?;
+pub fn boxed<T>(value: T, mode: Mode) -> Result<Box<T>, NoMemory> {
+    charge(mode)?;
     Ok(Box(std::boxed::Box::new(value)))
 }
 
@@ -75,9 +79,10 @@ pub type LargeBox<T> = std::boxed::Box<T>;
 
 /// A large array on the heap.
 pub fn large_array<T, const N: usize>(
+    mode: Mode,
     init: impl FnMut(usize) -> T,
 ) -> Result<LargeBox<[T; N]>, NoMemory> {
-    charge()?;
+    charge(mode)?;
     // Not through the stack, which is small under loom.
     let values: Vec<T> = (0..N).map(init).collect();
     values.try_into().map_err(|_| NoMemory)
@@ -87,8 +92,8 @@ pub fn large_array<T, const N: usize>(
 pub type Shared<T> = std::sync::Arc<T>;
 
 /// Moves `value` to the heap, to be shared.
-pub fn shared<T>(value: T) -> Result<Shared<T>, NoMemory> {
-    charge()?;
+pub fn shared<T>(value: T, mode: Mode) -> Result<Shared<T>, NoMemory> {
+    charge(mode)?;
     Ok(Shared::new(value))
 }
 
@@ -103,10 +108,10 @@ impl<T> Table<T> {
     /// [`NoMemory`], of the table or of `init`.
     pub fn try_new(
         len: usize,
-        _mode: Mode,
+        mode: Mode,
         init: impl FnMut(usize) -> Result<T, NoMemory>,
     ) -> Result<Self, NoMemory> {
-        charge()?;
+        charge(mode)?;
         (0..len).map(init).collect::<Result<Vec<_>, _>>().map(Self)
     }
 }

@@ -175,9 +175,9 @@ impl<T> PerCpu<T> {
     }
 
     /// Gives `cpu` its value, if it has none.
-    pub fn put(&self, cpu: u32, value: T) -> Result<(), NoMemory> {
+    pub fn put(&self, cpu: u32, value: T, mode: mem::Mode) -> Result<(), NoMemory> {
         let place = self.0.get(cpu as usize).ok_or(NoMemory)?;
-        let made = mem::boxed(base::Mutex::new(value), mem::Mode::Sleep)?;
+        let made = mem::boxed(base::Mutex::new(value), mode)?;
         drop(place.set(made));
         Ok(())
     }

@@ -31,19 +31,20 @@ pub fn boxed_array<T, const N: usize>(
 /// A large value on the heap, perhaps of several pieces of memory.
 pub type LargeBox<T> = KVBox<T>;
 
-/// As [`boxed_array`], of many values. May sleep.
+/// As [`boxed_array`], of many values.
 pub fn large_array<T, const N: usize>(
+    mode: Mode,
     init: impl FnMut(usize) -> T,
 ) -> Result<LargeBox<[T; N]>, NoMemory> {
-    KVBox::init(pin_init::init_array_from_fn(init), flags(Mode::Sleep)).map_err(|_| NoMemory)
+    KVBox::init(pin_init::init_array_from_fn(init), flags(mode)).map_err(|_| NoMemory)
 }
 
 /// A value on the heap with several owners.
 pub type Shared<T> = Arc<T>;
 
-/// Moves `value` to the heap, to be shared. May sleep.
-pub fn shared<T>(value: T) -> Result<Shared<T>, NoMemory> {
-    Arc::new(value, flags(Mode::Sleep)).map_err(|_| NoMemory)
+/// Moves `value` to the heap, to be shared.
+pub fn shared<T>(value: T, mode: Mode) -> Result<Shared<T>, NoMemory> {
+    Arc::new(value, flags(mode)).map_err(|_| NoMemory)
 }
 
 /// A slice on the heap whose length never changes.

@@ -136,12 +136,13 @@ impl<T> PerCpu<T> {
             .is_some_and(|slot| slot.get().is_some())
     }
 
-    /// Gives `cpu` its value, which stays. Without effect if it has one. Sleeps.
+    /// Gives `cpu` its value, which stays. Without effect if it has one. Sleeps, if not
+    /// for memory, then for a remote task.
     ///
     /// # Errors
     ///
     /// [`NoMemory`], also if there is no such CPU.
-    pub fn put(&self, cpu: u32, value: T) -> Result<(), NoMemory> {
+    pub fn put(&self, cpu: u32, value: T, mode: Mode) -> Result<(), NoMemory> {
         let place = self.slots.get(cpu as usize).ok_or(NoMemory)?;
         let made = boxed(
             Slot {
@@ -149,7 +150,7 @@ impl<T> PerCpu<T> {
                 cpu,
                 value: UnsafeCell::new(value),
             },
-            Mode::Sleep,
+            mode,
         )?;
         // A remote task that closes the doors finds this one closed, or closes it, too.
         let guard = self.remote.lock();

@@ -74,12 +74,12 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    fn new() -> Result<Self, NoMemory> {
+    fn new(mode: Mode) -> Result<Self, NoMemory> {
         Ok(Self {
             allocs: AtomicU64::new(0),
             frees: AtomicU64::new(0),
             sizes: core::array::from_fn(|_| AtomicU64::new(0)),
-            callers: large_array(|_| PerCaller::default())?,
+            callers: large_array(mode, |_| PerCaller::default())?,
         })
     }
 
@@ -184,7 +184,7 @@ impl Counters {
     pub fn new(cpus: u32) -> Result<Self, NoMemory> {
         Ok(Self {
             cpus: Table::new(cpus as usize, Mode::Sleep, |_| OnceBox::new())?,
-            shared: shared(Padded(Cpu::new()?))?,
+            shared: shared(Padded(Cpu::new(Mode::Sleep)?), Mode::Sleep)?,
         })
     }
 
@@ -193,16 +193,18 @@ impl Counters {
         self.cpus.len() as u32
     }
 
-    /// The counters of `cpu`, for the code that runs there. May sleep.
+    /// The counters of `cpu`, for the code that runs there.
     ///
     /// # Errors
     ///
     /// [`NoMemory`], also if there is no such CPU.
-    pub fn of(&self, cpu: u32) -> Result<Shared<Padded<Cpu>>, NoMemory> {
+    pub fn of(&self, cpu: u32, mode: Mode) -> Result<Shared<Padded<Cpu>>, NoMemory> {
         let place = self.cpus.get(cpu as usize).ok_or(NoMemory)?;
         if place.get().is_none() {
+            let made = shared(Padded(Cpu::new(mode)?), mode)?;
             // If another task was faster, its are the ones.
-            drop(place.set(boxed(shared(Padded(Cpu::new()?))?, Mode::Sleep)?));
+            // If another task was faster, its are the ones.
+            drop(place.set(boxed(made, mode)?));
         }
         place.get().cloned().ok_or(NoMemory)
     }

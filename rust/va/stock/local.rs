@@ -106,8 +106,8 @@ const SPARSE: u16 = 8;
 struct Set(Box<[u64; CLASSES / 64]>);
 
 impl Set {
-    fn new() -> Result<Self, NoMemory> {
-        boxed_array(Mode::Sleep, |_| 0).map(Self)
+    fn new(mode: Mode) -> Result<Self, NoMemory> {
+        boxed_array(mode, |_| 0).map(Self)
     }
 
     fn mark(&mut self, class: Class) {
@@ -186,7 +186,7 @@ const GROW_SPAN: u32 = 128;
 
 impl Local {
     /// An empty stock of `cpu`, whose magazines take at most `magazine_span` pages each (and one
-    /// area at least), and which counts in `counters`. May sleep.
+    /// area at least), and which counts in `counters`.
     ///
     /// # Errors
     ///
@@ -195,9 +195,10 @@ impl Local {
         cpu: u32,
         magazine_span: u32,
         counters: Shared<Padded<Cpu>>,
+        mode: Mode,
     ) -> Result<Self, NoMemory> {
         Ok(Self {
-            slots: large_array(|index| {
+            slots: large_array(mode, |index| {
                 let size = Size::of(Class::at(index).map_or(1, Class::pages));
                 Slot {
                     clean: None,
@@ -211,11 +212,11 @@ impl Local {
                     heat: Heat::COLD,
                 }
             })?,
-            grow: large_array(|_| 1)?,
+            grow: large_array(mode, |_| 1)?,
             mixed: None,
-            lazy_set: Set::new()?,
-            clean_set: Set::new()?,
-            kept_set: Set::new()?,
+            lazy_set: Set::new(mode)?,
+            clean_set: Set::new(mode)?,
+            kept_set: Set::new(mode)?,
             kept_span: 0,
             kept_max: 0,
             next_to_give: 0,

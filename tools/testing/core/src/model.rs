@@ -8,7 +8,7 @@ use crate::{
     env::{set_atomic, TestEnv},
     look,
     sys::{
-        mem::{fail_nth, fail_nth_left},
+        mem::{fail_nth, fail_nth_left, without_reclaim},
         sync::run_on_cpu,
         Mode, Page,
     },
@@ -235,7 +235,10 @@ impl<'m> Model<'m> {
             0
         });
         set_atomic(atomic);
-        let result = self.manager.alloc(request);
+        let result = match request.mode {
+            Mode::Sleep => self.manager.alloc(request),
+            Mode::Gentle | Mode::NoWait => without_reclaim(|| self.manager.alloc(request)),
+        };
         set_atomic(false);
         let injected = inject && fail_nth_left() == 0;
         fail_nth(0);
@@ -437,7 +440,7 @@ impl<'m> Model<'m> {
             assert!(self.manager.env().deferred_kicked.load(SeqCst));
         } else {
             self.manager.env().clear(start, life.pages);
-            self.manager.finish_free(dying);
+            without_reclaim(|| self.manager.finish_free(dying));
         }
     }
 
@@ -639,7 +642,7 @@ impl<'m> Model<'m> {
                 let pages = self.deferred.remove(&dying.start());
                 assert_eq!(pages, Some(dying.pages()));
                 self.manager.env().clear(dying.start(), dying.pages());
-                self.manager.finish_free(dying);
+                without_reclaim(|| self.manager.finish_free(dying));
             }
             assert!(self.deferred.is_empty());
         }

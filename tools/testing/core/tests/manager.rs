@@ -9,7 +9,7 @@ use core_tests::{
     env::{TestEnv, TICK},
     model::{manager, Model},
     sys::{
-        mem::{fail_nth, fail_nth_left, NoMemory},
+        mem::{fail_nth, fail_nth_left, without_reclaim, NoMemory},
         sync::run_on_cpu,
         Mode, Page,
     },
@@ -120,6 +120,37 @@ fn a_cpu_gets_its_stock_when_it_allocates() {
         assert_eq!(manager.stats().areas, 4);
     }
     run_on_cpu(0);
+}
+
+/// A free gives a CPU its stock, too, as does a request that must not reclaim memory. But neither waits for
+/// the memory: reclaim may need what the caller holds, such as a lock.
+#[test]
+fn a_stock_is_worth_no_wait() {
+    let manager = two_cpus(8_000);
+    let request = Request {
+        pages: 1,
+        align: 1,
+        mode: Mode::Gentle,
+        caller: 1,
+    };
+    run_on_cpu(1);
+    for _ in 0..4 {
+        let area = without_reclaim(|| manager.alloc(request)).unwrap();
+        manager.publish(area, 0, Kind::VaOnly);
+    }
+    assert!(manager.stats().bytes_stock != Pages(0), "no stock");
+
+    // An area of a CPU that this one frees.
+    let start = alloc(&manager, 1);
+    run_on_cpu(0);
+    fail_nth(1 << 40);
+    without_reclaim(|| free(&manager, start));
+    let before = fail_nth_left();
+    assert!(before < (1 << 40) - 1, "no stock");
+    // It takes no memory again.
+    let start = alloc(&manager, 1);
+    without_reclaim(|| free(&manager, start));
+    fail_nth(0);
 }
 
 fn alloc(manager: &Manager<TestEnv>, pages: u32) -> Page {
