@@ -216,10 +216,10 @@ impl<'m> Model<'m> {
         Request {
             pages,
             align,
-            mode: if choice.percent(80) {
-                Mode::Sleep
-            } else {
-                Mode::NoWait
+            mode: match choice.below(10) {
+                0..=6 => Mode::Sleep,
+                7 => Mode::Gentle,
+                _ => Mode::NoWait,
             },
             caller: CALLERS[choice.below(CALLERS.len() as u32) as usize],
         }
@@ -249,7 +249,7 @@ impl<'m> Model<'m> {
             Err(AllocError::NoMemory) => assert!(injected, "no memory for {request:?}"),
             Err(AllocError::NoSpace) => {
                 assert!(valid);
-                let may = request.mode == Mode::Sleep && !injected;
+                let may = request.mode != Mode::NoWait && !injected;
                 assert!(
                     !may || !self.fits(request.pages, request.align),
                     "{request:?} fits"
