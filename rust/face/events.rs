@@ -100,7 +100,8 @@ export! {
     fn vc_rs_shrink() -> usize {
         with(|a| {
             let before = shrinker_objects(a);
-            if !a.manager().try_purge(Purge::Drain) {
+            // A drain waits for a grace period, and takes the stock of all CPUs.
+            if before == 0 || !a.manager().try_purge(Purge::Drain) {
                 return 0;
             }
             a.manager().shrink();
