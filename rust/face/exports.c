@@ -12,6 +12,7 @@
 #include <linux/atomic.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/once_lite.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/shm.h>
@@ -35,13 +36,29 @@ static void *limit(void *addr, unsigned long size)
 	return addr;
 }
 
+/* Not inlined: a name takes a kilobyte of stack. */
+static noinline void say_left_out(gfp_t wrong, unsigned long caller)
+{
+	char name[VC_SYMBOL_NAME];
+
+	pr_warn("flags %pGg are left out, for %s\n", &wrong, vc_code_name(caller, name));
+}
+
+static noinline void say_not_for_addresses(unsigned long wrong, unsigned long caller)
+{
+	char name[VC_SYMBOL_NAME];
+
+	pr_warn("flags %#lx are not for address space alone, for %s\n", wrong,
+		vc_code_name(caller, name));
+}
+
 /* Leaves out the flags that mm/vmalloc.c does not support, @more excepted. */
 static gfp_t supported(gfp_t gfp, gfp_t more, unsigned long caller)
 {
 	gfp_t wrong = gfp & ~(VC_GFP_SUPPORTED | more);
 
 	if (unlikely(wrong))
-		pr_warn_once("flags %pGg are left out, for %pS\n", &wrong, (void *)caller);
+		DO_ONCE_LITE(say_left_out, wrong, caller);
 	return gfp & ~wrong;
 }
 
@@ -519,8 +536,7 @@ static void *get_vm_area_flagged(unsigned long size, unsigned long align, unsign
 		return NULL;
 	might_sleep();
 	if (unlikely(flags & ~VM_MAP)) {
-		pr_warn_once("flags %#lx are not for address space alone, for %pS\n",
-			     flags & ~VM_MAP, (void *)caller);
+		DO_ONCE_LITE(say_not_for_addresses, flags & ~VM_MAP, caller);
 		trace_refusal("flags that are not for address space alone", size, align,
 			      VC_USE_ADDRESSES, GFP_KERNEL, caller);
 		return NULL;

@@ -146,6 +146,7 @@ struct vc_failure {
 	bool waits;
 };
 
+const char *vc_code_name(unsigned long addr, char *name);
 void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long caller);
 bool vc_report_failure_now(void);
 void vc_report_failure(const struct vc_failure *failure);

@@ -24,8 +24,17 @@ static const char * const misuses[] = {
 	[VC_MISUSE_ZERO_SIZE] = "allocation of no bytes",
 };
 
-/* Names a code address for printk; without a symbol, which "%pS" would show as an address. */
-static const char *place(unsigned long addr, char *name)
+/**
+ * vc_code_name() - name a code address for printk
+ * @addr: the address
+ * @name: has room for VC_SYMBOL_NAME bytes
+ *
+ * "%pS" would show an address that has no symbol.
+ *
+ * Context: Any.
+ * Return: @name, or a text.
+ */
+const char *vc_code_name(unsigned long addr, char *name)
 {
 	return vc_symbol_name(addr, name) ? name : "unknown code";
 }
@@ -51,7 +60,7 @@ void vc_report_misuse(enum vc_misuse misuse, unsigned long addr, unsigned long c
 	if (misuse >= ARRAY_SIZE(misuses) || !__ratelimit(&limits[misuse]))
 		return;
 	pr_warn("%s: %p by %s; it has no effect\n", misuses[misuse], (void *)addr,
-		place(caller, name));
+		vc_code_name(caller, name));
 }
 
 /**
@@ -81,7 +90,7 @@ void vc_report_failure(const struct vc_failure *failure)
 
 	pr_warn("allocation %s (%s): size %lu, align %lu, flags %pGg, for %s; largest free extent %lu of %lu free bytes, fragmentation %u%%, %lu bytes lazy\n",
 		failure->waits ? "waits" : "failed", failure->reason, failure->size,
-		failure->align, &gfp, place(failure->caller, name),
+		failure->align, &gfp, vc_code_name(failure->caller, name),
 		failure->largest_pages * PAGE_SIZE, failure->free_pages * PAGE_SIZE,
 		failure->fragmentation, failure->lazy_pages * PAGE_SIZE);
 }

@@ -20,6 +20,11 @@ kcase impossible allocator=in-tree zero=0
 kcase alignments
 # Said once for each load; of failures, some in each few seconds.
 own
+expect_log 'vmapcache: flags .* are left out, for unknown code$'
+expect_log 'vmapcache: flags .* are not for address space alone, for unknown code$'
+expect_log 'vmapcache: allocation failed \(alignment is no power of two\): .*, for unknown code;'
+kcase nameless
+own
 expect_log 'vmapcache: allocation failed \(no array of pages\): size 262144, align 1, flags GFP_KERNEL,'
 kcase no_array
 expect_log 'vmapcache: flags .* are left out, for '

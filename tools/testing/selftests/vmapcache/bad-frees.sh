@@ -23,3 +23,7 @@ echo "inner $counted_inner, foreign $counted_foreign, double $counted_double," \
 	"unaligned $counted_unaligned of $asked"
 [ "$counted" = "$asked" ] || fail "$asked bad frees, $counted counted"
 [ "$counted_double" = "$(noted double)" ] || fail "$(noted double) double frees"
+# The next caller's mistake is said, too, once the first one's reports are some seconds old.
+sleep 6
+expect_log 'vmapcache: free of an address outside of the arena: .* by free_wrongly[+.]'
+kcase late_bad_free

@@ -263,6 +263,19 @@ static void bad_frees(struct run *run)
 	vmapcache_vfree(other);
 }
 
+static noinline void free_wrongly(void *addr)
+{
+	vmapcache_vfree(addr);
+	/* Not a tail call: the caller is this function. */
+	barrier();
+}
+
+/* Another caller makes a mistake that others have made. */
+static void late_bad_free(struct run *run)
+{
+	free_wrongly((void *)PAGE_SIZE);
+}
+
 /* Flags mean what they mean in-tree: no sleep, zero, no warning. */
 static void gfp_flags(struct run *run)
 {
@@ -330,6 +343,21 @@ static void odd_flags(struct run *run)
 		       "entry %u: a compound page", i);
 		vmapcache_vfree(areas[i]);
 	}
+}
+
+/* Requests for a caller that is no code. Its address must not show in the log. */
+static void nameless(struct run *run)
+{
+	void *no_code = (void *)PAGE_OFFSET;
+	void *p = vmapcache_vmalloc_aligned(PAGE_SIZE, 1, GFP_KERNEL | __GFP_COMP, NUMA_NO_NODE,
+					    no_code);
+
+	expect(run, p, "no memory");
+	vmapcache_vfree(p);
+	expect(run, !vmapcache_vmalloc_aligned(PAGE_SIZE, 3 * PAGE_SIZE, GFP_KERNEL,
+					       NUMA_NO_NODE, no_code), "an alignment of 3 pages");
+	expect(run, !vmapcache_get_vm_area_aligned(PAGE_SIZE, PAGE_SIZE, VM_ALLOC, no_code),
+	       "a flag that is not for address space");
 }
 
 static void nodes(struct run *run)
@@ -846,8 +874,10 @@ const struct test_case api_cases[] = {
 	{ "tuning", tuning },
 	{ "free_null", free_null },
 	{ "bad_frees", bad_frees },
+	{ "late_bad_free", late_bad_free },
 	{ "gfp_flags", gfp_flags },
 	{ "odd_flags", odd_flags },
+	{ "nameless", nameless },
 	{ "nodes", nodes },
 	{ "vmaps", vmaps },
 	{ "no_array", no_array },
