@@ -958,6 +958,10 @@ impl Allocator {
                 pages: area.pages,
             };
             self.goes(|| (place, area.kind), false, 0);
+            let seen = self.manager.identify(area.start);
+            if let Some((ticket, _)) = seen.filter(|(_, seen)| seen.noted()) {
+                self.forget(ticket.parts().0, place);
+            }
             // SAFETY: The area is pinned, so nobody else has cleared it. The module goes, so nobody is
             // left to use or unpin it. The area has this word. A given array in the arena is a leak of its own.
             let _ = unsafe { self.mapping.clear(place, Payload::from_word(area.payload)) };

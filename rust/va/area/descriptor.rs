@@ -562,6 +562,11 @@ impl Snapshot {
         self.state & STATE == DYING
     }
 
+    /// Somebody keeps something for this life: see [`Descriptor::note`].
+    pub fn noted(&self) -> bool {
+        self.state & NOTED != 0
+    }
+
     /// The life that was seen.
     pub fn version(&self) -> u32 {
         version_of(self.state)

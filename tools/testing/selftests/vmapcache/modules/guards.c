@@ -568,16 +568,24 @@ static bool can_write(void *addr)
 	return !static_call(test_poke)(addr, "x", 1);
 }
 
+static bool resolve_permissions(struct run *run)
+{
+	void *ro = address_of("set_memory_ro"), *poke = address_of("copy_to_kernel_nofault");
+
+	if (!expect(run, ro && poke, "the kernel has no such functions") || !resolve_find(run))
+		return false;
+	static_call_update(test_set_memory_ro, ro);
+	static_call_update(test_poke, poke);
+	return true;
+}
+
 /* rounds=20: read-only areas that ask for it get their pages' permissions back when they go. */
 static void reset_perms(struct run *run)
 {
 	unsigned int i, rounds = arg(run, "rounds", 20);
-	void *ro = address_of("set_memory_ro"), *poke = address_of("copy_to_kernel_nofault");
 
-	if (!expect(run, ro && poke, "the kernel has no such functions") || !resolve_find(run))
+	if (!resolve_permissions(run))
 		return;
-	static_call_update(test_set_memory_ro, ro);
-	static_call_update(test_poke, poke);
 	for (i = 0; i < rounds; i++) {
 		unsigned int pages = i & 1 ? 40 : 2, tries;
 		u64 areas;
@@ -607,6 +615,38 @@ static void reset_perms(struct run *run)
 		expect(run, can_write(page_address(last)), "the page is read-only after round %u", i);
 		put_page(last);
 	}
+}
+
+/* Leaves a read-only area behind, pinned; and a reference to its page, whose frame it notes. */
+static void leak_read_only(struct run *run)
+{
+	u8 *p = vmapcache_vmalloc(PAGE_SIZE);
+	struct vm_struct *vm;
+	struct page *page;
+
+	if (!resolve_permissions(run) || !expect(run, p, "no memory"))
+		return;
+	vm = static_call(test_find_vm_area)(p);
+	if (!expect(run, vm && vmapcache_pin(p).word, "no vm_struct, or no pin"))
+		return;
+	vm->flags |= VM_FLUSH_RESET_PERMS;
+	page = vmalloc_to_page(p);
+	get_page(page);
+	expect(run, !static_call(test_set_memory_ro)((unsigned long)p, 1), "to read-only");
+	expect(run, !can_write(page_address(page)), "the page is not read-only");
+	note(run, "frame %lu", page_to_pfn(page));
+}
+
+/* frame=: the page that leak_read_only() left behind can be written again. */
+static void writable(struct run *run)
+{
+	struct page *page = pfn_to_page(arg(run, "frame", 0));
+
+	if (!resolve_permissions(run))
+		return;
+	expect(run, page_count(page) == 1, "%d references", page_count(page));
+	if (expect(run, can_write(page_address(page)), "the page is read-only"))
+		put_page(page);
 }
 
 /* ---- /proc/kcore ---- */
@@ -756,6 +796,8 @@ const struct test_case guards_cases[] = {
 	{ "found_in_nmi", found_in_nmi },
 	{ "in_tree_vreallocs", in_tree_vreallocs },
 	{ "reset_perms", reset_perms },
+	{ "leak_read_only", leak_read_only },
+	{ "writable", writable },
 	{ "kcore_hold", hold },
 	{ "kcore_release", release },
 	{ "read_edges", read_edges },
