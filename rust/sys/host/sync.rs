@@ -16,7 +16,56 @@ pub use loom::thread::yield_now as spin_loop;
 #[cfg(not(loom))]
 pub use std::thread::yield_now as spin_loop;
 
-pub use base::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(loom)]
+pub use base::atomic::fence;
+pub use base::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// What interrupts this thread at its fences: each is between two parts of a change.
+#[cfg(not(loom))]
+#[derive(Clone, Copy)]
+enum Interrupts {
+    Off,
+    On(fn()),
+    /// One runs, and has come by that many fences.
+    Inside(u32),
+}
+
+#[cfg(not(loom))]
+std::thread_local! {
+    static INTERRUPTS: std::cell::Cell<Interrupts> = const { std::cell::Cell::new(Interrupts::Off) };
+}
+
+/// A reader that repeats more often waits for the task that it interrupts.
+#[cfg(not(loom))]
+const FENCES_MAX: u32 = 1_000_000;
+
+/// Runs `f`, and `interrupt` at each fence in it. `interrupt` is not interrupted.
+#[cfg(not(loom))]
+pub fn interrupted_by<R>(interrupt: fn(), f: impl FnOnce() -> R) -> R {
+    INTERRUPTS.with(|interrupts| interrupts.set(Interrupts::On(interrupt)));
+    let result = f();
+    INTERRUPTS.with(|interrupts| interrupts.set(Interrupts::Off));
+    result
+}
+
+/// A fence. Panics in an interrupt that never ends.
+#[cfg(not(loom))]
+#[track_caller]
+pub fn fence(ordering: Ordering) {
+    base::atomic::fence(ordering);
+    INTERRUPTS.with(|interrupts| match interrupts.get() {
+        Interrupts::Off => {}
+        Interrupts::On(interrupt) => {
+            interrupts.set(Interrupts::Inside(0));
+            interrupt();
+            interrupts.set(Interrupts::On(interrupt));
+        }
+        Interrupts::Inside(fences) => {
+            assert!(fences < FENCES_MAX, "waits for whom it interrupts");
+            interrupts.set(Interrupts::Inside(fences + 1));
+        }
+    });
+}
 
 /// A lock around a value; the kernel's is a spinlock.
 pub struct Lock<T>(base::Mutex<T>);

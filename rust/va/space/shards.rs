@@ -66,6 +66,9 @@ struct Seen {
 
 const SHOWN: usize = 5 + SIZES;
 
+/// How often a reader looks at a shard that changes all the time. A change is some 40 stores.
+const LOOKS: u32 = 1000;
+
 impl Shard {
     /// Its pages.
     fn pages(&self) -> u32 {
@@ -93,25 +96,28 @@ impl Shard {
         });
     }
 
-    /// The state shown last. Takes no lock; repeats while a task changes it.
+    /// The state shown last. Takes no lock; repeats while a task changes it, but not for ever: in an
+    /// interrupt it may be this CPU's own task. Then it is a mixture of two states.
     fn look(&self) -> Seen {
-        loop {
-            let seen = self.changes.read(|| {
-                let mut words = self.shown.iter().map(|word| word.load(Relaxed));
-                let mut next = || words.next().unwrap_or_default();
-                Seen {
-                    free: next(),
-                    count: next(),
-                    largest: next(),
-                    head: next(),
-                    tail: next(),
-                    sizes: core::array::from_fn(|_| next()),
-                }
-            });
-            if let Some(seen) = seen {
+        for _ in 0..LOOKS {
+            if let Some(seen) = self.changes.read(|| self.shown()) {
                 return seen;
             }
             spin_loop();
+        }
+        self.shown()
+    }
+
+    fn shown(&self) -> Seen {
+        let mut words = self.shown.iter().map(|word| word.load(Relaxed));
+        let mut next = || words.next().unwrap_or_default();
+        Seen {
+            free: next(),
+            count: next(),
+            largest: next(),
+            head: next(),
+            tail: next(),
+            sizes: core::array::from_fn(|_| next()),
         }
     }
 }

@@ -8,7 +8,10 @@ use core_tests::{
     env::IdleEnv,
     look,
     model::free_space,
-    sys::{sync::run_on_cpu, Mode, Page},
+    sys::{
+        sync::{interrupted_by, run_on_cpu},
+        Mode, Page,
+    },
     va::{
         area::Kind,
         count::callers::{is_unaware, unaware, OTHERS},
@@ -16,10 +19,14 @@ use core_tests::{
             cache::{Cache, Info},
             record::Generations,
         },
-        Config, Freed, Manager, Purge, Request, Switch,
+        stats::Pages,
+        Config, Freed, Manager, Purge, Request, Switch, Unpinned,
     },
 };
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{
+    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    OnceLock,
+};
 
 fn manager() -> Manager<IdleEnv> {
     let config = Config {
@@ -380,4 +387,44 @@ fn numbers_run_out() {
         0
     );
     free(&manager, start);
+}
+
+/// A task may be interrupted wherever it has begun to change something. What any context may ask does not wait
+/// for that task.
+#[test]
+fn readers_may_interrupt() {
+    static MANAGER: OnceLock<Manager<IdleEnv>> = OnceLock::new();
+    static READS: AtomicU64 = AtomicU64::new(0);
+
+    fn read() {
+        let manager = MANAGER.get().unwrap();
+        manager.glance();
+        manager.stats();
+        manager.callers().for_each(drop);
+        for page in (0..manager.pages()).step_by(500).map(Page::new) {
+            assert_eq!(
+                manager.lookup(page),
+                manager.locate(page).map(|(_, found)| found)
+            );
+            manager.inspect(page);
+            if let Some((pin, _)) = manager.pin(page) {
+                assert!(matches!(manager.unpin(pin), Ok(Unpinned::Live)));
+            }
+        }
+        manager.walk(Page::new(0), &mut |_| true);
+        READS.fetch_add(1, SeqCst);
+    }
+
+    let manager = MANAGER.get_or_init(manager);
+    interrupted_by(read, || {
+        for pages in [1, 1, 9, 2_000] {
+            let areas = [(); 4].map(|()| alloc(manager, pages, 1).unwrap());
+            areas.map(|start| free(manager, start));
+            manager.purge(Purge::Drain);
+        }
+    });
+    let reads = READS.load(SeqCst);
+    assert!(reads > 100, "{reads} interrupts");
+    let stats = manager.stats();
+    assert_eq!((stats.areas, stats.bytes_live), (0, Pages(0)));
 }
