@@ -6,6 +6,8 @@ mod doctor;
 mod instructions;
 mod lab;
 mod machine;
+#[cfg(feature = "manual")]
+mod manual;
 mod map;
 mod matrix;
 mod metrics;
@@ -30,10 +32,20 @@ use view::Source;
 /// The version of the module, and of everything here.
 const VERSION: &str = include_str!("../../../VERSION");
 
+/// What people do most, below `--help` and in the manual page.
+const EXAMPLES: &str = "Examples:
+  vmapcache doctor                      what stands in the way on this machine
+  vmapcache demo                        both allocators, in one table
+  vmapcache callers --sort areas        who holds most areas
+  vmapcache areas --filter 'bytes>1M'   the large areas
+  vmapcache info -O json                for other programs
+  vmapcache map --by size -o map.svg    the arena as a picture";
+
 #[derive(Parser)]
 #[command(
     version = VERSION.trim_ascii_end(),
-    about = "Drives the laboratory of vmapcache.ko, and shows what the module counts"
+    about = "Drives the laboratory of vmapcache.ko, and shows what the module counts",
+    after_help = EXAMPLES
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -89,6 +101,12 @@ enum Command {
     Top(top::Options),
     /// Draws the arena: what is where
     Map(map::Options),
+    /// Writes the manual pages into a folder
+    #[cfg(feature = "manual")]
+    Man(manual::Folder),
+    /// Prints completions for a shell
+    #[cfg(feature = "manual")]
+    Completions(manual::Completions),
     /// Says what stands in the way on this machine, and what to do; then the status is 1
     Doctor(doctor::Options),
 }
@@ -167,6 +185,10 @@ fn run(command: Command) -> Result<bool, String> {
         #[cfg(feature = "top")]
         Command::Top(options) => top::show(&options),
         Command::Map(options) => map::show(&options),
+        #[cfg(feature = "manual")]
+        Command::Man(options) => manual::pages(&options),
+        #[cfg(feature = "manual")]
+        Command::Completions(options) => manual::completions(&options),
         Command::Doctor(options) => doctor::report(&options),
     }
 }
