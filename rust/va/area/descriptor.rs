@@ -6,7 +6,8 @@
 //! at any descriptor at any time. One word, the *state*, tells a reader whether to trust what it reads:
 //! it has version, pins and state together, so that lookup, pin and free agree by compare-and-swap on
 //! that word alone. The version grows with each free; a reader that finds it
-//! unchanged has read one life of the area.
+//! unchanged has read one life of the area. It wraps after 2^32 lives of one descriptor: a reader would have to
+//! be away for all of these, and a pin that was given back would have to be given back again after them.
 //!
 //! The idea comes from the reference-counted, versioned mapping cache of the speculative page fault
 //! patches (2009): there a lookup pins the mapping that it found, and checks a version before it trusts

@@ -6,10 +6,21 @@
 
 use core_tests::{
     sys::Mode,
-    va::stock::{
-        depot::Depot,
-        magazine::{Chain, Empty},
+    va::{
+        area::{class::Class, Id},
+        space::shards::Shards,
+        stock::{
+            depot::{Depot, Taken},
+            magazine::{Chain, CleanId, Empty},
+        },
     },
+};
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        Mutex,
+    },
+    thread,
 };
 
 fn empty() -> Empty {
@@ -63,4 +74,40 @@ fn kept_areas_of_all_cpus_have_one_bound() {
     depot.take_back((all - 100) as u32);
     assert_eq!(depot.promised(), 0);
     assert!(depot.has_room(HALF / 2));
+}
+
+/// One task puts an area in, and another takes it out at once: nobody sees fewer pages than none.
+#[test]
+fn what_is_taken_was_counted_before() {
+    let depot = Depot::new(2, 512, 1 << 17).unwrap();
+    let shards = Shards::new(1 << 10, 1).unwrap();
+    let class = Class::from(1, 1).unwrap();
+    let made = CleanId::made(Id::from_word(0), shards.take(2, 1, 0, Mode::Sleep).unwrap());
+    let hand = Mutex::new(Some(made));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut spare = Some(empty());
+            while !done.load(SeqCst) {
+                let Some(area) = hand.lock().unwrap().take() else {
+                    continue;
+                };
+                spare.get_or_insert_with(empty);
+                assert!(depot.put_one(class, area, &mut spare).is_ok());
+            }
+        });
+        let mut taken = 0;
+        while taken < 100_000 {
+            if let Some(Taken::One(area, _)) = depot.take(class, 0) {
+                let span = depot.span();
+                if span > 2 {
+                    done.store(true, SeqCst);
+                    panic!("{span} pages after {taken} areas");
+                }
+                *hand.lock().unwrap() = Some(area);
+                taken += 1;
+            }
+        }
+        done.store(true, SeqCst);
+    });
 }
