@@ -97,7 +97,7 @@ check: ## all tests, from a bare machine: check-core, check-stock, check-rt, che
 check-core: ## all tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
 
-check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, one with two NUMA nodes, the VM in a terminal (KERNEL_SERIES=7.2 for another series)
+check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, one with two NUMA nodes, the VM, make demo and vmapcache top in a terminal (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
 
 check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNEL_SERIES=7.2 for another series)
