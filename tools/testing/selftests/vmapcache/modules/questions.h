@@ -423,6 +423,33 @@ static u64 map_ram(void)
 	return answer;
 }
 
+/* One page, again and again. With KASAN the kernel would need an eighth of that for shadow memory. */
+static u64 map_ram_many(void)
+{
+	unsigned int nr = totalram_pages() + 1;
+	struct page **pages = IS_ENABLED(CONFIG_KASAN_VMALLOC) ? NULL :
+		kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
+	struct page *page = alloc_page(GFP_KERNEL);
+	u64 answer = 0;
+	u8 *p;
+
+	if (!pages || !page)
+		goto out;
+	memset_p((void **)pages, page, nr);
+	p = vm_map_ram(pages, nr, NUMA_NO_NODE);
+	if (p) {
+		p[0] = 1;
+		p[(nr - 1) * PAGE_SIZE]++;
+		answer = p[0];
+		vm_unmap_ram(p, nr);
+	}
+out:
+	if (page)
+		__free_page(page);
+	kvfree(pages);
+	return answer;
+}
+
 /* Each entry in turn is @bad; first where no window of page tables is known, then where it is. */
 static u64 map_bad(struct page *bad, bool ram)
 {
@@ -770,6 +797,7 @@ const struct question QUESTIONS[] = {
 	{ "vmap(), uncached", vmap_uncached },
 	{ "vmap(), write-combining", vmap_combining },
 	{ "vm_map_ram()", map_ram },
+	{ "vm_map_ram() of more pages than there are", map_ram_many },
 	{ "vmap() of a hole", vmap_hole },
 	{ "vmap() of a page without a frame", vmap_no_frame },
 	{ "vm_map_ram() of a hole", map_ram_hole },
