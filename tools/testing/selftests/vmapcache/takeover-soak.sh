@@ -29,10 +29,10 @@ ends() {
 trap 'ends; takeover_ends' EXIT
 rm -f "$TMP/enough" "$TMP/begun"
 before=$(free_pages)
-targets="vmap vm_map_ram vmalloc stacks"
-# On a slow kernel new kernel threads begin meanwhile. One may be given a stack that the kernel kept, and
-# has it for good.
-[ "$SLOWNESS" = 1 ] || targets="vmap vm_map_ram vmalloc"
+targets="vmap vm_map_ram vmalloc"
+# A kernel thread that begins meanwhile may be given a stack that the kernel kept, and has it for good: the
+# module stays, and no test after this one could load another.
+[ "$seconds" = 20 ] || targets="$targets stacks"
 echo "$targets" >$takeover/what || fail "what"
 user start 2
 # bpf maps, socket filters and threads.
@@ -91,6 +91,25 @@ for target in $targets; do
 	[ "$(taken "${target}_redirected")" -gt 0 ] || fail "no $target was taken over"
 done
 rmmod unaware || fail "rmmod unaware"
+if [ "$seconds" != 20 ]; then
+	# all_given_back, but for the stacks of kernel threads.
+	tries=0
+	while :; do
+		echo 1 >$takeover/drain || fail "drain"
+		kcase kernel_stacks
+		threads=$(noted kernel_threads) held=$(taken areas_held)
+		[ "$held" != "$threads" ] || break
+		tries=$((tries + 1))
+		[ $tries -lt $((30 * SLOWNESS)) ] ||
+			fail "$threads stacks of kernel threads, and areas of: $(cat $takeover/holders)"
+		sleep 0.3
+	done
+	if [ "$held" != 0 ]; then
+		echo "$round rounds, $held stacks are those of kernel threads: vmapcache stays as long as they live"
+		exit
+	fi
+	rmmod vmapcache_test || fail "rmmod vmapcache_test"
+fi
 all_given_back
 empty
 unloads

@@ -34,7 +34,7 @@ struct test_case {
 extern const struct test_case contents_cases[], api_cases[], contexts_cases[], pins_cases[], walk_cases[],
 	space_cases[], readers_cases[], flushes_cases[], pressure_cases[],
 	torture_cases[], shadow_cases[], shortage_cases[], faults_cases[], guards_cases[],
-	differential_cases[], nodes_cases[], traced_cases[], freed_cases[];
+	differential_cases[], nodes_cases[], traced_cases[], freed_cases[], stacks_cases[];
 
 /* arg() - the number of @key, or @otherwise */
 u64 arg(struct run *run, const char *key, u64 otherwise);
