@@ -332,9 +332,20 @@ unaware_comes() {
 	trap takeover_ends EXIT
 }
 
+# threads_apart: kernel threads begin on the last CPU, and this test and its children run on the others. A
+# kernel thread that is given a stack which the kernel kept from a process has it for good, and the module
+# stays with it; the kernel keeps stacks for the CPU on which they were freed.
+threads_apart() {
+	apart=$(sed 's/.*[-,]//' /sys/devices/system/cpu/online)
+	[ "$apart" -gt 0 ] || return 0
+	taskset -p -c "$apart" 2 >/dev/null || fail "taskset: kthreadd"
+	taskset -p -c 0-$((apart - 1)) $$ >/dev/null || fail "taskset: this test"
+}
+
 # takeover_ends: nothing is taken over or held any more
 takeover_ends() {
 	trap - EXIT
+	[ -z "${apart:-}" ] || taskset -p -c 0-"$apart" 2 >/dev/null
 	! is_loaded unaware || rmmod unaware
 	[ ! -e $takeover ] || echo unhooked >$takeover/enable
 }

@@ -43,6 +43,7 @@ ends() {
 
 # Too small for all. Processes do not notice either.
 can_take_over arena_mb=1
+threads_apart
 echo "vmap vm_map_ram vmalloc stacks" >$takeover/what || fail "what"
 echo 1 >$takeover/drain || fail "drain"
 echo on >$takeover/enable || fail "on"

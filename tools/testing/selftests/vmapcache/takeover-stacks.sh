@@ -9,6 +9,7 @@ DESCRIPTION="take over the stacks of 500 processes, turn takeover off, and have 
 
 can_take_over
 grep -q ' free_vm_stack_cache$' /proc/kallsyms || skip "this kernel keeps no stacks in vmalloc memory"
+threads_apart
 # So that the kernel has none in stock.
 echo 1 >$takeover/drain || fail "drain"
 echo "stacks" >$takeover/what || fail "what"

@@ -9,6 +9,7 @@ DESCRIPTION="run bpf maps that user space maps, socket filters and threads on ta
 
 can_take_over
 rmmod unaware || fail "rmmod unaware"
+threads_apart
 echo "vmap vm_map_ram vmalloc stacks" >$takeover/what || fail "what"
 echo 1 >$takeover/drain || fail "drain"
 python3 "${0%/*}/takeover-users.py" $takeover || fail "takeover-users.py"
