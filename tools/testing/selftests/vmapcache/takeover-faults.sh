@@ -88,7 +88,8 @@ if can_fail; then
 	can_take_over
 	echo '[unaware]' >$takeover/filter || fail "filter"
 	echo on >$takeover/enable || fail "on"
-	for pages in 1 5 70; do
+	# The largest need page tables and a part of the index of their own.
+	for pages in 1 5 70 600; do
 		for kind in vmap vm_map_ram given vmalloc atomic user kvmalloc; do
 			user faults $kind $pages
 		done
