@@ -133,7 +133,7 @@ pub struct Manager<E: Env> {
     descriptors: Descriptors,
     index: Index,
     shards: Shards,
-    /// Of the CPUs that have allocated: see [`Self::equip`].
+    /// Of the CPUs that have allocated or freed: see [`Self::equip`].
     local: PerCpu<Local>,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
@@ -264,7 +264,7 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Gives this CPU a stock, if it has none: whoever allocates on a CPU for the first time pays for that,
+    /// Gives this CPU a stock, if it has none: whoever allocates or frees there for the first time pays for that,
     /// with memory of the CPU's node. Without memory, the CPU does without for now. May sleep, for memory as
     /// `mode` says.
     #[cold]

@@ -20,7 +20,7 @@ pub use std::thread::yield_now as spin_loop;
 pub use base::atomic::fence;
 pub use base::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// What interrupts this thread at its fences: each is between two parts of a change.
+/// Whether a test has a function interrupt this thread at each of its fences, in the middle of a change.
 #[cfg(not(loom))]
 #[derive(Clone, Copy)]
 enum Interrupts {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands in the way of vmapcache on this machine, and what to do about it.
+//! `doctor`: says why vmapcache does not build, load or show something on this machine, and how to mend that.
 
 use clap::ValueEnum;
 use std::{collections::BTreeMap, fmt, fs, path::PathBuf, process::Command};
 
-/// What somebody wants to do here.
+/// The user wants to do this here.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Aim {
     /// Build the modules for this kernel
@@ -52,7 +52,7 @@ struct Answer {
     finding: Finding,
     about: &'static str,
     what: String,
-    /// What to do about it.
+    /// Tells the user how to mend it.
     advice: String,
 }
 
@@ -122,7 +122,7 @@ fn run(program: &str, words: &[&str]) -> Option<String> {
 
 type Config = BTreeMap<String, String>;
 
-/// What the functions are needed for is in rust/pages/symbols.c.
+/// vmapcache cannot do without these functions; rust/pages/symbols.c says why.
 const FUNCTIONS: [&str; 5] = [
     "kallsyms_lookup_name",
     "vmap_pages_range_noflush",

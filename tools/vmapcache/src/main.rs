@@ -32,7 +32,7 @@ use view::Source;
 /// The version of the module, and of everything here.
 const VERSION: &str = include_str!("../../../VERSION");
 
-/// What people do most, below `--help` and in the manual page.
+/// `--help` and the manual page end with these.
 const EXAMPLES: &str = "Examples:
   vmapcache doctor                      what stands in the way on this machine
   vmapcache demo                        both allocators, in one table

@@ -389,8 +389,8 @@ fn numbers_run_out() {
     free(&manager, start);
 }
 
-/// A task may be interrupted wherever it has begun to change something. What any context may ask does not wait
-/// for that task.
+/// An interrupt may come while a task changes something. No question that any context may ask waits for
+/// that task.
 #[test]
 fn readers_may_interrupt() {
     static MANAGER: OnceLock<Manager<IdleEnv>> = OnceLock::new();

@@ -59,41 +59,51 @@ def spread(allocator, pages, areas, fragmented, found):
     return min(found) * 10 >= pages * areas * (1 if pages > 8 and not fragmented else 4)
 
 
+def questions(shape):
+    """Each with its policy, what it changes of the shape, and the right answer, if there is one."""
+    every = shape["pages"] * shape["areas"]
+    on = {0: (every, 0), 1: (0, every)}
+    for node in on:
+        yield f"bind {node}", (BIND, node), {}, on[node]
+    yield "preferred 1", (PREFERRED, 1), {}, on[1]
+    yield "local", (LOCAL,), {}, on[0]
+    # The node that the caller names goes before the policy.
+    for node in on:
+        yield f"node={node} under interleave", (INTERLEAVE, 0, 1), {"node": node}, on[node]
+    yield "interleave", (INTERLEAVE, 0, 1), {}, None
+    if shape["allocator"] == "vmapcache" and shape["fragmented"]:
+        for node in on:
+            more = {"node": node, "fragmented": 1 << node}
+            yield f"node={node}, neighbours on the other", (DEFAULT,), more, on[node]
+
+
+def ask(text, policy, values, wanted):
+    """Puts a question once. Returns whether the answer is right."""
+    # Where cached files fill a node, pages come from the other one.
+    Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
+    set_policy(*policy)
+    found = pages_by_node(**values)
+    set_policy(DEFAULT)
+    if wanted:
+        # Where single pages are scarce, the page allocator may take some from the other node.
+        enough = found[wanted.index(sum(wanted))] * 20 >= sum(wanted) * 19
+        right = found == wanted or values["fragmented"] and enough
+    else:
+        right = spread(found=found, **values)
+    if not right or not wanted:
+        print(f"{'' if right else 'WRONG: '}{values['allocator']}, {values['areas']} x {values['pages']} pages, "
+              f"fragmented={values['fragmented']}, {text}: {found[0]} on node 0, {found[1]} on node 1")
+    return right
+
+
 def main():
     os.sched_setaffinity(0, first_node())
     wrong = 0
     for allocator in "vmapcache", "in-tree":
         for pages, areas, fragmented in SHAPES:
-            every = pages * areas
             shape = {"allocator": allocator, "fragmented": fragmented, "pages": pages, "areas": areas}
-            on = {0: (every, 0), 1: (0, every)}
-            asked = [(f"bind {node}", (BIND, node), {}, on[node]) for node in on]
-            asked += [("preferred 1", (PREFERRED, 1), {}, on[1]), ("local", (LOCAL,), {}, on[0])]
-            # The node that the caller names goes before the policy.
-            asked += [(f"node={node} under interleave", (INTERLEAVE, 0, 1), {"node": node}, on[node]) for node in on]
-            asked += [("interleave", (INTERLEAVE, 0, 1), {}, None)]
-            if allocator == "vmapcache" and fragmented:
-                asked += [(f"node={node}, neighbours on the other", (DEFAULT,),
-                           {"node": node, "fragmented": 1 << node}, on[node]) for node in on]
-            for text, policy, more, wanted in asked:
-                values = shape | more
-                for _ in range(ATTEMPTS):
-                    # Where cached files fill a node, pages come from the other one.
-                    Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
-                    set_policy(*policy)
-                    found = pages_by_node(**values)
-                    set_policy(DEFAULT)
-                    if wanted:
-                        # Where single pages are scarce, the page allocator may take some from the other node.
-                        right = found == wanted or fragmented and found[wanted.index(every)] * 20 >= every * 19
-                    else:
-                        right = spread(allocator, pages, areas, fragmented, found)
-                    if not right or not wanted:
-                        print(f"{'' if right else 'WRONG: '}{allocator}, {areas} x {pages} pages, "
-                              f"fragmented={values['fragmented']}, {text}: {found[0]} on node 0, {found[1]} on node 1")
-                    if right:
-                        break
-                wrong += not right
+            for text, policy, more, wanted in questions(shape):
+                wrong += not any(ask(text, policy, shape | more, wanted) for _ in range(ATTEMPTS))
     return 1 if wrong else 0
 
 

@@ -8,8 +8,17 @@ DESCRIPTION="take everything of everybody over, on and off each second, while bp
 . "${0%/*}/lib.sh"
 
 # For 20 seconds, or SOAK_MINUTES.
-seconds=$((${SOAK_MINUTES:-0} * 60))
-[ "$seconds" -gt 0 ] || seconds=20
+long=${SOAK_MINUTES:-}
+[ "$long" != 0 ] || long=
+seconds=$((${long:-0} * 60))
+[ -n "$long" ] || seconds=20
+
+# kernel_stacks: prints how many kernel threads have a stack of ours
+kernel_stacks() {
+	kcase kernel_stacks
+	noted kernel_threads
+}
+
 can_take_over
 reserve=/proc/sys/vm/min_free_kbytes
 usual=$(cat $reserve)
@@ -32,7 +41,7 @@ before=$(free_pages)
 targets="vmap vm_map_ram vmalloc"
 # A kernel thread that begins meanwhile may be given a stack that the kernel kept, and has it for good: the
 # module stays, and no test after this one could load another.
-[ "$seconds" = 20 ] || targets="$targets stacks"
+[ -z "$long" ] || targets="$targets stacks"
 echo "$targets" >$takeover/what || fail "what"
 user start 2
 # bpf maps, socket filters and threads.
@@ -91,26 +100,17 @@ for target in $targets; do
 	[ "$(taken "${target}_redirected")" -gt 0 ] || fail "no $target was taken over"
 done
 rmmod unaware || fail "rmmod unaware"
-if [ "$seconds" != 20 ]; then
-	# all_given_back, but for the stacks of kernel threads.
-	tries=0
-	while :; do
-		echo 1 >$takeover/drain || fail "drain"
-		kcase kernel_stacks
-		threads=$(noted kernel_threads) held=$(taken areas_held)
-		[ "$held" != "$threads" ] || break
-		tries=$((tries + 1))
-		[ $tries -lt $((30 * SLOWNESS)) ] ||
-			fail "$threads stacks of kernel threads, and areas of: $(cat $takeover/holders)"
-		sleep 0.3
-	done
+if [ -z "$long" ]; then
+	all_given_back
+else
+	all_given_back kernel_stacks
+	rmmod vmapcache_test || fail "rmmod vmapcache_test"
+	held=$(taken areas_held)
 	if [ "$held" != 0 ]; then
 		echo "$round rounds, $held stacks are those of kernel threads: vmapcache stays as long as they live"
 		exit
 	fi
-	rmmod vmapcache_test || fail "rmmod vmapcache_test"
 fi
-all_given_back
 empty
 unloads
 nothing_left
