@@ -32,7 +32,7 @@ kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 # any, for a kernel of one's own, else those that the sandbox's kernels can be built with. The rest are
 # mistakes.
 ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD CPUS FAULTS QUICK INSTRUCTIONS \
-	CHECK_MINUTES FUZZ_SECONDS MINUTES SEED SET SECONDS TARGET USE WORKLOADS
+	CHECK_MINUTES FUZZ_SECONDS MINUTES OLD SEED SET SECONDS TARGET USE WORKLOADS
 for_modules := V W C KCFLAGS KRUSTFLAGS
 given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
 given := $(filter-out -% MAKE%,$(given))
@@ -66,6 +66,10 @@ bench: ready ## the whole A/B comparison: tables, data in build/bench.json, and 
 
 native: ## both allocators' object code on this machine's real cores, in one ordinary program: a table, data in build/native.json (QUICK=1: fewer runs; CPUS=: not on all)
 	@scripts/native $(if $(QUICK),--quick) $(if $(CPUS),--cpus "$(CPUS)")
+
+OLD =
+report: tool ## build/report.html: one page of the data of make native, make bench and make live (OLD=FILE: what changed since older data of one of them; fails after a loss)
+	@$(tool) report $(if $(OLD),--compare "$(OLD)")
 
 # On a fresh machine each takes minutes, and neither needs the other.
 ready:
@@ -150,4 +154,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native ready vm-kernel tool demo-tool samples doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help

@@ -156,7 +156,7 @@ pub fn count(out: &Path, options: &module::Options) -> Result<bool, String> {
 
 /// Prints the table, and what went wrong. True if nothing did.
 fn show(records: &[Record], apart: f64, most: usize, trouble: &[String]) -> bool {
-    tables::instructions(records);
+    print!("{}", tables::instructions(records).text());
     let note = format!(
         "the two counts of each that are nearest, of 2 to {most}: at most {:.2} % apart",
         apart * 100.0

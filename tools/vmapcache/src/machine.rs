@@ -64,7 +64,7 @@ fn virtualisation() -> &'static str {
 }
 
 /// The word for what such a machine's figures stand on.
-fn ground(virtualisation: &str) -> &str {
+pub fn ground(virtualisation: &str) -> &str {
     match virtualisation {
         "emulation" => "emulated",
         other => other,

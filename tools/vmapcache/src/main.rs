@@ -15,6 +15,8 @@ mod module;
 mod parse;
 mod progress;
 mod record;
+#[cfg(feature = "report")]
+mod report;
 mod sheet;
 mod signals;
 mod size;
@@ -39,7 +41,8 @@ const EXAMPLES: &str = "Examples:
   vmapcache callers --sort areas        who holds most areas
   vmapcache areas --filter 'bytes>1M'   the large areas
   vmapcache info -O json                for other programs
-  vmapcache map --by size -o map.svg    the arena as a picture";
+  vmapcache map --by size -o map.svg    the arena as a picture
+  vmapcache report                      a page of what was measured";
 
 #[derive(Parser)]
 #[command(
@@ -88,6 +91,9 @@ enum Command {
         #[arg(default_value = "build/bench.json")]
         file: PathBuf,
     },
+    /// Makes one page of all that was measured: build/report.html
+    #[cfg(feature = "report")]
+    Report(report::Options),
     /// Shows the module's counters
     Stats(view::Options),
     /// Shows totals, fragmentation and the top callers
@@ -178,6 +184,8 @@ fn run(command: Command) -> Result<bool, String> {
             tables::print(Extent::Whole, &record::load(&file)?);
             Ok(true)
         }
+        #[cfg(feature = "report")]
+        Command::Report(options) => report::show(&options),
         Command::Stats(options) => view::show(Source::Stats, &options),
         Command::Info(options) => view::show(Source::Info, &options),
         Command::Callers(options) => view::show(Source::Callers, &options),

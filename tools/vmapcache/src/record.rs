@@ -172,6 +172,12 @@ pub fn save(path: &Path, records: &[Record]) -> Result<(), String> {
 }
 
 pub fn load(path: &Path) -> Result<Vec<Record>, String> {
-    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
+    parse(&name, &text)
+}
+
+/// The text of the file `name`.
+pub fn parse(name: &str, text: &str) -> Result<Vec<Record>, String> {
+    serde_json::from_str(text).map_err(|e| format!("{name}: {e}"))
 }

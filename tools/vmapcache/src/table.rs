@@ -10,6 +10,8 @@ pub struct Table {
     /// Of each column: the group that it belongs to, or nothing, and its name.
     heads: Vec<(&'static str, &'static str)>,
     rows: Vec<Vec<String>>,
+    /// What a reader must know of it.
+    note: String,
 }
 
 fn characters(text: &str) -> usize {
@@ -27,7 +29,13 @@ impl Table {
                 .map(|head| head.split_once('|').unwrap_or(("", head)))
                 .collect(),
             rows: Vec::new(),
+            note: String::new(),
         }
+    }
+
+    pub fn with_note(mut self, note: impl Into<String>) -> Table {
+        self.note = note.into();
+        self
     }
 
     pub fn row(&mut self, row: Vec<String>) {
@@ -74,7 +82,7 @@ impl Table {
     }
 
     /// The table as lines; none if it has no row.
-    pub fn text(&self, note: &str) -> String {
+    pub fn text(&self) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
@@ -102,14 +110,30 @@ impl Table {
         for line in lines {
             text += &format!("  {}\n", line.trim_end());
         }
-        if !note.is_empty() {
-            text += &(wrapped(note, "  ") + "\n");
+        if !self.note.is_empty() {
+            text += &(wrapped(&self.note, "  ") + "\n");
         }
         text
     }
+}
 
-    pub fn print(&self, note: &str) {
-        print!("{}", self.text(note));
+/// Its parts, for a page.
+#[cfg(feature = "report")]
+impl Table {
+    pub fn title(&self) -> &str {
+        self.title
+    }
+
+    pub fn heads(&self) -> &[(&'static str, &'static str)] {
+        &self.heads
+    }
+
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
+    pub fn note(&self) -> &str {
+        &self.note
     }
 }
 
@@ -136,8 +160,9 @@ mod tests {
                 "ratio",
                 "a long head|x",
             ],
-        );
-        assert_eq!(table.text("note"), "");
+        )
+        .with_note("note");
+        assert_eq!(table.text(), "");
         table.row(
             ["a", "1", "123456789012", "2", "3"]
                 .map(String::from)
@@ -151,13 +176,13 @@ T
   a           1  123456789012      2            3
   note
 ";
-        assert_eq!(table.text("note"), wanted);
+        assert_eq!(table.text(), wanted);
     }
 
     #[test]
     fn without_groups_there_is_one_line_of_heads() {
         let mut table = Table::new("T", &["a", "b"]);
         table.row(vec!["1".into(), "2".into()]);
-        assert_eq!(table.text(""), "\nT\n  a  b\n  ----\n  1  2\n");
+        assert_eq!(table.text(), "\nT\n  a  b\n  ----\n  1  2\n");
     }
 }

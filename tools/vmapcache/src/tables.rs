@@ -90,7 +90,7 @@ fn span(min: u32, max: u32) -> String {
 }
 
 /// The setting in words, without those that every row shares.
-fn setting(record: &Record) -> String {
+pub fn setting(record: &Record) -> String {
     let mut text = record.scenario.clone();
     if !record.scenario.ends_with("_test") && record.scenario != "info_read" {
         text += &format!(" {}p", span(record.pages_min, record.pages));
@@ -120,7 +120,7 @@ fn round(number: u32) -> String {
 }
 
 /// The results that compare both allocators as they are: in-tree and ours.
-fn pairs(records: &[Record]) -> Vec<(&Record, &Record)> {
+pub fn pairs(records: &[Record]) -> Vec<(&Record, &Record)> {
     let own = own_switches(records);
     let partner = |ours| {
         let in_tree = records
@@ -137,7 +137,7 @@ fn pairs(records: &[Record]) -> Vec<(&Record, &Record)> {
 
 /// The module's default switches: those of the first result, since the matrix begins with the fast
 /// path.
-fn own_switches(records: &[Record]) -> Option<&Switches> {
+pub fn own_switches(records: &[Record]) -> Option<&Switches> {
     let mut ours = records.iter().filter(|r| r.allocator == "vmapcache");
     ours.next().map(|r| &r.switches)
 }
@@ -167,8 +167,8 @@ const HEADS: [&str; 9] = [
     "failures|vmapcache",
 ];
 
-fn compare(title: &'static str, note: &str, pairs: &[(&Record, &Record)]) {
-    comparison(title, pairs).print(note);
+fn compare(title: &'static str, note: &'static str, pairs: &[(&Record, &Record)]) -> Table {
+    comparison(title, pairs).with_note(note)
 }
 
 fn comparison(title: &'static str, pairs: &[(&Record, &Record)]) -> Table {
@@ -194,7 +194,7 @@ fn comparison(title: &'static str, pairs: &[(&Record, &Record)]) -> Table {
     table
 }
 
-fn latencies(pairs: &[(&Record, &Record)]) {
+fn latencies(pairs: &[(&Record, &Record)]) -> Table {
     let heads = [
         "scenario",
         "in-tree|p50",
@@ -220,13 +220,13 @@ fn latencies(pairs: &[(&Record, &Record)]) {
         table.row(row);
     }
     let clock = pairs.iter().find_map(|(a, _)| a.clock_ns);
-    table.print(&format!(
+    table.with_note(format!(
         "clock: {} ns; held: the longest time that a real-time thread had to wait for its CPU",
         may(clock)
-    ));
+    ))
 }
 
-fn scaling(pairs: &[(&Record, &Record)]) {
+fn scaling(pairs: &[(&Record, &Record)]) -> Table {
     let heads = [
         "scenario",
         "ns|in-tree",
@@ -271,10 +271,11 @@ fn scaling(pairs: &[(&Record, &Record)]) {
             ]);
         }
     }
-    table.print("with more threads than CPUs, an operation is charged with its share of the CPU");
+    table
+        .with_note("with more threads than CPUs, an operation is charged with its share of the CPU")
 }
 
-fn growth(pairs: &[(&Record, &Record)]) {
+fn growth(pairs: &[(&Record, &Record)]) -> Table {
     let heads = [
         "scenario",
         "ns|in-tree",
@@ -303,10 +304,10 @@ fn growth(pairs: &[(&Record, &Record)]) {
             ]);
         }
     }
-    table.print("");
+    table
 }
 
-fn readers(pairs: &[(&Record, &Record)]) {
+fn readers(pairs: &[(&Record, &Record)]) -> Table {
     let heads = [
         "scenario",
         "ns of a read|in-tree",
@@ -329,7 +330,7 @@ fn readers(pairs: &[(&Record, &Record)]) {
                 .map_or("-".into(), |(a, b)| ratio(a, b)),
         ]);
     }
-    table.print("/proc/vmallocinfo and /proc/vmapcacheinfo, read whole over and over");
+    table.with_note("/proc/vmallocinfo and /proc/vmapcacheinfo, read whole over and over")
 }
 
 /// So many `of` others, times `scale`.
@@ -340,7 +341,23 @@ fn share(what: Option<u64>, of: Option<u64>, scale: f64) -> String {
     }
 }
 
-fn ablation(records: &[Record]) {
+/// What a record's switches say that the module's own do not.
+pub fn switched(record: &Record, own: &Switches) -> String {
+    let changed = record
+        .switches
+        .iter()
+        .filter(|(name, setting)| own.get(*name) != Some(*setting));
+    let off: Vec<String> = changed
+        .map(|(name, setting)| match setting {
+            Setting::Flag(false) => name.clone(),
+            Setting::Flag(true) => format!("{name}=1"),
+            Setting::Number(n) => format!("{name}={n}"),
+        })
+        .collect();
+    off.join(", ")
+}
+
+fn ablation(records: &[Record]) -> Table {
     let heads = [
         "scenario",
         "without",
@@ -357,7 +374,7 @@ fn ablation(records: &[Record]) {
         &heads,
     );
     let Some(own) = own_switches(records) else {
-        return;
+        return table;
     };
     let ours = || {
         let ours = records.iter().filter(|r| r.allocator == "vmapcache");
@@ -365,20 +382,9 @@ fn ablation(records: &[Record]) {
     };
     for r in ours().filter(|r| r.switches != *own) {
         let whole = ours().find(|w| w.switches == *own && w.same(r));
-        let changed = r
-            .switches
-            .iter()
-            .filter(|(name, setting)| own.get(*name) != Some(*setting));
-        let off: Vec<String> = changed
-            .map(|(name, setting)| match setting {
-                Setting::Flag(false) => name.clone(),
-                Setting::Flag(true) => format!("{name}=1"),
-                Setting::Number(n) => format!("{name}={n}"),
-            })
-            .collect();
         table.row(vec![
             setting(r),
-            off.join(", "),
+            switched(r, own),
             median(r),
             whole.map_or("-".into(), |w| ns(w.median_ns)),
             whole.map_or("-".into(), |w| ratio(r.median_ns, w.median_ns)),
@@ -388,11 +394,11 @@ fn ablation(records: &[Record]) {
             share(r.visited, r.searches, 1.0),
         ]);
     }
-    table.print("locks: those that other CPUs take as well; visited: extents looked at in a search for free space; range: of the ratios of any two runs");
+    table.with_note("locks: those that other CPUs take as well; visited: extents looked at in a search for free space; range: of the ratios of any two runs")
 }
 
 /// Searches among lazy areas.
-fn cure(records: &[Record]) {
+fn cure(records: &[Record]) -> Table {
     let heads = [
         "lazy areas",
         "visited|with",
@@ -426,11 +432,11 @@ fn cure(records: &[Record]) {
             range(without, with),
         ]);
     }
-    table.print("areas freed and not yet purged, a hole that is too small behind each; magazines off, or nothing would be searched");
+    table.with_note("areas freed and not yet purged, a hole that is too small behind each; magazines off, or nothing would be searched")
 }
 
 /// Instructions of an operation, if something counted them.
-pub fn instructions(records: &[Record]) {
+pub fn instructions(records: &[Record]) -> Table {
     let heads = [
         "scenario",
         "in-tree",
@@ -470,13 +476,24 @@ pub fn instructions(records: &[Record]) {
         table.row(vec![text, "-".into(), may(r.instructions)]);
     }
     let source = all().find_map(|r| r.instruction_source.as_deref());
-    table.print(match source {
+    table.with_note(match source {
         Some("icount") => "counted by the emulator, in a boot of its own with one CPU: the least of many short runs",
         _ => "counted by the processor",
-    });
+    })
 }
 
-fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
+/// What the work of a record takes without an allocator, if somebody measured that.
+pub fn limit_of(records: &[Record], record: &Record) -> Option<f64> {
+    let map = bare(records, "bare_map", record.pages).map(|r| r.median_ns);
+    let page = bare(records, "bare_page", record.pages).map(|r| r.median_ns);
+    match record.scenario.as_str() {
+        "vmap" => map,
+        "vmalloc" => map.zip(page).map(|(m, p)| m + p),
+        _ => None,
+    }
+}
+
+fn limit(records: &[Record], pairs: &[(&Record, &Record)]) -> Table {
     let heads = [
         "scenario",
         "ns|bare",
@@ -491,14 +508,9 @@ fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
     );
     let alone = |(a, _): &&(&Record, &Record)| a.threads == 1 && a.live == 0;
     for (a, b) in pairs.iter().filter(alone) {
-        let map = bare(records, "bare_map", a.pages).map(|r| r.median_ns);
-        let page = bare(records, "bare_page", a.pages).map(|r| r.median_ns);
-        let bare = match a.scenario.as_str() {
-            "vmap" => map,
-            "vmalloc" => map.zip(page).map(|(m, p)| m + p),
-            _ => None,
+        let Some(bare) = limit_of(records, a) else {
+            continue;
         };
-        let Some(bare) = bare else { continue };
         table.row(vec![
             setting(a),
             ns(bare),
@@ -508,10 +520,10 @@ fn limit(records: &[Record], pairs: &[(&Record, &Record)]) {
             ratio(b.median_ns, bare),
         ]);
     }
-    table.print("");
+    table
 }
 
-fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
+fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) -> Table {
     let mut table = Table::new(
         "Against vm_map_ram()",
         &[
@@ -533,7 +545,7 @@ fn map_ram(records: &[Record], pairs: &[(&Record, &Record)]) {
             ]);
         }
     }
-    table.print("");
+    table
 }
 
 /// Below tables of an emulated machine.
@@ -542,14 +554,21 @@ const EMULATED: &str = "Ground: emulated. An emulator charges nothing for a cach
      those).";
 
 /// Below tables with times that vary much.
-const BUSY: &str = "~ the slowest run took 1.5 times as long as the fastest: this machine was busy";
+pub const BUSY: &str =
+    "~ the slowest run took 1.5 times as long as the fastest: this machine was busy";
+
+/// Whether a table has a time that varies much.
+pub fn busy(records: &[Record]) -> bool {
+    records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns)
+}
 
 /// Prints all tables that have records.
 pub fn print(extent: Extent, records: &[Record]) {
-    let pairs = pairs(records);
     // The demo's one table shows the ratios of all turns instead.
-    let shaky = extent != Extent::Demo && records.iter().any(|r| r.run_max_ns > 1.5 * r.run_min_ns);
-    print_all(extent, records, &pairs);
+    let shaky = extent != Extent::Demo && busy(records);
+    for table in all(extent, records) {
+        print!("{}", table.text());
+    }
     if records.iter().any(|r| r.machine.ground == "emulated") {
         println!("\n{}", wrapped(EMULATED, ""));
     }
@@ -558,15 +577,17 @@ pub fn print(extent: Extent, records: &[Record]) {
     }
 }
 
-fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
+/// A table for each question; those that no record answers are empty.
+pub fn all(extent: Extent, records: &[Record]) -> Vec<Table> {
+    let pairs = &pairs(records);
     let pick = |f: &dyn Fn(&Record) -> bool| -> Vec<(&Record, &Record)> {
         pairs.iter().copied().filter(|(a, _)| f(a)).collect()
     };
     let note = "medians of the runs, and flushes per million operations; turns: the least and the greatest \
         ratio of two runs of the same turn";
     if extent == Extent::Demo {
-        compare("The same work, in one boot, in turns", note, pairs);
-        return;
+        let title = "The same work, in one boot, in turns";
+        return vec![compare(title, note, pairs)];
     }
     let test = |r: &Record| r.scenario.ends_with("_test");
     let lookup = |r: &Record| r.scenario.starts_with("lookup_");
@@ -574,26 +595,28 @@ fn print_all(extent: Extent, records: &[Record], pairs: &[(&Record, &Record)]) {
     let fast = |r: &Record| {
         !other(r) && r.live == 0 && (r.threads == 1 || r.scenario == "producer_consumer")
     };
-    compare("How fast is the fast path?", note, &pick(&fast));
-    map_ram(records, pairs);
-    latencies(&pick(&fast));
-    scaling(&pick(&|r| !other(r) && r.scenario != "producer_consumer"));
-    growth(pairs);
-    compare(
-        "How fast is an address looked up?",
-        "a wrong answer counts as a failure",
-        &pick(&lookup),
-    );
-    readers(pairs);
-    ablation(records);
-    cure(records);
-    limit(records, pairs);
-    compare(
-        "The tests of lib/test_vmalloc.c",
-        "align_shift fails, by intention, for alignments that are larger than the space: the arena is the smaller one",
-        &pick(&test),
-    );
-    instructions(records);
+    vec![
+        compare("How fast is the fast path?", note, &pick(&fast)),
+        map_ram(records, pairs),
+        latencies(&pick(&fast)),
+        scaling(&pick(&|r| !other(r) && r.scenario != "producer_consumer")),
+        growth(pairs),
+        compare(
+            "How fast is an address looked up?",
+            "a wrong answer counts as a failure",
+            &pick(&lookup),
+        ),
+        readers(pairs),
+        ablation(records),
+        cure(records),
+        limit(records, pairs),
+        compare(
+            "The tests of lib/test_vmalloc.c",
+            "align_shift fails, by intention, for alignments that are larger than the space: the arena is the smaller one",
+            &pick(&test),
+        ),
+        instructions(records),
+    ]
 }
 
 #[cfg(test)]
@@ -638,7 +661,7 @@ mod tests {
             record("in-tree", &[171642.0; 3]),
             record("vmapcache", &[9144.0, 171642.0, 144298.0]),
         );
-        let text = comparison("T", &[(&a, &b)]).text("");
+        let text = comparison("T", &[(&a, &b)]).text();
         assert!(text.contains("lookup_start 1p, 1k live"), "{text}");
         assert!(text.lines().all(|line| line.len() < 80), "{text}");
     }

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page of recorded data, as a browser reads it.
+
+use super::{
+    changes::Changes,
+    data::{shown, File, Kind},
+    page::page,
+    plots, said, show, Options,
+};
+use scraper::{Html, Selector};
+use serde_json::{json, Value};
+use std::{fs, path::PathBuf};
+
+const BENCH: &str = include_str!("../../recorded/bench.json");
+const NATIVE: &str = include_str!("../../recorded/native.json");
+const LIVE: &str = include_str!("../../recorded/live.json");
+
+fn files() -> Vec<File> {
+    let all = [
+        ("native.json", NATIVE),
+        ("bench.json", BENCH),
+        ("live.json", LIVE),
+    ];
+    all.map(|(name, text)| File::parse(name, text).unwrap())
+        .into()
+}
+
+fn parsed(text: &str) -> Html {
+    let page = Html::parse_document(text);
+    assert_eq!(
+        page.errors,
+        Vec::<String>::new(),
+        "the page is not well-formed"
+    );
+    page
+}
+
+fn texts(page: &Html, selector: &str) -> Vec<String> {
+    let selector = Selector::parse(selector).unwrap();
+    let all = page.select(&selector);
+    all.map(|element| element.text().collect()).collect()
+}
+
+/// The objects of a file with something changed in each.
+fn changed(text: &str, change: impl Fn(&mut Value)) -> String {
+    let mut all: Vec<Value> = serde_json::from_str(text).unwrap();
+    all.iter_mut().for_each(change);
+    serde_json::to_string(&all).unwrap()
+}
+
+#[test]
+fn the_page_is_whole_and_needs_no_network() {
+    let text = page(&files(), None).unwrap();
+    let page = parsed(&text);
+    for id in ["native", "bench", "live", "repeat"] {
+        assert_eq!(texts(&page, &format!("section#{id}")).len(), 1, "{id}");
+    }
+    // The name of SVG's language is no address that anybody opens.
+    let rest = text.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    for word in [
+        "http:", "https:", "//", "src=", "url(", "@import", "<script", "<link",
+    ] {
+        assert!(!rest.contains(word), "{word}");
+    }
+    let links = Selector::parse("a").unwrap();
+    for link in page.select(&links) {
+        let to = link.value().attr("href").unwrap();
+        assert_eq!(texts(&page, &format!("section{to}")).len(), 1, "{to}");
+    }
+}
+
+#[test]
+fn each_figure_of_the_data_is_on_it() {
+    let files = files();
+    let page = parsed(&page(&files, None).unwrap());
+    for file in &files {
+        let id = match file.kind {
+            Kind::Native => "native",
+            Kind::Bench => "bench",
+            Kind::Live => "live",
+        };
+        let shared = texts(&page, &format!("#{id} details .note")).concat();
+        let rows = Selector::parse(&format!("#{id} details tbody tr")).unwrap();
+        let cells = Selector::parse("td").unwrap();
+        let rows: Vec<Vec<String>> = page
+            .select(&rows)
+            .map(|row| {
+                row.select(&cells)
+                    .map(|cell| cell.text().collect())
+                    .collect()
+            })
+            .collect();
+        assert_eq!(rows.len(), file.objects.len());
+        for (object, row) in file.objects.iter().zip(&rows) {
+            for (key, value) in object.as_object().unwrap() {
+                let text = shown(value);
+                assert!(
+                    row.contains(&text) || shared.contains(&format!("{key} {text}")),
+                    "{key} {text} is not in {row:?}"
+                );
+            }
+        }
+        // In a plot and in a table that people read.
+        let plotted = texts(&page, &format!("#{id} svg text"));
+        let tables = texts(&page, &format!("#{id} > .scroll td:first-child"));
+        for pair in &file.pairs {
+            assert!(
+                plotted.iter().any(|text| text.trim() == pair.name),
+                "{}",
+                pair.name
+            );
+            let row = tables
+                .iter()
+                .any(|text| pair.name.starts_with(text.as_str()));
+            assert!(row || pair.name.starts_with("purge "), "{}", pair.name);
+        }
+    }
+    let body = texts(&page, "body").concat();
+    for words in [
+        "AMD EPYC",
+        "Linux 7.3.4+deb13-amd64",
+        "commit 0123abc",
+        "make native",
+        "ground emulated",
+        "ntfs3 skipped: no program mkntfs",
+        "Ratios of instructions, 1 CPU",
+        "Growth with live areas: va_only",
+        "What each idea is worth",
+        "How far from the limit",
+        "Locks that CPUs share",
+    ] {
+        assert!(body.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn text_is_escaped() {
+    let odd = "<b>\"&amp;'</b>";
+    let text = changed(LIVE, |object| {
+        if object["workload"] == "bpf arrays" {
+            object["workload"] = odd.into();
+        }
+    });
+    let text = page(&[File::parse("<i>.json", &text).unwrap()], None).unwrap();
+    let page = parsed(&text);
+    for where_ in ["svg text", "td", "ol li"] {
+        let there = texts(&page, where_);
+        assert!(
+            where_ == "ol li" || there.iter().any(|text| text.trim() == odd),
+            "{where_}: {there:?}"
+        );
+    }
+    assert!(texts(&page, "b").is_empty() && texts(&page, "i").iter().all(String::is_empty));
+    assert!(texts(&page, "summary").concat().contains("<i>.json"));
+}
+
+#[test]
+fn a_dark_page_changes_each_colour_that_would_not_be_seen() {
+    let text = page(&files(), None).unwrap();
+    let (style, body) = text.split_once("</style>").unwrap();
+    let mut seen = 0;
+    for (at, _) in body.match_indices("=\"#") {
+        let colour = &body[at + 2..at + 9];
+        if !body[at..].starts_with("=\"#")
+            || body[at - 4..at].ends_with("href")
+            || !colour[1..].chars().all(|c| c.is_ascii_hexdigit())
+        {
+            continue;
+        }
+        seen += 1;
+        let channel = |from: usize| u32::from_str_radix(&colour[from..from + 2], 16).unwrap();
+        let bright = (2 * channel(1) + 5 * channel(3) + channel(5)) / 8;
+        // Neither too dark for a dark page nor too pale for a light one, or replaced.
+        assert!(
+            (90..180).contains(&bright) || style.contains(&format!("=\"{colour}\"]")),
+            "{colour}: {bright}"
+        );
+    }
+    assert!(seen > 100);
+}
+
+#[test]
+fn five_lines_say_what_was_found_and_what_was_not_measured() {
+    let lines = said::lines(&files());
+    for (line, words) in lines.iter().zip([
+        "take 80.7 ns in-tree and 15.9 ns with vmapcache; the ratio is 5.06 (turns: 3.74–5.16)",
+        "vmapcache is better in 5 of 6, in-tree in none, and no difference is shown in 1",
+        "with 100,000 live areas an operation takes 1.73 times as long in-tree, 0.97 times with vmapcache",
+        "(ground emulated): in-tree takes ",
+        "(ground emulated, by instructions): vmapcache is better in 2 of 3",
+    ]) {
+        assert!(line.contains(words), "{line}");
+    }
+    // Times of an emulated machine are no result.
+    assert!(!lines[3].contains("is better"), "{}", lines[3]);
+    let lines = said::lines(&[File::parse("live.json", LIVE).unwrap()]);
+    for (line, command) in
+        lines
+            .iter()
+            .zip(["make native", "make native", "make native", "make bench"])
+    {
+        assert!(
+            line.contains("not measured") && line.contains(command),
+            "{line}"
+        );
+    }
+}
+
+/// Our runs of one scenario, times `factor`.
+fn slower(text: &str, scenario: &str, factor: f64) -> String {
+    changed(text, |object| {
+        if object["scenario"] == scenario && object["allocator"] == "vmapcache" {
+            for run in object["runs_ns"].as_array_mut().unwrap() {
+                *run = json!(run.as_f64().unwrap() * factor);
+            }
+            for key in ["median_ns", "run_min_ns", "run_max_ns"] {
+                object[key] = json!(object[key].as_f64().unwrap() * factor);
+            }
+        }
+    })
+}
+
+#[test]
+fn only_what_changed_beyond_noise_is_a_loss() {
+    let old = File::parse("old.json", BENCH).unwrap();
+    let between = |text: &str| {
+        let new = File::parse("new.json", text).unwrap();
+        Changes::between(&old, &[new]).unwrap()
+    };
+    let count = |text: &str| {
+        let changes = between(text);
+        (changes.losses.len(), changes.gains.len())
+    };
+    assert_eq!(count(BENCH), (0, 0));
+    // Each of its turns moves by less than they differ.
+    assert_eq!(count(&slower(BENCH, "vmalloc", 1.08)), (0, 0));
+    assert_eq!(count(&slower(BENCH, "vmalloc", 20.0)), (1, 0));
+    assert_eq!(count(&slower(BENCH, "vmalloc", 0.05)), (0, 1));
+    let changes = between(&slower(BENCH, "vmalloc", 20.0));
+    let lines = changes.lines();
+    assert!(
+        lines[0].starts_with("loss: vmalloc 1p: ratio of times") && lines[0].ends_with("(-95.0 %)"),
+        "{lines:?}"
+    );
+    // Turns that are apart by less than anybody cares about.
+    let calm = |factor: f64| {
+        changed(BENCH, move |object| {
+            let side = if object["allocator"] == "vmapcache" {
+                factor
+            } else {
+                1.0
+            };
+            let runs = object["runs_ns"].as_array_mut().unwrap();
+            for (n, run) in runs.iter_mut().enumerate() {
+                *run = json!((1000.0 + n as f64) * side);
+            }
+            object["median_ns"] = json!(1002.0 * side);
+        })
+    };
+    let before = File::parse("calm.json", &calm(1.0)).unwrap();
+    let changes = |factor| {
+        Changes::between(&before, &[File::parse("now.json", &calm(factor)).unwrap()]).unwrap()
+    };
+    assert_eq!(changes(1.04).losses.len(), 0);
+    assert_eq!(changes(1.07).losses.len(), before.pairs.len());
+    let instructions = |factor: f64| {
+        changed(BENCH, move |object| {
+            if object["scenario"] == "vmap" && object["pages"] == 4 {
+                if let Some(count) = object["instructions"].as_f64() {
+                    object["instructions"] = json!(count * factor);
+                }
+            }
+        })
+    };
+    assert_eq!(count(&instructions(1.01)), (0, 0));
+    assert_eq!(count(&instructions(1.03)), (1, 0));
+    let few = changed(BENCH, |object| {
+        object["runs_ns"].as_array_mut().unwrap().truncate(3)
+    });
+    let changes = between(&few);
+    assert_eq!((changes.losses.len(), changes.few), (0, old.pairs.len()));
+    let gone = between(&changed(BENCH, |object| {
+        if object["scenario"] == "purge" {
+            object["lazy"] = 7.into();
+        }
+    }));
+    assert_eq!((gone.only_old, gone.only_new), (1, 1));
+}
+
+#[test]
+fn what_does_not_compare_is_refused() {
+    let bench = File::parse("old.json", BENCH).unwrap();
+    let elsewhere = changed(BENCH, |object| object["machine"] = "another".into());
+    let refused = |new: File| Changes::between(&bench, &[new]).err().unwrap();
+    let why = refused(File::parse("new.json", &elsewhere).unwrap());
+    assert!(why.contains("measured on the same machine"), "{why}");
+    let why = refused(File::parse("live.json", LIVE).unwrap());
+    assert!(why.contains("no new data of this kind"), "{why}");
+}
+
+#[test]
+fn a_loss_is_the_status() {
+    let folder = std::env::temp_dir().join(format!("vmapcache-report-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (old, new) = (
+        write("old.json", NATIVE),
+        write("new.json", &slower(NATIVE, "va_only", 9.0)),
+    );
+    let junk = write("junk.json", "[{\"a\": 1}]");
+    let cut = write("cut.json", &BENCH[..BENCH.len() / 2]);
+    let run = |files: &[&PathBuf], compare: Option<&PathBuf>| {
+        show(&Options {
+            files: files.iter().map(|path| path.to_path_buf()).collect(),
+            compare: compare.cloned(),
+            out: folder.join("sub/report.html"),
+        })
+    };
+    assert_eq!(run(&[&new], Some(&old)), Ok(false));
+    let text = fs::read_to_string(folder.join("sub/report.html")).unwrap();
+    let losses = texts(&parsed(&text), "#changes td.loss");
+    assert!(losses.len() >= 4, "{losses:?}");
+    assert_eq!(run(&[&old], Some(&new)), Ok(true), "a gain is none");
+    for (files, words) in [
+        (vec![&old, &new], "of one kind"),
+        (vec![&junk], "junk.json: no data of make bench"),
+        (vec![&cut], "cut.json: "),
+        (vec![&folder], "Is a directory"),
+    ] {
+        let why = run(&files, None).unwrap_err();
+        assert!(why.contains(words), "{why}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_plot_takes_any_values() {
+    let mark = |value, spread| plots::Mark {
+        value,
+        spread,
+        colour: plots::OURS,
+    };
+    for marks in [
+        vec![mark(0.0, None)],
+        vec![
+            mark(f64::NAN, None),
+            mark(f64::INFINITY, Some((0.0, f64::INFINITY))),
+        ],
+        vec![mark(1e-9, Some((1e-12, 1e9)))],
+        vec![],
+    ] {
+        let row = plots::Row {
+            name: "x".into(),
+            marks,
+        };
+        assert!(plots::rows(&[row]).unwrap().ends_with("</svg>\n"));
+    }
+    assert!(plots::rows(&[]).is_ok() && plots::lines(&[]).is_ok());
+}
