@@ -89,6 +89,12 @@ demo-tool:
 samples: ## the consumers in samples/, in C and in Rust, built for the stock kernel
 	@built=$$(scripts/modules stock $(KERNEL_SERIES)) && ls $$built/samples/*.ko
 
+package: ## vmapcache-dkms and vmapcache-tools, packages for Debian 13, in build/package
+	@scripts/package
+
+check-package: ## installs the packages in a bare Debian 13, lets DKMS build, loads the modules in the VM, removes everything again: 10 minutes
+	@tools/testing/package/run
+
 doc: ## build/doc: HTML of the Rust sources, by rustdoc; a warning is an error
 	@scripts/sandbox scripts/doc
 
@@ -154,4 +160,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help
