@@ -95,7 +95,7 @@ package: ## vmapcache-dkms and vmapcache-tools, packages for Debian 13, in build
 check-package: ## installs the packages in a bare Debian 13, lets DKMS build, loads the modules in the VM, removes everything again: 10 minutes
 	@tools/testing/package/run
 
-doc: ## build/doc: HTML of the Rust sources, by rustdoc; a warning is an error
+doc: ## build/doc: HTML of Documentation/ and of the sources' comments, by Sphinx, kernel-doc and rustdoc; a warning is an error
 	@scripts/sandbox scripts/doc
 
 rust-analyzer: ## makes rust-project.json for editors
