@@ -3,6 +3,7 @@
 //! `vmapcache`: drives the laboratory, and shows the module's counters.
 
 mod doctor;
+mod events;
 mod instructions;
 mod lab;
 mod machine;
@@ -25,6 +26,7 @@ mod tables;
 #[cfg(feature = "top")]
 mod top;
 mod view;
+mod wait;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use matrix::Extent;
@@ -41,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   vmapcache callers --sort areas        who holds most areas
   vmapcache areas --filter 'bytes>1M'   the large areas
   vmapcache info -O json                for other programs
+  vmapcache events fail                 each allocation that fails, as it happens
   vmapcache map --by size -o map.svg    the arena as a picture
   vmapcache report                      a page of what was measured";
 
@@ -102,6 +105,8 @@ enum Command {
     Callers(view::Options),
     /// Shows each area, in the order of addresses
     Areas(view::Options),
+    /// Follows the tracepoints: allocations, frees, failures, purges, flushes
+    Events(events::Options),
     /// Follows the allocator on a screen: totals, rates, and who holds what
     #[cfg(feature = "top")]
     Top(top::Options),
@@ -190,6 +195,7 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Info(options) => view::show(Source::Info, &options),
         Command::Callers(options) => view::show(Source::Callers, &options),
         Command::Areas(options) => view::show(Source::Areas, &options),
+        Command::Events(options) => events::show(&options),
         #[cfg(feature = "top")]
         Command::Top(options) => top::show(&options),
         Command::Map(options) => map::show(&options),

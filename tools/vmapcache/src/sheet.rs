@@ -116,6 +116,15 @@ impl Condition {
     }
 }
 
+/// Conditions, all of which must hold.
+pub struct Filter(Vec<Condition>);
+
+impl Filter {
+    pub fn holds(&self, row: &Row) -> bool {
+        self.0.iter().all(|c| c.holds(&row.cells[c.column]))
+    }
+}
+
 impl Sheet {
     pub fn new<const N: usize>(columns: [&str; N]) -> Sheet {
         Sheet {
@@ -154,13 +163,41 @@ impl Sheet {
         })
     }
 
+    /// The conditions that a row of these columns must fulfil.
+    pub fn conditions(&self, conditions: &[String]) -> Result<Filter, String> {
+        let conditions = conditions.iter().map(|text| self.condition(text));
+        Ok(Filter(conditions.collect::<Result<_, _>>()?))
+    }
+
     /// Keeps the rows for which all conditions hold.
     pub fn filter(&mut self, conditions: &[String]) -> Result<(), String> {
-        let conditions = conditions.iter().map(|text| self.condition(text));
-        let conditions: Vec<Condition> = conditions.collect::<Result<_, _>>()?;
-        self.rows
-            .retain(|row| conditions.iter().all(|c| c.holds(&row.cells[c.column])));
+        let filter = self.conditions(conditions)?;
+        self.rows.retain(|row| filter.holds(row));
         Ok(())
+    }
+
+    pub fn csv_head(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(&self.columns)?;
+        writer.flush()
+    }
+
+    /// A row that comes alone.
+    pub fn csv_row(&self, row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(row.cells.iter().map(Cell::shown))?;
+        writer.flush()
+    }
+
+    /// Likewise, as a line, without what the row says nothing of.
+    pub fn json_row(&self, row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
+        let pairs = self.columns.iter().zip(&row.cells);
+        let pairs = pairs.filter(|(_, cell)| **cell != Cell::Nothing);
+        let object: Map<String, Value> = pairs
+            .map(|(name, cell)| (name.clone(), cell.json()))
+            .collect();
+        serde_json::to_writer(&mut *out, &object)?;
+        writeln!(out)
     }
 
     /// The largest number first, or texts by the alphabet; equal rows stay in their order. Cells

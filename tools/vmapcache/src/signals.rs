@@ -16,6 +16,9 @@ const SIG_IGN: usize = 1;
 
 const ENDING: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
 
+/// Ctrl-C's, as `caught` returns it.
+pub const INTERRUPT: u8 = SIGINT as u8;
+
 /// The first that came; 0 is none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
