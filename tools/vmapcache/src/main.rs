@@ -4,6 +4,8 @@
 
 mod doctor;
 mod events;
+#[cfg(feature = "export")]
+mod export;
 mod instructions;
 mod lab;
 mod machine;
@@ -107,6 +109,9 @@ enum Command {
     Areas(view::Options),
     /// Follows the tracepoints: allocations, frees, failures, purges, flushes
     Events(events::Options),
+    /// Serves the numbers to Prometheus, or writes them for node_exporter
+    #[cfg(feature = "export")]
+    Export(export::Options),
     /// Follows the allocator on a screen: totals, rates, and who holds what
     #[cfg(feature = "top")]
     Top(top::Options),
@@ -196,6 +201,8 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Callers(options) => view::show(Source::Callers, &options),
         Command::Areas(options) => view::show(Source::Areas, &options),
         Command::Events(options) => events::show(&options),
+        #[cfg(feature = "export")]
+        Command::Export(options) => export::show(&options),
         #[cfg(feature = "top")]
         Command::Top(options) => top::show(&options),
         Command::Map(options) => map::show(&options),

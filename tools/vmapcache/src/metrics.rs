@@ -3,6 +3,8 @@
 //! Counters, callers and areas as OpenMetrics: base units, units as suffixes, labels for kinds.
 
 use crate::parse::{Area, Callers, Value};
+#[cfg(feature = "export")]
+use prometheus_client::metrics::info::Info;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -63,14 +65,14 @@ fn signed(number: u64) -> i64 {
 }
 
 /// A registry, and the families that several keys share.
-struct Metrics {
+pub struct Metrics {
     registry: Registry,
     families: BTreeMap<String, Family<Labels, Number>>,
     totals: BTreeMap<String, Family<Labels, Counter>>,
 }
 
 impl Metrics {
-    fn new() -> Metrics {
+    pub fn new() -> Metrics {
         Metrics {
             registry: Registry::with_prefix("vmapcache"),
             families: BTreeMap::new(),
@@ -112,7 +114,7 @@ impl Metrics {
         self.registry.register_with_unit(name, help, unit, gauge);
     }
 
-    fn text(&self) -> Result<String, String> {
+    pub fn text(&self) -> Result<String, String> {
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(|e| e.to_string())?;
         Ok(text)
@@ -182,64 +184,113 @@ impl Metrics {
             self.set(name, &help, unit, Labels::new(), number);
         }
     }
-}
 
-/// A key and value file. Callers are in another one.
-pub fn counters(pairs: &[(&str, Value)]) -> Result<String, String> {
-    let mut metrics = Metrics::new();
-    for (key, value) in pairs {
-        match value {
-            Value::Number(number) => metrics.add(key, *number),
-            Value::Word(state) => {
-                // "guard_vfree on" and the like; "cached yes" is no measurement.
-                let Some((what, name)) = key.split_once('_') else {
-                    continue;
-                };
-                let help = "How it is: the label state says it";
-                let labels = labels([("name", name), ("state", state)]);
-                metrics.set(&format!("{what}_state"), help, None, labels, 1);
+    /// A key and value file. Callers are in another one.
+    pub fn counters(&mut self, pairs: &[(&str, Value)]) {
+        for (key, value) in pairs {
+            match value {
+                Value::Number(number) => self.add(key, *number),
+                Value::Word(state) => {
+                    // "guard_vfree on" and the like; "cached yes" is no measurement.
+                    let Some((what, name)) = key.split_once('_') else {
+                        continue;
+                    };
+                    let help = "How it is: the label state says it";
+                    let labels = labels([("name", name), ("state", state)]);
+                    self.set(&format!("{what}_state"), help, None, labels, 1);
+                }
+                Value::Holder { .. } => {}
             }
-            Value::Holder { .. } => {}
         }
     }
+
+    /// Callers. Two lines of one function add up: one is aware of vmapcache, the other is not.
+    pub fn callers(&mut self, all: &Callers, name: impl Fn(&str) -> String) {
+        for caller in &all.callers {
+            let labels = labels([
+                ("function", &name(caller.function)),
+                ("module", caller.module.unwrap_or("")),
+            ]);
+            for (column, number) in all.columns.iter().zip(&caller.numbers) {
+                let labels = labels.clone();
+                match *column {
+                    "bytes" => self.set(
+                        "caller_live",
+                        "What the function holds, guard pages left out",
+                        Some(Unit::Bytes),
+                        labels,
+                        *number,
+                    ),
+                    "allocations" | "frees" => self.count(
+                        &format!("caller_{column}"),
+                        "Since the module was loaded",
+                        None,
+                        labels,
+                        *number,
+                    ),
+                    column => self.set(
+                        &format!("caller_{column}"),
+                        "What the function holds now",
+                        None,
+                        labels,
+                        *number,
+                    ),
+                }
+            }
+        }
+    }
+
+    /// The file takeover/stats: calls of each target by what became of them.
+    #[cfg(feature = "export")]
+    pub fn takeover(&mut self, pairs: &[(&str, Value)]) {
+        const TARGETS: [&str; 4] = ["vm_map_ram", "vmalloc", "vmap", "stacks"];
+        for (key, value) in pairs {
+            let Value::Number(number) = value else {
+                continue;
+            };
+            let call = TARGETS.iter().find_map(|target| {
+                let fate = key.strip_prefix(target)?.strip_prefix('_')?;
+                Some((*target, fate))
+            });
+            match (call, *key) {
+                (Some((target, fate)), _) => self.count(
+                    "takeover_calls",
+                    "Calls of unmodified code by what became of them: redirected, or why they went in-tree",
+                    None,
+                    labels([("target", target), ("fate", fate)]),
+                    *number,
+                ),
+                (None, "bytes_held") => {
+                    let help = "Memory that unmodified callers hold now";
+                    self.set("takeover_held", help, Some(Unit::Bytes), Labels::new(), *number);
+                }
+                (None, key) => {
+                    let help = format!("{key} of takeover");
+                    self.set(&format!("takeover_{key}"), &help, None, Labels::new(), *number);
+                }
+            }
+        }
+    }
+
+    /// The module that the numbers are of.
+    #[cfg(feature = "export")]
+    pub fn version(&mut self, version: &str) {
+        let labels = vec![("version".to_string(), version.to_string())];
+        let help = "The version of the module";
+        self.registry.register("build", help, Info::new(labels));
+    }
+}
+
+/// A key and value file.
+pub fn counters(pairs: &[(&str, Value)]) -> Result<String, String> {
+    let mut metrics = Metrics::new();
+    metrics.counters(pairs);
     metrics.text()
 }
 
-/// Callers. Two lines of one function add up: one is aware of vmapcache, the other is not.
 pub fn callers(all: &Callers, name: impl Fn(&str) -> String) -> Result<String, String> {
     let mut metrics = Metrics::new();
-    for caller in &all.callers {
-        let labels = labels([
-            ("function", &name(caller.function)),
-            ("module", caller.module.unwrap_or("")),
-        ]);
-        for (column, number) in all.columns.iter().zip(&caller.numbers) {
-            let labels = labels.clone();
-            match *column {
-                "bytes" => metrics.set(
-                    "caller_live",
-                    "What the function holds, guard pages left out",
-                    Some(Unit::Bytes),
-                    labels,
-                    *number,
-                ),
-                "allocations" | "frees" => metrics.count(
-                    &format!("caller_{column}"),
-                    "Since the module was loaded",
-                    None,
-                    labels,
-                    *number,
-                ),
-                column => metrics.set(
-                    &format!("caller_{column}"),
-                    "What the function holds now",
-                    None,
-                    labels,
-                    *number,
-                ),
-            }
-        }
-    }
+    metrics.callers(all, name);
     metrics.text()
 }
 
