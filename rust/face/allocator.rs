@@ -875,7 +875,7 @@ impl Allocator {
             if let Some(cut) = cut {
                 if self
                     .manager
-                    .replace_payload(page, area.payload, cut.into_word())
+                    .replace_payload(place.start, area.payload, cut.into_word())
                 {
                     let (id, _) = ticket.parts();
                     // SAFETY: No precondition.

@@ -49,8 +49,6 @@ pub enum LockClass {
     Depot,
     /// Magazines that wait for a flush.
     Lazy,
-    /// Unused descriptors.
-    Descriptors,
     /// The record that readers of `info` share.
     Info,
 }

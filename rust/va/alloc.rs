@@ -341,8 +341,9 @@ impl<E: Env> Manager<E> {
 
     /// Gets all memory that [`Self::describe`] needs for the first `pages` pages of `space`.
     fn descriptor_for(&self, space: &Untouched, pages: u32, mode: Mode) -> Result<Id, NoMemory> {
-        self.index.prepare(space.range().start, pages, mode)?;
-        self.descriptors.take(mode)
+        let start = space.range().start;
+        self.index.prepare(start, pages, mode)?;
+        self.descriptors.prepare(start, mode)
     }
 
     /// Gives a range its descriptor, and puts it into the index.

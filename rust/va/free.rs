@@ -16,7 +16,7 @@ use crate::{
     va::{
         area::{
             class::{Class, Lane},
-            Descriptor, Id, Kill, Kind, Link, NO_ID,
+            Descriptor, Id, Kill, Kind, Link,
         },
         flush::{list::List, plan::Planner},
         purge::positive,
@@ -111,7 +111,7 @@ impl<E: Env> Manager<E> {
     /// to say. `None`, and nothing has changed, if it is another one, or there is none.
     #[inline(always)]
     pub fn begin_free_plain(&self, page: Page) -> Option<Dying<'_>> {
-        let id = self.index.find(page)?;
+        let id = Id::of(page);
         let descriptor = self.descriptors.get(id)?;
         if !descriptor.kill_plain(page) {
             return None;
@@ -134,12 +134,9 @@ impl<E: Env> Manager<E> {
         page: Page,
         kill: impl FnOnce(&Descriptor, Page) -> Kill,
     ) -> Result<Freed<'_>, FreeError> {
-        let id = self.index.get(page);
+        let id = Id::of(page);
         let Some(descriptor) = self.descriptors.get(id) else {
-            if id != NO_ID {
-                broken(c"the index names an area that has no descriptor");
-            }
-            return Err(self.refuse(page, None));
+            return Err(self.refuse(page));
         };
         match kill(descriptor, page) {
             Kill::Dead => Ok(Freed::Now(Dying { descriptor, id })),
@@ -147,14 +144,14 @@ impl<E: Env> Manager<E> {
                 self.shared.frees_pinned.fetch_add(1, Relaxed);
                 Ok(Freed::Deferred(Ticket { id, version }))
             }
-            Kill::Elsewhere | Kill::NotLive => Err(self.refuse(page, Some(descriptor))),
+            Kill::Elsewhere | Kill::NotLive => Err(self.refuse(page)),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn refuse(&self, page: Page, found: Option<&Descriptor>) -> FreeError {
-        let (error, counter) = match found {
+    fn refuse(&self, page: Page) -> FreeError {
+        let (error, counter) = match self.descriptors.get(self.index.get(page)) {
             _ if page >= self.end() => (FreeError::Foreign, &self.shared.errors_foreign_free),
             None => (FreeError::NoArea, &self.shared.errors_foreign_free),
             Some(d) if d.start() != page && d.snapshot().is_some() => {
@@ -207,14 +204,14 @@ impl<E: Env> Manager<E> {
     /// no such area, or its payload is not `old`.
     pub fn replace_payload(&self, page: Page, old: usize, new: usize) -> bool {
         self.descriptors
-            .get(self.index.get(page))
+            .get(Id::of(page))
             .is_some_and(|descriptor| descriptor.replace_payload(old, new))
     }
 
     /// The payload of the area that starts at `page`, which the caller owns.
     #[inline(always)]
     pub fn payload(&self, page: Page) -> Option<usize> {
-        Some(self.descriptors.get(self.index.get(page))?.payload())
+        Some(self.descriptors.get(Id::of(page))?.payload())
     }
 
     /// The deferred areas. Their PTEs are not clear yet.

@@ -92,8 +92,9 @@ pub struct Walked {
 const PART: u32 = 1 << 16;
 
 impl<E: Env> Manager<E> {
-    /// Tries the area last found in the window of `page`, then the one that the index names. Returns
-    /// where the area is, and the answer of `ask`, which is `None` for an area without `page`.
+    /// Tries the area last found in the window of `page`, or if there is none, one that starts at
+    /// `page`; then the one that the index names. Returns where the area is, and the answer of
+    /// `ask`, which is `None` for an area without `page`.
     #[inline(always)]
     fn find<R>(
         &self,
@@ -103,10 +104,10 @@ impl<E: Env> Manager<E> {
         let window = self.index.window(page)?;
         let cached = self.switch(Switch::LookupCache);
         if cached {
-            let last = window.last(page);
-            if let Some((id, last)) = last.and_then(|id| Some((id, self.descriptors.get(id)?))) {
-                // It was a guess; but if a Live area holds the page, it is the right one.
-                let answer = ask(id, last);
+            let guess = window.guess(page);
+            if let Some((id, guess)) = guess.and_then(|id| Some((id, self.descriptors.get(id)?))) {
+                // But if a Live area holds the page, it is the right one.
+                let answer = ask(id, guess);
                 if answer.is_some() {
                     return answer;
                 }

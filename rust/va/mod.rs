@@ -187,8 +187,7 @@ impl<E: Env> Manager<E> {
             local_clean_max,
             lazy_max: AtomicU32::new(0),
             switches: Switches::new(),
-            // An area takes two pages at least.
-            descriptors: Descriptors::new(pages / (1 + GUARD) + 1)?,
+            descriptors: Descriptors::new(pages)?,
             index: Index::new(pages)?,
             shards: Shards::new(pages, config.shards)?,
             local: PerCpu::new(cpus)?,

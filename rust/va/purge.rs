@@ -521,9 +521,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Makes the ranges of a batch free extents.
-    fn dissolve_batch(&self, mut batch: Batch) {
-        // The descriptors first: who takes the pages must find one for each area that he makes of them.
-        self.descriptors.give_back(batch.take_gone());
+    fn dissolve_batch(&self, batch: Batch) {
         let mut returning = self.shards.returning(batch.ranges());
         while let Some(mut hold) = returning.hold() {
             let since = self.env.now();

@@ -76,7 +76,6 @@ impl<T> Lock<T> {
             LockClass::Shard => (c"vmapcache_shard", static_lock_class!()),
             LockClass::Depot => (c"vmapcache_depot", static_lock_class!()),
             LockClass::Lazy => (c"vmapcache_lazy", static_lock_class!()),
-            LockClass::Descriptors => (c"vmapcache_descriptors", static_lock_class!()),
             LockClass::Info => (c"vmapcache_info", static_lock_class!()),
         };
         KBox::pin_init(lock::Lock::new(value, name, key), GFP_KERNEL)

@@ -34,10 +34,11 @@ use crate::{
     va::{
         area::{class::Class, link::Link},
         count::callers::{CallerId, OTHERS},
+        space::range::GUARD,
     },
 };
 
-/// Names a descriptor. Nobody calculates with it.
+/// Names a descriptor: see [`Id::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(u32);
 
@@ -45,6 +46,13 @@ pub struct Id(u32);
 pub const NO_ID: Id = Id(u32::MAX);
 
 impl Id {
+    /// The descriptor of the area that starts at `page`, if one does. An area takes two pages at least, its
+    /// own and a guard page: so no two areas that exist at one time have the same.
+    #[inline(always)]
+    pub const fn of(page: Page) -> Self {
+        Self(page.get() / (1 + GUARD))
+    }
+
     /// The name as one word, for atomics and for handles that go outside.
     #[inline(always)]
     pub fn word(self) -> u32 {
@@ -118,7 +126,9 @@ fn next_life(state: u64) -> u64 {
     (state & (VERSION | NOTED)).wrapping_add(1 << VERSION_SHIFT) | FREE
 }
 
-/// What the manager knows of one area. 40 bytes.
+/// What the manager knows of one area. It has a cache line for itself: CPUs that have neighbours do not
+/// take lines from each other.
+#[repr(align(64))]
 pub struct Descriptor {
     state: AtomicU64,
     payload: AtomicUsize,

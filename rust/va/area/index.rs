@@ -32,6 +32,9 @@ use crate::{
 /// Pages in a window.
 pub const WINDOW: u32 = 512;
 
+/// In `last` of a window: no area.
+const NO_RANGE: u64 = 0;
+
 /// The window of `page`, and the page's place in it.
 #[inline(always)]
 fn place(page: Page) -> (usize, u32) {
@@ -54,30 +57,31 @@ impl Window {
     /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: Page) -> Id {
-        self.find(page).unwrap_or(NO_ID)
-    }
-
-    /// As [`Self::get`]; `None` if the window has no table of its pages.
-    #[inline(always)]
-    fn find(&self, page: Page) -> Option<Id> {
         let whole = Id::from_word(self.whole.load(Acquire));
         if whole != NO_ID {
-            return Some(whole);
+            return whole;
         }
-        let word = self.words.get()?.get(place(page).1 as usize)?;
-        Some(Id::from_word(word.load(Acquire)))
+        let words = self.words.get();
+        match words.and_then(|words| words.get(place(page).1 as usize)) {
+            Some(word) => Id::from_word(word.load(Acquire)),
+            None => NO_ID,
+        }
     }
 
-    /// The area found last, if it held `page` then: a guess that the caller must check.
+    /// The area found last, if it held `page` then. While all that was found here were single pages, the
+    /// area that would start at `page`. A guess, which the caller must check.
     #[inline(always)]
-    pub fn last(&self, page: Page) -> Option<Id> {
+    pub fn guess(&self, page: Page) -> Option<Id> {
         let last = self.last.load(Acquire);
+        if last == NO_RANGE {
+            return Some(Id::of(page));
+        }
         let (first, len) = (last as u32 & 0xffff, last as u32 >> 16);
         (place(page).1.wrapping_sub(first) < len).then_some(Id::from_word((last >> 32) as u32))
     }
 
     /// Remembers `id`, found at `page`, with `pages` pages from `start` on, as the area found last. Does
-    /// not remember a single page: a lookup finds that as fast by its word.
+    /// not remember a single page: that leads to its descriptor as fast.
     #[inline(always)]
     pub fn remember(&self, page: Page, id: Id, start: Page, pages: u32) {
         if pages > 1 {
@@ -122,8 +126,7 @@ impl Index {
         Ok(Self {
             windows: Table::new(windows, Mode::Sleep, |_| Window {
                 whole: AtomicU32::new(NO_ID.word()),
-                // Holds no page.
-                last: AtomicU64::new(0),
+                last: AtomicU64::new(NO_RANGE),
                 words: OnceBox::new(),
             })?,
         })
@@ -184,13 +187,7 @@ impl Index {
     /// The area that holds `page`, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: Page) -> Id {
-        self.find(page).unwrap_or(NO_ID)
-    }
-
-    /// As [`Self::get`]; `None` if there is no such window, or no table of it.
-    #[inline(always)]
-    pub fn find(&self, page: Page) -> Option<Id> {
-        self.window(page)?.find(page)
+        self.window(page).map_or(NO_ID, |window| window.get(page))
     }
 
     /// The first page at or after `page`, and before `end`, that belongs to an area, and that area.

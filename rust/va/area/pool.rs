@@ -1,82 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All descriptors. A descriptor stays a descriptor until the manager goes, so that a late reader always
-//! reads one.
+//! All descriptors, each at the place that its area's address names: the first page leads to it without a
+//! search. A descriptor stays a descriptor until the manager goes, so that a late reader always reads one.
 
 use crate::{
     sys::{
         broken,
         mem::{boxed_array, Box, Mode, NoMemory, Table},
-        sync::{AtomicU32, Lock, LockClass, OnceBox, Ordering::Relaxed},
+        sync::{AtomicU32, OnceBox, Ordering::Relaxed},
+        Page,
     },
-    va::area::{link::DESCRIPTORS_MAX, Descriptor, Id, Link, NO_ID},
+    va::{
+        area::{link::DESCRIPTORS_MAX, Descriptor, Id, NO_ID},
+        space::range::GUARD,
+    },
 };
 
-const CHUNK: usize = 64;
+/// Descriptors of a chunk: those of 32 pages, in 1 KiB. Large areas leave most of theirs unused.
+const CHUNK: usize = 16;
 
 type Chunk = [Descriptor; CHUNK];
-
-struct Unused {
-    /// Descriptors given back, linked as a list.
-    head: Id,
-    /// The words of all ids from here on were never used.
-    fresh: u32,
-}
-
-/// Descriptors whose areas are gone, on their way back.
-#[must_use = "descriptors that are dropped are lost"]
-pub struct Gone {
-    first: Id,
-    last: Id,
-}
-
-impl Default for Gone {
-    fn default() -> Self {
-        Self {
-            first: NO_ID,
-            last: NO_ID,
-        }
-    }
-}
-
-impl Gone {
-    /// Adds the descriptor of an area that the index does not name any more.
-    pub fn push(&mut self, descriptors: &Descriptors, id: Id) {
-        if let Some(descriptor) = descriptors.held(id) {
-            descriptor.set_link(Link::to(self.first));
-            if self.last == NO_ID {
-                self.last = id;
-            }
-            self.first = id;
-        }
-    }
-}
 
 /// All descriptors. They are made in chunks when first needed and never go before the manager.
 pub struct Descriptors {
     chunks: Table<OnceBox<Chunk>>,
-    unused: Lock<Unused>,
-    /// `fresh` of `unused`, for readers without the lock.
+    /// Number of chunks that were made.
     made: AtomicU32,
 }
 
 impl Descriptors {
-    /// Room for `max` descriptors, but no more than a link can name. May sleep.
+    /// Room for the descriptors of an arena of `pages` pages, as far as a link can name them. May sleep.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
-    pub fn new(max: u32) -> Result<Self, NoMemory> {
-        let chunks = (max.min(DESCRIPTORS_MAX) as usize).div_ceil(CHUNK);
+    pub fn new(pages: u32) -> Result<Self, NoMemory> {
+        let most = pages.div_ceil(1 + GUARD).min(DESCRIPTORS_MAX);
         Ok(Self {
-            chunks: Table::new(chunks, Mode::Sleep, |_| OnceBox::new())?,
-            unused: Lock::new(
-                Unused {
-                    head: NO_ID,
-                    fresh: 0,
-                },
-                LockClass::Descriptors,
-            )?,
+            chunks: Table::new((most as usize).div_ceil(CHUNK), Mode::Sleep, |_| {
+                OnceBox::new()
+            })?,
             made: AtomicU32::new(0),
         })
     }
@@ -107,54 +70,34 @@ impl Descriptors {
         self.held(id)
     }
 
-    /// Takes an unused descriptor.
+    /// Makes the descriptor of an area that will start at `start`, if nobody has made it yet.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
-    pub fn take(&self, mode: Mode) -> Result<Id, NoMemory> {
-        loop {
-            let missing = {
-                let mut unused = self.unused.lock();
-                let id = unused.head;
-                if let Some(descriptor) = self.linked(id) {
-                    unused.head = descriptor.link().id();
-                    return Ok(id);
-                }
-                let fresh = unused.fresh;
-                let Some(chunk) = self.chunks.get(fresh as usize / CHUNK) else {
-                    broken(c"there are more areas than the arena has room for");
-                    return Err(NoMemory);
-                };
-                if chunk.get().is_some() {
-                    unused.fresh = fresh + 1;
-                    self.made.store(unused.fresh, Relaxed);
-                    return Ok(Id::from_word(fresh));
-                }
-                chunk
-            };
-            let chunk: Box<Chunk> = boxed_array(mode, |_| Descriptor::new())?;
+    pub fn prepare(&self, start: Page, mode: Mode) -> Result<Id, NoMemory> {
+        let id = Id::of(start);
+        let Some(chunk) = self.chunks.get(id.word() as usize / CHUNK) else {
+            broken(c"an area is to begin behind the end of the arena");
+            return Err(NoMemory);
+        };
+        if chunk.get().is_none() {
+            let made: Box<Chunk> = boxed_array(mode, |_| Descriptor::new())?;
             // If another task made the chunk meanwhile, that one serves as well.
-            drop(missing.set(chunk));
+            if chunk.set(made).is_ok() {
+                self.made.fetch_add(1, Relaxed);
+            }
         }
+        Ok(id)
     }
 
-    /// Gives descriptors back whose areas are gone.
-    pub fn give_back(&self, gone: Gone) {
-        if let Some(last) = self.linked(gone.last) {
-            let mut unused = self.unused.lock();
-            last.set_link(Link::to(unused.head));
-            unused.head = gone.first;
-        }
-    }
-
-    /// Descriptors in existence, and their bytes. Takes no lock.
+    /// Descriptors in existence, used or not, and the bytes for them. Takes no lock.
     pub fn footprint(&self) -> (u32, usize) {
         let made = self.made.load(Relaxed) as usize;
-        let bytes = made.next_multiple_of(CHUNK) * core::mem::size_of::<Descriptor>();
         (
-            made as u32,
-            bytes + self.chunks.len() * core::mem::size_of::<OnceBox<Chunk>>(),
+            (made * CHUNK) as u32,
+            made * core::mem::size_of::<Chunk>()
+                + self.chunks.len() * core::mem::size_of::<OnceBox<Chunk>>(),
         )
     }
 }

@@ -386,13 +386,13 @@ impl CleanId {
         self.0
     }
 
-    /// The pages of the area, guard page included, which become free; and its descriptor.
-    pub fn vacate(self, descriptors: &Descriptors) -> (CleanRange, Id) {
+    /// The pages of the area, guard page included, which become free.
+    pub fn vacate(self, descriptors: &Descriptors) -> CleanRange {
         let range = descriptors.held(self.0).map(|descriptor| Range {
             start: descriptor.start(),
             pages: descriptor.pages().saturating_add(GUARD),
         });
-        (CleanRange(range.unwrap_or_default(), 1), self.0)
+        CleanRange(range.unwrap_or_default(), 1)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         Page,
     },
     va::{
-        area::{index::Index, pool::Gone, Descriptors},
+        area::{index::Index, Descriptors, Id},
         space::shards::{Shards, Vacant, STEP},
         stock::magazine::{CleanId, CleanRange},
     },
@@ -37,7 +37,6 @@ pub struct Batch {
     len: usize,
     areas: u32,
     gross: u64,
-    gone: Gone,
 }
 
 impl Batch {
@@ -48,7 +47,6 @@ impl Batch {
             len: 0,
             areas: 0,
             gross: 0,
-            gone: Gone::default(),
         }
     }
 
@@ -65,11 +63,10 @@ impl Batch {
         descriptors: &Descriptors,
         shards: &Shards,
     ) {
-        let (range, id) = area.vacate(descriptors);
+        let range = area.vacate(descriptors);
         index.forget(range.range());
         self.areas += 1;
         self.gross += u64::from(range.range().pages);
-        self.gone.push(descriptors, id);
         let last = self.len.checked_sub(1).and_then(|i| self.ranges.get_mut(i));
         let rest = match last {
             Some(last) if shards.are_one(last.range(), range.range()) => last.join(range).err(),
@@ -97,11 +94,6 @@ impl Batch {
     /// Their pages, guard pages included.
     pub fn gross(&self) -> u64 {
         self.gross
-    }
-
-    /// Takes the descriptors of its areas out.
-    pub fn take_gone(&mut self) -> Gone {
-        core::mem::take(&mut self.gone)
     }
 }
 
@@ -158,7 +150,7 @@ impl Ordered {
             let Some(page) = self.take_page() else {
                 break;
             };
-            let area = CleanId::again(index.get(page));
+            let area = CleanId::again(Id::of(page));
             batch.add(area, index, descriptors, shards);
         }
         (batch.areas > 0).then_some(batch)

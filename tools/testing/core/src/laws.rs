@@ -217,8 +217,7 @@ pub mod one_area_once {}
 /// ```
 /// # use core_tests::laws::fixtures::*;
 /// fn law(shards: &Shards, area: CleanId, descriptors: &Descriptors) {
-///     let (range, _) = area.vacate(descriptors);
-///     shards.give_back(&[range]);
+///     shards.give_back(&[area.vacate(descriptors)]);
 /// }
 /// ```
 ///

@@ -7,7 +7,7 @@
 use core_tests::{
     sys::{Mode, Page},
     va::{
-        area::{index::Index, pool::Gone, Descriptors, Id, NO_ID},
+        area::{index::Index, Descriptors, Id},
         flush::list::{List, Stack},
         space::{
             range::Range,
@@ -107,9 +107,9 @@ fn node_that_is_changed() {
     tree.move_end(node, Page::new(7));
 }
 
-/// A name of an area, from another pool of descriptors than those that are asked.
+/// The name of an area whose descriptor nobody has made.
 fn an_id() -> Id {
-    Descriptors::new(64).unwrap().take(Mode::Sleep).unwrap()
+    Id::of(Page::new(3))
 }
 
 #[test]
@@ -134,19 +134,20 @@ fn index_prepared_for_a_larger_arena() {
 }
 
 #[test]
-#[should_panic(expected = "more areas than the arena has room for")]
-fn areas_beyond_the_arena() {
+#[should_panic(expected = "behind the end of the arena")]
+fn area_beyond_the_arena() {
     let descriptors = Descriptors::new(64).unwrap();
-    for _ in 0..64 {
-        assert_ne!(descriptors.take(Mode::Sleep), Ok(NO_ID));
+    for page in 0..64 {
+        let id = descriptors.prepare(Page::new(page), Mode::Sleep).unwrap();
+        assert!(descriptors.held(id).is_some());
     }
-    let _ = descriptors.take(Mode::Sleep);
+    let _ = descriptors.prepare(Page::new(64), Mode::Sleep);
 }
 
 #[test]
 #[should_panic(expected = "no descriptor")]
 fn descriptor_that_was_never_made() {
-    Gone::default().push(&Descriptors::new(640).unwrap(), an_id());
+    Descriptors::new(640).unwrap().held(an_id());
 }
 
 #[test]

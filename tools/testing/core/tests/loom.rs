@@ -69,10 +69,10 @@ impl Owned {
 
 /// The page of an area, and that of the next life of its descriptor.
 const HERE: Page = Page::new(10);
-const THERE: Page = Page::new(20);
+const THERE: Page = Page::new(11);
 
-/// The first descriptor.
-const ID: Id = Id::from_word(0);
+/// The descriptor of both.
+const ID: Id = Id::of(HERE);
 
 /// One descriptor and the PTE of its area.
 struct OneArea {
@@ -83,8 +83,9 @@ struct OneArea {
 impl OneArea {
     /// A Live area at page 10, mapped to 111.
     fn new() -> Arc<Self> {
-        let descriptors = Descriptors::new(1).unwrap();
-        assert_eq!(descriptors.take(Mode::Sleep), Ok(ID));
+        let descriptors = Descriptors::new(16).unwrap();
+        assert_eq!(descriptors.prepare(HERE, Mode::Sleep), Ok(ID));
+        assert_eq!(Id::of(THERE), ID);
         let descriptor = descriptors.get(ID).unwrap();
         descriptor.shape(HERE, 1, None);
         descriptor.claim(None, OTHERS, 0);
@@ -367,9 +368,10 @@ fn slot_is_published(at_once: bool) {
 #[test]
 fn splice_against_push() {
     model(3, || {
-        let descriptors = Descriptors::new(3).unwrap();
+        let descriptors = Descriptors::new(6).unwrap();
         for id in 0..3 {
-            assert_eq!(descriptors.take(Mode::Sleep), Ok(Id::from_word(id)));
+            let prepared = descriptors.prepare(Page::new(2 * id), Mode::Sleep);
+            assert_eq!(prepared, Ok(Id::from_word(id)));
         }
         let ptes = [Owned::new(1), Owned::new(1), Owned::new(1)];
         let world = Arc::new((Stack::new(), descriptors, ptes));

@@ -345,6 +345,31 @@ fn a_purge_says_what_it_has_done() {
     assert_eq!(purges.len() as u64, manager.stats().purges);
 }
 
+/// A single page takes the 64 bytes of its descriptor, a large area a chunk of 1 KiB at most; and whoever
+/// comes later at the same addresses takes nothing.
+#[test]
+fn descriptors_are_made_once() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let bytes = || manager.stats().descriptor_bytes;
+    let all = |pages: u32, areas: u32| {
+        let before = bytes();
+        let starts: Vec<Page> = (0..areas).map(|_| alloc(&manager, pages)).collect();
+        let made = bytes() - before;
+        starts.iter().for_each(|&start| free(&manager, start));
+        manager.purge(Purge::Drain);
+        made
+    };
+    // Beside them, up to 16 areas are made for the stock.
+    let small = all(1, 1_000);
+    assert!((64_000..64 * 1_032).contains(&small), "{small}");
+    let large = all(63, 100);
+    assert!((50 << 10..117 << 10).contains(&large), "{large}");
+    for (pages, areas) in [(1, 1_000), (63, 100), (2, 600)] {
+        assert_eq!(all(pages, areas), 0, "for {areas} areas of {pages} pages");
+    }
+}
+
 /// A small area at a large alignment counts with its span: otherwise the arena would be used up long
 /// before the limit.
 #[test]

@@ -37,7 +37,7 @@ impl World {
     fn new() -> Self {
         Self {
             shards: Shards::new(PAGES, SHARDS).unwrap(),
-            descriptors: Descriptors::new(PAGES / 2 + 1).unwrap(),
+            descriptors: Descriptors::new(PAGES).unwrap(),
             index: Index::new(PAGES).unwrap(),
             ordered: Ordered::new(PAGES).unwrap(),
         }
@@ -50,7 +50,7 @@ impl World {
             .take(pages + GUARD, 1, 0, Mode::Sleep)
             .expect("space");
         let Range { start, .. } = space.range();
-        let id = self.descriptors.take(Mode::Sleep).unwrap();
+        let id = self.descriptors.prepare(start, Mode::Sleep).unwrap();
         let descriptor = self.descriptors.get(id).unwrap();
         descriptor.shape(start, pages, Class::from(pages, 1));
         self.index.prepare(start, pages, Mode::Sleep).unwrap();
@@ -65,8 +65,7 @@ impl World {
     }
 
     /// Gives a batch back.
-    fn give_back(&self, mut batch: Batch) {
-        self.descriptors.give_back(batch.take_gone());
+    fn give_back(&self, batch: Batch) {
         self.shards.give_back(batch.ranges());
     }
 

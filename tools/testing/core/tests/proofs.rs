@@ -22,11 +22,14 @@ use core_tests::{
         stock::magazine::{Chain, Clean, Empty, LooseList, Sealed},
     },
 };
+use std::cell::Cell;
 
 const PAGES: u32 = 1 << 10;
 
 /// Areas of one page, ten pages apart, and the proof that they are clean.
 struct World {
+    /// The first page of the next area.
+    next: Cell<u32>,
     descriptors: Descriptors,
     numbers: Numbers,
     epochs: Epochs,
@@ -35,16 +38,18 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            descriptors: Descriptors::new(64).unwrap(),
+            next: Cell::new(0),
+            descriptors: Descriptors::new(PAGES).unwrap(),
             numbers: Numbers::with_places(16).unwrap(),
             epochs: Epochs::new(),
         }
     }
 
     fn area(&self) -> Id {
-        let id = self.descriptors.take(Mode::Sleep).unwrap();
+        let start = Page::new(self.next.replace(self.next.get() + 10));
+        let id = self.descriptors.prepare(start, Mode::Sleep).unwrap();
         let descriptor = self.descriptors.get(id).unwrap();
-        descriptor.shape(Page::new(10 * id.word()), 1, Class::from(1, 1));
+        descriptor.shape(start, 1, Class::from(1, 1));
         id
     }
 
@@ -221,8 +226,11 @@ fn a_chain_is_cut() {
         );
         while let Some(sealed) = first.pop() {
             let mut clean = world.clean(sealed, &flushed).ok().unwrap();
-            areas.extend(clean.drain().map(|area| area.into_id().word()));
+            areas.extend(clean.drain().map(|area| area.into_id()));
         }
     }
-    assert_eq!(areas, [4, 3, 2, 1, 0]);
+    assert_eq!(
+        areas,
+        [40, 30, 20, 10, 0].map(|start| Id::of(Page::new(start)))
+    );
 }

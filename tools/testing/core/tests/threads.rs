@@ -436,61 +436,6 @@ fn nobody_fails_while_another_purges() {
     world.finish_all();
 }
 
-/// Whoever takes pages that a drain has just given back finds a descriptor for each area that he makes of
-/// them, in an arena that has no descriptor more than areas.
-#[test]
-fn a_drain_gives_descriptors_before_pages() {
-    // Half of them fill a shard. Descriptors come in chunks of 64.
-    const AREAS: u32 = 64 * 15 - 2;
-    let world = World::new(AREAS * (1 + GUARD), 2, u32::MAX);
-    let publish = |area: Area<'_>| {
-        let start = area.start();
-        world.manager.publish(area, 1, Kind::Vmap);
-        start
-    };
-    let mut held: Vec<Page> = Vec::new();
-    for _ in 0..1_000 {
-        while held.len() < AREAS as usize {
-            held.push(publish(world.alloc(1, 1, Mode::Sleep).unwrap()));
-        }
-        // No two neighbours, so that each is a range of its own and a batch visits its shards for long.
-        held.sort_unstable_by_key(|start| start.get());
-        let (odd, even): (Vec<_>, Vec<_>) = held.iter().enumerate().partition(|(i, _)| i % 2 == 1);
-        odd.iter().for_each(|(_, start)| world.free(**start));
-        held = even.into_iter().map(|(_, start)| *start).collect();
-        let again = Mutex::new(Vec::new());
-        thread::scope(|scope| {
-            for cpu in 0..2 {
-                let (world, again, publish) = (&world, &again, &publish);
-                scope.spawn(move || {
-                    run_on_cpu(cpu);
-                    let mut own = Vec::new();
-                    let mut tries = 0;
-                    // A descriptor too few is a panic, in `broken`.
-                    while own.len() < AREAS as usize / 4 {
-                        // The other thread's stock may hold the last free areas.
-                        let patient = tries > 1_000;
-                        set_atomic(!patient);
-                        let mode = [Mode::NoWait, Mode::Sleep][usize::from(patient)];
-                        match world.alloc(1, 1, mode) {
-                            Ok(area) => own.push(publish(area)),
-                            Err(e) => assert!(!patient, "{e:?}"),
-                        }
-                        tries += 1;
-                    }
-                    set_atomic(false);
-                    again.lock().unwrap().append(&mut own);
-                });
-            }
-            run_on_cpu(2);
-            world.manager.purge(Purge::Drain);
-        });
-        held.append(&mut again.into_inner().unwrap());
-    }
-    held.into_iter().for_each(|start| world.free(start));
-    world.finish_all();
-}
-
 /// One CPU allocates, another frees: the span of addresses stays what it was.
 #[test]
 fn producer_and_consumer() {
