@@ -10,6 +10,7 @@ use crate::{
         sync::{
             cpu_hint,
             Ordering::{Relaxed, Release},
+            Owned,
         },
         Page,
     },
@@ -227,27 +228,35 @@ impl<E: Env> Manager<E> {
     /// Makes a dead area lazy. Helps to purge only if both `mode` and the context allow it to sleep.
     #[inline(always)]
     pub(super) fn retire(&self, descriptor: &Descriptor, id: Id, mode: Mode) {
-        if !self.retire_kept(descriptor, id) {
-            self.retire_full(descriptor, id, mode);
+        // If CPUs do not keep areas, there is no lazy magazine: see `push_lazy`.
+        let Some(mut local) = self.local.enter() else {
+            return self.retire_full(descriptor, id, mode);
+        };
+        match local.push_below(descriptor, id, self.local_lazy_max.load(Relaxed)) {
+            Some(size) => local.counters().free(descriptor.caller(), size),
+            None => self.retire_mixed(local, descriptor, id, mode),
         }
     }
 
-    /// Puts a dead area into the lazy magazine of its class, if that leaves nothing to hand on. Else false,
-    /// and nothing has changed.
-    #[inline(always)]
-    fn retire_kept(&self, descriptor: &Descriptor, id: Id) -> bool {
-        // If CPUs do not keep areas, no class has a lazy magazine: see `push_lazy`.
-        let Some(mut local) = self.local.enter() else {
-            return false;
-        };
-        let Some(size) = local.push_below(descriptor, id, self.local_lazy_max.load(Relaxed)) else {
-            return false;
-        };
-        local.counters().free(descriptor.caller(), size);
-        true
+    /// [`Self::retire`] for an area of a class without a magazine of its own.
+    #[inline(never)]
+    fn retire_mixed(
+        &self,
+        mut local: Owned<'_, Local>,
+        descriptor: &Descriptor,
+        id: Id,
+        mode: Mode,
+    ) {
+        match local.push_mixed_below(descriptor, id, self.local_lazy_max.load(Relaxed)) {
+            Some(size) => local.counters().free(descriptor.caller(), size),
+            None => {
+                drop(local);
+                self.retire_full(descriptor, id, mode);
+            }
+        }
     }
 
-    /// [`Self::retire`] for an area that its own magazine does not take, or that fills it up.
+    /// [`Self::retire`] for an area that fills a magazine up, or for which there is none.
     #[inline(never)]
     fn retire_full(&self, descriptor: &Descriptor, id: Id, mode: Mode) {
         let class = descriptor.class();

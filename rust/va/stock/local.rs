@@ -434,12 +434,34 @@ impl Local {
         // An area without class has no place.
         let place = usize::from(Class::bits(descriptor.class())).wrapping_sub(1);
         let slot = self.slots.get_mut(place)?;
-        let magazine = slot.lazy.as_mut()?;
         let span = self.lazy_span.wrapping_add(u32::from(slot.span));
         if span > most {
             return None;
         }
+        let magazine = slot.lazy.as_mut()?;
         descriptor.set_link(magazine.push_below(id)?);
+        self.lazy_span = span;
+        Some(slot.size())
+    }
+
+    /// As [`Self::push_below`], into the mixed magazine, unless the class has one of its own, or is to get
+    /// one.
+    #[inline(always)]
+    pub fn push_mixed_below(
+        &mut self,
+        descriptor: &Descriptor,
+        id: Id,
+        most: u32,
+    ) -> Option<Size> {
+        let slot = self.slots.get_mut(descriptor.class()?.index())?;
+        let span = self.lazy_span.wrapping_add(u32::from(slot.span));
+        if slot.lazy.is_some() || slot.heat.areas >= HOT || span > most {
+            return None;
+        }
+        let mixed = self.mixed.as_mut()?;
+        let link = mixed.push_mixed_below(id, slot.gross, slot.span, self.magazine_span)?;
+        slot.heat.add(self.turn);
+        descriptor.set_link(link);
         self.lazy_span = span;
         Some(slot.size())
     }

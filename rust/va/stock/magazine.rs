@@ -163,6 +163,21 @@ impl Filling {
         Some(magazine.number.link())
     }
 
+    /// As [`Self::push_below`], of an area of any class, that takes `gross` pages and keeps `span` from
+    /// others, into a mixed magazine: `most` of these fill it, too.
+    #[inline(always)]
+    pub fn push_mixed_below(&mut self, id: Id, gross: u16, span: u16, most: u32) -> Option<Link> {
+        let span = self.0.mixed_span.wrapping_add(span);
+        if u32::from(span) >= most {
+            return None;
+        }
+        let link = self.push_below(id)?;
+        let Self(magazine) = self;
+        magazine.mixed_gross = magazine.mixed_gross.wrapping_add(gross);
+        magazine.mixed_span = span;
+        Some(link)
+    }
+
     /// Puts an area of its class in. Returns the link for the descriptor, and whether the magazine is
     /// full now.
     pub fn push(&mut self, id: Id) -> (Link, bool) {

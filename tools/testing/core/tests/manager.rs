@@ -401,6 +401,23 @@ fn rare_sizes_count_against_the_limit() {
     assert!(manager.stats().backpressure_steps > 0);
 }
 
+/// A CPU hands on what it frees of rare sizes when that is its share of the limit, or as much as a
+/// magazine may keep from others.
+#[test]
+fn mixed_magazines_have_a_bound() {
+    const PAGES: u32 = 1 << 16;
+    run_on_cpu(0);
+    // Limits of lazy pages, and of what one CPU keeps to itself: its share of the limit, or a magazine.
+    for (limit, own) in [(100, 50), (PAGES / 4, PAGES / 256)] {
+        let manager = two_cpus_of(PAGES, limit);
+        for pages in 1..=60 {
+            free(&manager, alloc(&manager, pages));
+            let kept = manager.stats().bytes_lazy.0 - manager.lazy_pages();
+            assert!(kept <= u64::from(own), "{kept} pages of {own}");
+        }
+    }
+}
+
 /// A full depot gives up classes that nobody asks for any more, to make room for those in use: otherwise
 /// allocations would go to the extents each time.
 #[test]
