@@ -248,8 +248,8 @@ impl<E: Env> Manager<E> {
             }
         };
         let mut spilled = Chain::new();
-        if local.clean_span() > self.local_clean_max {
-            local.spill_clean(&mut spilled);
+        if !local.has_room(full.span(), &self.depot) {
+            local.spill_clean(&self.depot, &mut spilled);
         }
         match local.load(class, full).map(Clean::into_empty) {
             None => {}

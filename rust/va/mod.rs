@@ -123,9 +123,9 @@ pub struct Manager<E: Env> {
     env: E,
     pages: u32,
     flush_ceiling: u32,
-    /// Bounds of one CPU's lazy and clean stock: pages.
+    /// Bound of one CPU's lazy stock, and its share of clean magazines: pages.
     local_lazy_max: AtomicU32,
-    local_clean_max: u32,
+    clean_share: u32,
 
     lazy_max: AtomicU32,
     switches: Switches,
@@ -175,7 +175,7 @@ impl<E: Env> Manager<E> {
         let pages = config.pages;
         // A division by a number of this type cannot panic.
         let cpus = NonZeroU32::new(config.cpus).unwrap_or(NonZeroU32::MIN);
-        let local_clean_max = pages / 8 / cpus;
+        let clean_share = pages / 8 / cpus;
         let cpus = cpus.get();
         let magazine_span = (pages / 256).min(16384);
         let counters = Counters::new(cpus)?;
@@ -184,7 +184,7 @@ impl<E: Env> Manager<E> {
             pages,
             flush_ceiling: config.flush_ceiling,
             local_lazy_max: AtomicU32::new(0),
-            local_clean_max,
+            clean_share,
             lazy_max: AtomicU32::new(0),
             switches: Switches::new(),
             descriptors: Descriptors::new(pages)?,
@@ -274,8 +274,9 @@ impl<E: Env> Manager<E> {
             return;
         }
         let counters = self.counters.of(cpu, mode);
-        let made =
-            counters.and_then(|counters| Local::new(cpu, self.magazine_span, counters, mode));
+        let made = counters.and_then(|counters| {
+            Local::new(cpu, (self.magazine_span, self.clean_share), counters, mode)
+        });
         if let Ok(local) = made {
             // This or another task's: it has one, or it does without.
             let _ = self.local.put(cpu, local, mode);

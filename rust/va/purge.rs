@@ -173,7 +173,7 @@ impl<E: Env> Manager<E> {
             self.local.with_each(|_, local| {
                 local.spill_lazy(&self.epochs, &mut keep);
                 if how == Purge::Drain {
-                    local.spill_clean(&mut surplus.magazines);
+                    local.spill_clean(&self.depot, &mut surplus.magazines);
                     local.spill_kept(&self.depot, &self.descriptors, |area| {
                         surplus.kept.push(&self.descriptors, area);
                     });
@@ -550,7 +550,7 @@ impl<E: Env> Manager<E> {
         self.local.with_each(|at, local| {
             if at == cpu {
                 self.detach_lazy(local, &mut lazy);
-                local.spill_clean(&mut surplus.magazines);
+                local.spill_clean(&self.depot, &mut surplus.magazines);
                 local.spill_kept(&self.depot, &self.descriptors, |area| {
                     surplus.kept.push(&self.descriptors, area);
                 });

@@ -50,6 +50,15 @@ const HOME_MAX: u32 = 16;
 /// Pages that a CPU asks for at once for areas that it keeps, in a large arena.
 const PROMISE: u32 = 1024;
 
+/// How much of the bound of all idle areas may be in use when a CPU is promised more.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// Half of it: for clean magazines, of which many hold what nobody asks for any more.
+    Half,
+    /// All of it: for kept areas, which were in use a moment ago.
+    Whole,
+}
+
 struct Bin {
     heads: Table<Chain<Clean>>,
 }
@@ -376,15 +385,19 @@ impl Depot {
         self.span().saturating_add(coming) <= most
     }
 
-    /// Promises a CPU room for kept areas of `pages` pages, or of somewhat more: what all CPUs keep and
-    /// what is in the bins has one bound, so that a CPU keeps what it needs as long as others do not.
-    /// Returns the pages that it may keep more; 0 if there is no room.
-    pub fn promise(&self, pages: u32) -> u32 {
+    /// Promises a CPU room for idle areas of `pages` pages, or of somewhat more: what all CPUs keep and
+    /// what is in the bins has one bound, so that a CPU keeps what it needs as long as others do not. Returns
+    /// the pages that it may keep more; 0 if more than `part` of the bound would be in use.
+    pub fn promise(&self, pages: u32, part: Part) -> u32 {
+        let most = match part {
+            Part::Half => self.idle_max / 2,
+            Part::Whole => self.idle_max,
+        };
         let some = u64::from(PROMISE)
             .min(self.idle_max / 128)
             .max(u64::from(pages));
         let promised = self.promised.fetch_add(some, Relaxed).wrapping_add(some);
-        if promised.saturating_add(self.span()) > self.idle_max {
+        if promised.saturating_add(self.span()) > most {
             self.promised.fetch_sub(some, Relaxed);
             return 0;
         }

@@ -30,7 +30,7 @@ use crate::{
         flush::epochs::Epochs,
         space::range::Size,
         stock::{
-            depot::Depot,
+            depot::{Depot, Part},
             magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
         },
     },
@@ -43,8 +43,9 @@ struct Slot {
     kept: CleanList,
     /// Number of these.
     kept_len: u32,
-    /// Number of areas in `clean`, which is in use here.
+    /// Number of areas in `clean`, which is in use here, and the most that it has been there.
     clean_len: u8,
+    clean_most: u8,
     /// [`Class::span`], which each free needs.
     span: u16,
     /// [`Size`], which each operation counts.
@@ -66,6 +67,7 @@ struct Heat {
 impl Slot {
     /// Takes the clean magazine out.
     fn unload(&mut self) -> Option<Clean> {
+        self.clean_most = 0;
         let clean = self.clean.take()?;
         Some(clean.end_use(core::mem::take(&mut self.clean_len)))
     }
@@ -74,6 +76,7 @@ impl Slot {
     fn load(&mut self, mut magazine: Clean) -> Option<Clean> {
         let old = self.unload();
         self.clean_len = magazine.begin_use();
+        self.clean_most = self.clean_len;
         self.clean = Some(magazine);
         old
     }
@@ -167,8 +170,11 @@ pub struct Local {
     turn: u8,
     /// Pages that areas in lazy magazines keep from others.
     lazy_span: u32,
-    /// The same of clean magazines when they were put in; only grows until the stock is spilled.
+    /// The same of clean magazines, each as full as it has been here.
     clean_span: u32,
+    /// Bounds `clean_span`: this CPU's share of the arena, and what the depot has promised beyond that.
+    clean_max: u32,
+    clean_share: u32,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
     spare: Option<Empty>,
@@ -186,14 +192,15 @@ const GROW_SPAN: u32 = 128;
 
 impl Local {
     /// An empty stock of `cpu`, whose magazines take at most `magazine_span` pages each (and one
-    /// area at least), and which counts in `counters`.
+    /// area at least), all clean ones together `clean_share` without a promise of the depot, and which counts in
+    /// `counters`.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
     pub fn new(
         cpu: u32,
-        magazine_span: u32,
+        (magazine_span, clean_share): (u32, u32),
         counters: Shared<Padded<Cpu>>,
         mode: Mode,
     ) -> Result<Self, NoMemory> {
@@ -209,6 +216,7 @@ impl Local {
                     gross: size.gross,
                     place: size.place,
                     clean_len: 0,
+                    clean_most: 0,
                     heat: Heat::COLD,
                 }
             })?,
@@ -223,6 +231,8 @@ impl Local {
             turn: 0,
             lazy_span: 0,
             clean_span: 0,
+            clean_max: clean_share,
+            clean_share,
             magazine_span,
             spare: None,
             cpu: cpu as u16,
@@ -315,8 +325,9 @@ impl Local {
             broken(NO_PLACE);
             return Some(magazine);
         };
+        let before = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
         let old = slot.load(magazine);
-        self.clean_span = self.clean_span.saturating_add(span);
+        self.clean_span = self.clean_span.saturating_sub(before).saturating_add(span);
         self.clean_set.mark(class);
         old
     }
@@ -354,7 +365,10 @@ impl Local {
         match &mut slot.clean {
             Some(magazine) if u16::from(slot.clean_len) < rounds => {
                 magazine.push_in_use(&mut slot.clean_len, area);
-                self.clean_span = self.clean_span.saturating_add(class.span());
+                if slot.clean_len > slot.clean_most {
+                    slot.clean_most = slot.clean_len;
+                    self.clean_span = self.clean_span.saturating_add(slot.span.into());
+                }
                 self.clean_set.mark(class);
                 Ok(())
             }
@@ -380,7 +394,7 @@ impl Local {
         };
         let span = self.kept_span.saturating_add(u32::from(slot.span));
         if span > self.kept_max {
-            self.kept_max += depot.promise(span - self.kept_max);
+            self.kept_max += depot.promise(span - self.kept_max, Part::Whole);
             if span > self.kept_max {
                 return Err(area);
             }
@@ -447,12 +461,7 @@ impl Local {
     /// As [`Self::push_below`], into the mixed magazine, unless the class has one of its own, or is to get
     /// one.
     #[inline(always)]
-    pub fn push_mixed_below(
-        &mut self,
-        descriptor: &Descriptor,
-        id: Id,
-        most: u32,
-    ) -> Option<Size> {
+    pub fn push_mixed_below(&mut self, descriptor: &Descriptor, id: Id, most: u32) -> Option<Size> {
         let slot = self.slots.get_mut(descriptor.class()?.index())?;
         let span = self.lazy_span.wrapping_add(u32::from(slot.span));
         if slot.lazy.is_some() || slot.heat.areas >= HOT || span > most {
@@ -563,9 +572,14 @@ impl Local {
         self.lazy_span
     }
 
-    /// The same of clean magazines, at most.
-    pub fn clean_span(&self) -> u32 {
-        self.clean_span
+    /// Whether this CPU may have another clean magazine of `more` pages. If its share is used up, the depot may
+    /// promise some, while it has much.
+    pub fn has_room(&mut self, more: u32, depot: &Depot) -> bool {
+        let needed = self.clean_span.saturating_add(more);
+        if needed > self.clean_max {
+            self.clean_max += depot.promise(needed - self.clean_max, Part::Half);
+        }
+        needed <= self.clean_max
     }
 
     /// Seals all lazy magazines, and hands each to `take`.
@@ -587,7 +601,9 @@ impl Local {
     }
 
     /// Moves all clean magazines to `chain`, empty ones too.
-    pub fn spill_clean(&mut self, chain: &mut Chain<Clean>) {
+    pub fn spill_clean(&mut self, depot: &Depot, chain: &mut Chain<Clean>) {
+        depot.take_back(self.clean_max - self.clean_share);
+        self.clean_max = self.clean_share;
         while let Some(class) = self.clean_set.pick() {
             if let Some(grow) = self.grow.get_mut(class.index()) {
                 *grow = 1;

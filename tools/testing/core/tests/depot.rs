@@ -10,7 +10,7 @@ use core_tests::{
         area::{class::Class, Id},
         space::shards::Shards,
         stock::{
-            depot::{Depot, Taken},
+            depot::{Depot, Part, Taken},
             magazine::{Chain, CleanId, Empty},
         },
     },
@@ -56,21 +56,23 @@ fn kept_areas_of_all_cpus_have_one_bound() {
     let depot = Depot::new(64, 512, 2 * HALF as u32).unwrap();
     assert!(depot.has_room(HALF / 2) && !depot.has_room(HALF / 2 + 1));
     let mut all = 0;
-    loop {
-        let more = depot.promise(100);
-        if more == 0 {
-            break;
+    for (part, most) in [(Part::Half, HALF / 2), (Part::Whole, HALF)] {
+        loop {
+            let more = depot.promise(100, part);
+            if more == 0 {
+                break;
+            }
+            assert!((100..=1024).contains(&more), "{more} at once");
+            all += u64::from(more);
+            assert_eq!(depot.promised(), all);
+            assert!(all <= most, "{all} of {most}");
         }
-        assert!((100..=1024).contains(&more), "{more} at once");
-        all += u64::from(more);
-        assert_eq!(depot.promised(), all);
-        assert!(all <= HALF, "{all} of {HALF}");
+        assert!(all > most - 1024, "{all} of {most}");
     }
-    assert!(all > HALF - 1024, "{all} of {HALF}");
     assert!(!depot.has_room(HALF - all + 1), "beside what is promised");
     // An area that is larger than a share gets room, too.
     depot.take_back(5_000);
-    assert_eq!(depot.promise(4_900), 4_900);
+    assert_eq!(depot.promise(4_900, Part::Whole), 4_900);
     depot.take_back((all - 100) as u32);
     assert_eq!(depot.promised(), 0);
     assert!(depot.has_room(HALF / 2));
