@@ -132,6 +132,7 @@ impl Allocator {
             cpus,
             shards: cpus.min(pages / SHARD_PAGES_MIN).max(1),
             lazy_max_pages: lazy_max_default(online),
+            early_purges: EARLY_PURGES,
             flush_ceiling: FLUSH_CEILING,
         };
         let made = try_init!(Self {
@@ -1037,6 +1038,10 @@ const SHARD_PAGES_MIN: u32 = 1 << (26 - PAGE_SHIFT);
 /// Above this number of pages the kernel flushes everything instead of page by page
 /// (tlb_single_page_flush_ceiling).
 const FLUSH_CEILING: u32 = 33;
+
+/// The first purge comes at an eighth of the limit. An area that goes round costs less than a new one, and what is
+/// used little would never go round; three flushes are not many for a machine.
+const EARLY_PURGES: u32 = 3;
 
 /// As in-tree: fls(CPUs) x 32 MiB.
 fn lazy_max_default(online: u32) -> u32 {

@@ -347,9 +347,8 @@ impl<E: Env> Manager<E> {
 
     /// Asks for a purge if `total` lazy pages are too many.
     fn ask_for_purge(&self, total: u64) {
-        let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
         // Pairs with the acquire in `purge_due`, which then sees this sum.
-        if total > u64::from(max) && !self.purge_kicked.swap(true, Release) {
+        if total > self.limit() && !self.purge_kicked.swap(true, Release) {
             self.env.kick_purge();
         }
     }

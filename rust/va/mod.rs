@@ -84,6 +84,9 @@ pub struct Config {
     pub shards: u32,
     /// Lazy pages that start a purge; 0 flushes on every free.
     pub lazy_max_pages: u32,
+    /// Number of purges at the beginning that come earlier: the last of them at half of that, each one before
+    /// at half of the next.
+    pub early_purges: u32,
     /// Pages up to which a flush of ranges is cheaper than a full one.
     pub flush_ceiling: u32,
 }
@@ -128,6 +131,8 @@ pub struct Manager<E: Env> {
     clean_share: u32,
 
     lazy_max: AtomicU32,
+    /// Early purges that are still to come: see [`Config::early_purges`].
+    early_purges: AtomicU32,
     switches: Switches,
 
     descriptors: Descriptors,
@@ -186,6 +191,7 @@ impl<E: Env> Manager<E> {
             local_lazy_max: AtomicU32::new(0),
             clean_share,
             lazy_max: AtomicU32::new(0),
+            early_purges: AtomicU32::new(0),
             switches: Switches::new(),
             descriptors: Descriptors::new(pages)?,
             index: Index::new(pages)?,
@@ -218,6 +224,7 @@ impl<E: Env> Manager<E> {
             readers: Readers::new()?,
         };
         manager.set_lazy_max(config.lazy_max_pages);
+        manager.early_purges.store(config.early_purges, Relaxed);
         Ok(manager)
     }
 
@@ -249,9 +256,16 @@ impl<E: Env> Manager<E> {
         self.lazy_max.load(Relaxed)
     }
 
-    /// Sets how many lazy pages start a purge; with 0 every free flushes. The manager never uses more
-    /// than a quarter of the arena as this limit. May sleep.
+    /// Lazy pages that start the next purge.
+    fn limit(&self) -> u64 {
+        let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
+        u64::from(max >> self.early_purges.load(Relaxed).min(31))
+    }
+
+    /// Sets how many lazy pages start a purge, from the next one on; with 0 every free flushes. The manager
+    /// never uses more than a quarter of the arena as this limit. May sleep.
     pub fn set_lazy_max(&self, pages: u32) {
+        self.early_purges.store(0, Relaxed);
         let max = pages.min(self.pages / 4);
         // A share for each CPU. On machines with many CPUs it has a minimum, so that no CPU hands on
         // magazines of large areas too early.

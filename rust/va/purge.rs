@@ -122,8 +122,14 @@ impl<E: Env> Manager<E> {
         if self.is_drain_wanted() {
             return self.purge(Purge::Drain);
         }
-        let max = self.lazy_max.load(Relaxed).min(self.pages / 4);
-        if self.lazy_pages() > u64::from(max) {
+        if self.lazy_pages() > self.limit() {
+            let early = self.early_purges.load(Relaxed);
+            if let Some(left) = early.checked_sub(1) {
+                // Unless somebody has set a limit meanwhile.
+                let _ = self
+                    .early_purges
+                    .compare_exchange(early, left, Relaxed, Relaxed);
+            }
             self.purge(Purge::Background);
         }
     }

@@ -84,6 +84,7 @@ pub fn manager(choice: &mut impl Choice) -> Manager<TestEnv> {
         cpus: CPUS,
         shards: 1 + choice.below(5),
         lazy_max_pages: [0, 16, 200, u32::MAX][choice.below(4) as usize],
+        early_purges: 0,
         flush_ceiling: choice.below(40),
     };
     run_on_cpu(0);

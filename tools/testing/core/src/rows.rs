@@ -39,6 +39,7 @@ impl Rows {
             cpus: 2,
             shards: 1 + choice.below(3),
             lazy_max_pages: [0, 100, u32::MAX][choice.below(3) as usize],
+            early_purges: 0,
             flush_ceiling: 33,
         };
         run_on_cpu(0);

@@ -34,6 +34,7 @@ fn manager() -> Manager<IdleEnv> {
         cpus: 2,
         shards: 2,
         lazy_max_pages: 400,
+        early_purges: 0,
         flush_ceiling: 33,
     };
     Manager::new(config, IdleEnv).unwrap()

@@ -711,6 +711,7 @@ fn small_manager_with(lazy_max_pages: u32) -> Arc<Manager<Ptes>> {
         cpus: 2,
         shards: 1,
         lazy_max_pages,
+        early_purges: 0,
         flush_ceiling: 0,
     };
     let ptes = Ptes([0; 4].map(Owned::new));

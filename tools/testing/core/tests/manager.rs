@@ -58,6 +58,7 @@ fn no_memory_at_the_start() {
         cpus: 2,
         shards: 2,
         lazy_max_pages: 100,
+        early_purges: 0,
         flush_ceiling: 33,
     };
     let mut nth = 0;
@@ -85,6 +86,7 @@ fn a_cpu_gets_its_stock_when_it_allocates() {
             cpus,
             shards: 2,
             lazy_max_pages: 100,
+            early_purges: 0,
             flush_ceiling: 33,
         };
         fail_nth(MANY);
@@ -191,6 +193,7 @@ fn some_cpus_of(cpus: u32, pages: u32, lazy_max_pages: u32) -> Manager<TestEnv> 
         cpus,
         shards: 2,
         lazy_max_pages,
+        early_purges: 0,
         flush_ceiling: 33,
     };
     Manager::new(config, TestEnv::new(config.pages)).unwrap()
@@ -368,6 +371,42 @@ fn descriptors_are_made_once() {
     for (pages, areas) in [(1, 1_000), (63, 100), (2, 600)] {
         assert_eq!(all(pages, areas), 0, "for {areas} areas of {pages} pages");
     }
+}
+
+/// The first purges come at an eighth, a quarter and half of the limit, unless somebody sets it.
+#[test]
+fn first_purges_come_early() {
+    run_on_cpu(0);
+    let manager = |early_purges| {
+        let config = Config {
+            pages: 1 << 20,
+            cpus: 1,
+            shards: 1,
+            lazy_max_pages: 16_000,
+            early_purges,
+            flush_ceiling: 33,
+        };
+        Manager::new(config, TestEnv::new(config.pages)).unwrap()
+    };
+    // Lazy pages at each purge. A full magazine has 240.
+    let purges = |manager: &Manager<TestEnv>| -> Vec<u64> {
+        let mut at = Vec::new();
+        while at.len() < 5 {
+            free(manager, alloc(manager, 1));
+            if manager.env().purge_kicked.swap(false, SeqCst) {
+                at.push(manager.lazy_pages().div_ceil(240) * 240);
+                manager.purge_due();
+                assert_eq!(manager.lazy_pages(), 0);
+            }
+        }
+        at
+    };
+    let full = 16_080;
+    assert_eq!(purges(&manager(3)), [2_160, 4_080, 8_160, full, full]);
+    assert_eq!(purges(&manager(0)), [full; 5]);
+    let set = manager(3);
+    set.set_lazy_max(16_000);
+    assert_eq!(purges(&set), [full; 5]);
 }
 
 /// A small area at a large alignment counts with its span: otherwise the arena would be used up long

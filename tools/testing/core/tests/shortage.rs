@@ -26,6 +26,7 @@ fn two_cpus(lazy_max_pages: u32) -> Manager<TestEnv> {
         cpus: 2,
         shards: 1,
         lazy_max_pages,
+        early_purges: 0,
         flush_ceiling: 33,
     };
     Manager::new(config, TestEnv::new(config.pages)).unwrap()

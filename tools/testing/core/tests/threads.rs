@@ -41,6 +41,7 @@ impl World {
             cpus: CPUS,
             shards,
             lazy_max_pages,
+            early_purges: 0,
             flush_ceiling: 33,
         };
         Self {

@@ -27,6 +27,7 @@ fn manager_of(pages: u32, lazy_max_pages: u32) -> Manager<IdleEnv> {
         cpus: 2,
         shards: 2,
         lazy_max_pages,
+        early_purges: 0,
         flush_ceiling: 33,
     };
     Manager::new(config, IdleEnv).unwrap()
