@@ -51,43 +51,118 @@ struct companion {
 #define WRITTEN		2ULL
 #define VERSION_SHIFT	2
 
-/* Companions are in chunks of a page, and pointers to chunks on shelves of a page. */
-#define CHUNK_SHIFT	4
+/*
+ * Companions are in chunks, and pointers to chunks on shelves of a page. The number of an area is half of
+ * its first page: a chunk serves four areas of one page, and few larger ones. So several chunks share a page.
+ */
+#define CHUNK_SHIFT	2
 #define PER_CHUNK	(1UL << CHUNK_SHIFT)
 #define PER_SHELF	(PAGE_SIZE / sizeof(void *))
 
-struct chunk {
+union chunk {
 	struct companion companions[PER_CHUNK];
+	/* Of one that nobody has yet. */
+	union chunk *next;
 };
-static_assert(sizeof(struct chunk) <= PAGE_SIZE);
+static_assert(sizeof(union chunk) <= PAGE_SIZE);
+#define PER_PAGE	(PAGE_SIZE / sizeof(union chunk))
 
 struct shelf {
-	struct chunk *chunks[PER_SHELF];
+	union chunk *chunks[PER_SHELF];
 };
 
 static struct shelf **shelves;
 static unsigned long shelf_count;
 static struct vmap_area *arena;
 static DEFINE_RAW_SPINLOCK(lock);
+/* Chunks that nobody has yet, zeroed but for the link: under the lock. */
+static union chunk *unused;
 
-/* The page at @slot, which this installs if it can get one. */
-static void *page_at(void **slot, bool make)
+static void *new_page(void)
 {
-	void *page, *old;
+	return (void *)get_zeroed_page(GFP_ATOMIC | __GFP_NOWARN);
+}
 
-	/* Pairs with cmpxchg(): whoever installed the page has zeroed it before. */
-	page = smp_load_acquire(slot);
-	if (likely(page) || !make)
-		return page;
-	page = (void *)get_zeroed_page(GFP_ATOMIC | __GFP_NOWARN);
-	if (!page)
+static void keep_unused(union chunk *chunk)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	chunk->next = unused;
+	unused = chunk;
+	raw_spin_unlock_irqrestore(&lock, flags);
+}
+
+static union chunk *take_unused(void)
+{
+	union chunk *chunk;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	chunk = unused;
+	if (chunk) {
+		unused = chunk->next;
+		chunk->next = NULL;
+	}
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return chunk;
+}
+
+static union chunk *new_chunk(void)
+{
+	union chunk *chunk = take_unused();
+	unsigned long i;
+
+	if (chunk)
+		return chunk;
+	chunk = new_page();
+	for (i = 1; chunk && i < PER_PAGE; i++)
+		keep_unused(&chunk[i]);
+	return chunk;
+}
+
+/* The first chunk of a page gives it back, for all of them. */
+static bool is_first(union chunk *chunk)
+{
+	return IS_ALIGNED((unsigned long)chunk, PAGE_SIZE);
+}
+
+static struct shelf *shelf_at(struct shelf **slot, bool make)
+{
+	struct shelf *shelf, *old;
+
+	/* Pairs with cmpxchg(): whoever installed the shelf has zeroed it before. */
+	shelf = smp_load_acquire(slot);
+	if (likely(shelf) || !make)
+		return shelf;
+	shelf = new_page();
+	if (!shelf)
 		return NULL;
-	old = cmpxchg(slot, NULL, page);
+	old = cmpxchg(slot, NULL, shelf);
 	if (old) {
-		free_page((unsigned long)page);
+		free_page((unsigned long)shelf);
 		return old;
 	}
-	return page;
+	return shelf;
+}
+
+static union chunk *chunk_at(union chunk **slot, bool make)
+{
+	union chunk *chunk, *old;
+
+	/* As above. */
+	chunk = smp_load_acquire(slot);
+	if (likely(chunk) || !make)
+		return chunk;
+	chunk = new_chunk();
+	if (!chunk)
+		return NULL;
+	old = cmpxchg(slot, NULL, chunk);
+	if (old) {
+		keep_unused(chunk);
+		return old;
+	}
+	return chunk;
 }
 
 /* The allocator gives no memory in an NMI, nor where a kernel with PREEMPT_RT must not sleep. */
@@ -100,14 +175,14 @@ static struct companion *companion_of(u32 id, bool make)
 {
 	unsigned long number = id >> CHUNK_SHIFT;
 	struct shelf *shelf;
-	struct chunk *chunk;
+	union chunk *chunk;
 
 	if (number / PER_SHELF >= shelf_count)
 		return NULL;
-	shelf = page_at((void **)&shelves[number / PER_SHELF], make);
+	shelf = shelf_at(&shelves[number / PER_SHELF], make);
 	if (!shelf)
 		return NULL;
-	chunk = page_at((void **)&shelf->chunks[number % PER_SHELF], make);
+	chunk = chunk_at(&shelf->chunks[number % PER_SHELF], make);
 	return chunk ? &chunk->companions[id % PER_CHUNK] : NULL;
 }
 
@@ -381,13 +456,28 @@ int vc_companions_start(unsigned long arena_pages, struct vmap_area *arena_va)
  */
 void vc_companions_stop(void)
 {
+	union chunk *chunk, *next, *first = NULL;
 	unsigned long i, j;
 
+	/* Who looks at the others again would find that their pages are gone. */
+	for (chunk = unused; chunk; chunk = next) {
+		next = chunk->next;
+		if (is_first(chunk)) {
+			chunk->next = first;
+			first = chunk;
+		}
+	}
+	unused = NULL;
+	for (; first; first = next) {
+		next = first->next;
+		free_page((unsigned long)first);
+	}
 	for (i = 0; i < shelf_count; i++) {
 		if (!shelves[i])
 			continue;
 		for (j = 0; j < PER_SHELF; j++)
-			free_page((unsigned long)shelves[i]->chunks[j]);
+			if (is_first(shelves[i]->chunks[j]))
+				free_page((unsigned long)shelves[i]->chunks[j]);
 		free_page((unsigned long)shelves[i]);
 	}
 	kvfree(shelves);
