@@ -49,7 +49,7 @@ modules: ## vmapcache.ko and vmapcache_bench.ko for KDIR=, else for the running 
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
 	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko" && echo "$$built/vmapcache_bench.ko"
 
-vm: ## boots VM_KERNEL=stock|rt|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
+vm: ## boots VM_KERNEL=stock|rt|arm64|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
 	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 
@@ -77,7 +77,7 @@ ready:
 	+@$(MAKE) --no-print-directory -j2 demo-tool vm-kernel
 
 vm-kernel:
-	@case "$(VM_KERNEL)" in stock | rt) scripts/kernel $(VM_KERNEL) $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
+	@case "$(VM_KERNEL)" in stock | rt | arm64) scripts/kernel $(VM_KERNEL) $(KERNEL_SERIES) ;; debug) scripts/kernel debug ;; esac >/dev/null
 
 tool = tools/vmapcache/target/release/vmapcache
 tool: ## the program vmapcache, which also runs outside of the sandbox: tools/vmapcache/target/release/vmapcache
@@ -112,6 +112,9 @@ check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 
 
 check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNEL_SERIES=7.2 for another series)
 	@scripts/check rt
+
+check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of it cross-built (KERNEL_SERIES=7.2 for another series)
+	@scripts/check arm64
 
 check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5
 	@scripts/check debug
@@ -160,4 +163,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-rt check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-rt check-arm64 check-debug torture drivers live mutants fuzz clean help

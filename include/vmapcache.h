@@ -19,21 +19,21 @@
 #define VMAPCACHE_H
 
 #ifdef __BINDGEN__
-/* bindgen reads this header alone; Rust has the kernel's struct page and struct pgprot. */
+/* bindgen reads this header alone; Rust has the kernel's struct page and pgprot_t. */
 #define bool _Bool
 #define __alloc_size(...)
 #define __realloc_size(...)
 #define __must_check
 #define gfp_t unsigned int
-#define pgprot_t struct pgprot
 #define size_t unsigned long
 #define u32 unsigned int
 #define u64 unsigned long long
 struct page;
 struct vm_area_struct;
-struct pgprot {
+struct pgprot_t {
 	unsigned long pgprot;
 };
+#define pgprot_t struct pgprot_t
 #else
 #include <linux/gfp.h>
 #include <linux/mm_types.h>

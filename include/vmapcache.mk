@@ -15,8 +15,8 @@ quiet_cmd_vmapcache_rust = BINDGEN $@
 	$(BINDGEN) $< --use-core --ctypes-prefix ::kernel::ffi \
 		--no-layout-tests --no-doc-comments --rust-target 1.68 \
 		--allowlist-function 'vmapcache_.*' --allowlist-type 'vmapcache_.*' \
-		--blocklist-type '(page|pgprot)' \
-		--raw-line 'use ::kernel::bindings::{page, pgprot};' \
+		--blocklist-type '(page|pgprot_t)' \
+		--raw-line 'use ::kernel::bindings::{page, pgprot_t};' \
 		-o $@ -- -D__BINDGEN__ -x c -std=gnu11 -Wp,-MMD,$(depfile)
 
 $(obj)/vmapcache_bindings.rs: $(vmapcache-include)/vmapcache.h FORCE

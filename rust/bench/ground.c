@@ -149,8 +149,13 @@ static struct module *vmapcache;
 
 static int flush_seen(struct kprobe *p, struct pt_regs *regs)
 {
+#ifdef VMAPCACHE_FLUSH_IS_INLINE
+	/* There is no function to probe: register_kprobe() refuses. */
+	unsigned long caller = 0;
+#else
 	/* At the first instruction the return address is on top of the stack. */
 	unsigned long caller = regs_get_kernel_stack_nth(regs, 0);
+#endif
 
 	if (within_module(caller, vmapcache))
 		atomic_long_inc(&flushes_own);

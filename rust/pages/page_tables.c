@@ -258,7 +258,11 @@ int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, p
  */
 void vc_flush(unsigned long addr, unsigned long nr)
 {
+#ifdef VMAPCACHE_FLUSH_IS_INLINE
+	flush_tlb_kernel_range(addr, addr + nr * PAGE_SIZE);
+#else
 	static_call(vc_flush_tlb_kernel_range)(addr, addr + nr * PAGE_SIZE);
+#endif
 	trace_flush(addr, addr + nr * PAGE_SIZE);
 }
 

@@ -6,7 +6,7 @@
 #
 # vmap_pages_range_noflush() and vunmap_range_noflush() are declared in mm/ alone, in
 # internal.h until 7.2 and in vmalloc.h since, and the first grew an argument;
-# flush_tlb_kernel_range() is hidden from modules. This script reads them in the source
+# flush_tlb_kernel_range() is hidden from modules on x86, and static inline on arm64. This script reads them in the source
 # of the kernel that the module is built for. An unknown form is an error: a wrong guess
 # would corrupt page tables.
 
@@ -45,13 +45,21 @@ case $map in
 *) unknown vmap_pages_range_noflush "$map" ;;
 esac
 
-for function in vunmap_range_noflush flush_tlb_kernel_range; do
-	found=$(declaration $function)
-	case $found in
-	"$function(unsignedlongstart,unsignedlongend);") ;;
-	*) unknown $function "$found" ;;
+range='(unsignedlongstart,unsignedlongend)'
+found=$(declaration vunmap_range_noflush)
+[ "$found" = "vunmap_range_noflush$range;" ] || unknown vunmap_range_noflush "$found"
+
+found=$(declaration flush_tlb_kernel_range)
+if [ -z "$found" ]; then
+	inline=$(tr -s '\n\t ' '   ' <"$tree/arch/$arch/include/asm/tlbflush.h" 2>/dev/null |
+		grep -o 'static inline void flush_tlb_kernel_range([^)]*) *{' | tr -d ' ')
+	case $inline in
+	"staticinlinevoidflush_tlb_kernel_range$range{") echo "-DVMAPCACHE_FLUSH_IS_INLINE" ;;
+	*) unknown flush_tlb_kernel_range "$inline" ;;
 	esac
-done
+elif [ "$found" != "flush_tlb_kernel_range$range;" ]; then
+	unknown flush_tlb_kernel_range "$found"
+fi
 
 # The laboratory asks the in-tree allocator for aligned areas with it. Some kernels say
 # vm_flags, some flags.

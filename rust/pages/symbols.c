@@ -22,7 +22,9 @@ static unsigned long bulk_of_this_node(gfp_t gfp, unsigned long nr_pages,
 
 DEFINE_STATIC_CALL_RET0(vc_vmap_pages_range_noflush, vc_proto_vmap_pages_range_noflush);
 DEFINE_STATIC_CALL_NULL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
+#ifndef VMAPCACHE_FLUSH_IS_INLINE
 DEFINE_STATIC_CALL_NULL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
+#endif
 DEFINE_STATIC_CALL(vc_free_pages_bulk, free_pages_one_by_one);
 DEFINE_STATIC_CALL(vc_alloc_pages_bulk_mempolicy, bulk_of_this_node);
 DEFINE_STATIC_CALL_RET0(vc___get_vm_area_caller, __get_vm_area_caller);
@@ -38,7 +40,9 @@ enum {
 	SYM_KALLSYMS_LOOKUP_NAME,
 	SYM_VMAP_PAGES_RANGE_NOFLUSH,
 	SYM_VUNMAP_RANGE_NOFLUSH,
+#ifndef VMAPCACHE_FLUSH_IS_INLINE
 	SYM_FLUSH_TLB_KERNEL_RANGE,
+#endif
 	SYM_FREE_PAGES_BULK,
 	SYM_ALLOC_PAGES_BULK_MEMPOLICY,
 	SYM_GET_VM_AREA_CALLER,
@@ -59,8 +63,10 @@ static struct vc_symbol symbols[] = {
 		"vmap_pages_range_noflush", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
 	[SYM_VUNMAP_RANGE_NOFLUSH] = {
 		"vunmap_range_noflush", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+#ifndef VMAPCACHE_FLUSH_IS_INLINE
 	[SYM_FLUSH_TLB_KERNEL_RANGE] = {
 		"flush_tlb_kernel_range", NULL, "CONFIG_KALLSYMS and CONFIG_MMU", false },
+#endif
 	[SYM_FREE_PAGES_BULK] = {
 		"free_pages_bulk", NULL, "CONFIG_KALLSYMS", true },
 	[SYM_ALLOC_PAGES_BULK_MEMPOLICY] = {
@@ -102,8 +108,10 @@ int vc_symbols_resolve(void)
 		err = find(vc_vmap_pages_range_noflush, SYM_VMAP_PAGES_RANGE_NOFLUSH);
 	if (!err)
 		err = find(vc_vunmap_range_noflush, SYM_VUNMAP_RANGE_NOFLUSH);
+#ifndef VMAPCACHE_FLUSH_IS_INLINE
 	if (!err)
 		err = find(vc_flush_tlb_kernel_range, SYM_FLUSH_TLB_KERNEL_RANGE);
+#endif
 #ifdef VMAPCACHE_HAS_FREE_PAGES_BULK
 	if (!err)
 		err = find(vc_free_pages_bulk, SYM_FREE_PAGES_BULK);

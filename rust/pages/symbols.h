@@ -3,8 +3,11 @@
  * Kernel functions that no module may link, as static calls: symbols.c finds
  * them, and rust/bench/symbols.c those of the laboratory; other files call them.
  *
- * A static call is patched into a direct call. A call through a pointer would
- * fault on a CPU with IBT: the kernel seals functions whose address nobody takes.
+ * Where the architecture has static calls, they are patched into direct calls. On x86, a call
+ * through a pointer would fault on a CPU with IBT: the kernel seals functions whose address nobody
+ * takes. On arm64, which has none, a static call is a call through its key. All functions here
+ * have external linkage, so that with BTI, too, they begin with a landing pad; kCFI compares
+ * types, which RET0 and NULL below lack.
  */
 #ifndef VMAPCACHE_SYMBOLS_H
 #define VMAPCACHE_SYMBOLS_H
@@ -22,8 +25,8 @@
 #include <linux/static_call.h>
 #include <linux/vmalloc.h>
 
-#ifndef CONFIG_HAVE_STATIC_CALL
-#error vmapcache needs an architecture with static calls (CONFIG_HAVE_STATIC_CALL)
+#if !defined(CONFIG_HAVE_STATIC_CALL) && (!defined(CONFIG_ARM64) || defined(CONFIG_CFI))
+#error vmapcache needs an architecture with static calls (CONFIG_HAVE_STATIC_CALL), or arm64 without CONFIG_CFI
 #endif
 
 /* No header declares these for modules; prototypes.sh has compared them with the tree's. */
@@ -37,7 +40,9 @@ int vc_proto_vmap_pages_range_noflush(unsigned long addr, unsigned long end,
 				      unsigned int page_shift);
 #endif
 void vc_proto_vunmap_range_noflush(unsigned long start, unsigned long end);
+#ifndef VMAPCACHE_FLUSH_IS_INLINE
 void vc_proto_flush_tlb_kernel_range(unsigned long start, unsigned long end);
+#endif
 
 /* Of fork.c, which gives it to cpuhp_setup_state(): that fixes its prototype. */
 int vc_proto_free_vm_stack_cache(unsigned int cpu);
@@ -55,7 +60,9 @@ void vc_proto_free_pages_bulk(struct page **page_array, unsigned long nr_pages);
 
 DECLARE_STATIC_CALL(vc_vmap_pages_range_noflush, vc_proto_vmap_pages_range_noflush);
 DECLARE_STATIC_CALL(vc_vunmap_range_noflush, vc_proto_vunmap_range_noflush);
+#ifndef VMAPCACHE_FLUSH_IS_INLINE
 DECLARE_STATIC_CALL(vc_flush_tlb_kernel_range, vc_proto_flush_tlb_kernel_range);
+#endif
 DECLARE_STATIC_CALL(vc_free_pages_bulk, vc_proto_free_pages_bulk);
 DECLARE_STATIC_CALL(vc_alloc_pages_bulk_mempolicy, alloc_pages_bulk_mempolicy_noprof);
 DECLARE_STATIC_CALL(vc___get_vm_area_caller, __get_vm_area_caller);

@@ -21,7 +21,7 @@ echo "$deferred of 140 frees deferred"
 own
 expect_log 'WARNING: .*refuse_interrupt'
 expect_log 'allocation in an interrupt, for .*vmapcache_test'
-expect_log 'Call Trace'
+expect_log 'Call [Tt]race'
 kcase atomic_allocations
 kcase sleep_in_atomic
 [ "$(noted checked)" != 1 ] || expect_log 'sleeping function called'

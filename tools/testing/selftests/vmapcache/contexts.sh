@@ -14,7 +14,7 @@ grep -q '^guard_vfree on$' $ours/stats || in_tree=0
 mark="contexts $$"
 echo "$mark" >/dev/kmsg
 expect_log 'WARNING: .*'
-expect_log 'Call Trace'
+expect_log 'Call [Tt]race'
 expect_log 'vmapcache: (allocation|[a-z_0-9]*\(\)) in an (interrupt|NMI), '
 # Twice, and yet each is said once.
 for _ in 1 2; do

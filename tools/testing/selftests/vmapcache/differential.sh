@@ -7,7 +7,7 @@ DESCRIPTION="put each question of Documentation/compat.rst to both allocators an
 . "${0%/*}/lib.sh"
 
 # In-tree, holes, pages without a frame and odd flags are a WARN each.
-for pattern in 'WARNING: .*vmalloc.c' 'WARNING: .*vmap' 'Call Trace' 'Unexpected gfp'; do
+for pattern in 'WARNING: .*vmalloc.c' 'WARNING: .*vmap' 'Call [Tt]race' 'Unexpected gfp'; do
 	allow_log "$pattern"
 done
 expect_log 'vmapcache: allocation failed \(a page of the array is NULL\): .* flags GFP_KERNEL'

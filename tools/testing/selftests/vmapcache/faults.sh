@@ -42,7 +42,7 @@ empty
 
 # A bug is counted, and reported once. It does no harm: all sums are right.
 expect_log 'WARNING:.*broken'
-expect_log 'Call Trace'
+expect_log 'Call [Tt]race'
 mark="faults $$"
 echo "$mark" >/dev/kmsg
 own_faulty give_twice arena_mb=16

@@ -19,7 +19,7 @@ kcase freed_timers
 if [ "$(noted watched)" = 1 ]; then
 	expect_log 'ODEBUG: free active'
 	expect_log 'WARNING: .*(debug_print_object|debug_check_no_obj_freed)'
-	allow_log 'Call Trace'
+	allow_log 'Call [Tt]race'
 	stopped=$(($(fixups) - before))
 	echo "$stopped of $(noted timers) timers found"
 	[ "$stopped" = "$(noted timers)" ] || fail "debugobjects found $stopped timers"
@@ -31,7 +31,7 @@ kcase freed_lock
 if [ "$(noted watched)" = 1 ] && [ "$locks" = 1 ]; then
 	expect_log 'WARNING: held lock freed!'
 	expect_log 'with a lock still held there'
-	allow_log 'Call Trace'
+	allow_log 'Call [Tt]race'
 	watched=1
 fi
 empty

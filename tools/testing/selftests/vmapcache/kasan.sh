@@ -20,7 +20,7 @@ balanced
 [ $earned != 0 ] || skip "this kernel is without KASAN_GENERIC and KASAN_VMALLOC"
 grep -qw kasan_multi_shot /proc/cmdline || skip "KASAN reports one use only (boot with kasan_multi_shot)"
 expect_log 'BUG: KASAN: vmalloc-out-of-bounds in (look|touch)\+0x[0-9a-f]+/0x[0-9a-f]+ \[vmapcache_test\]'
-expect_log 'Call Trace'
+expect_log 'Call [Tt]race'
 reports=$(dmesg | sed -n "/$mark/,\$p" | grep -c 'BUG: KASAN')
 echo "$earned uses of what was not allocated, $reports reports"
 [ "$reports" = $earned ] || fail "$reports reports of $earned uses"

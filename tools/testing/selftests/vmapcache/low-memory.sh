@@ -40,7 +40,7 @@ rm "$TMP/full/file"
 
 # A process that takes all there is, while the arena is at work.
 expect_log 'invoked oom-killer'
-expect_log 'Call Trace'
+expect_log 'Call [Tt]race'
 expect_log 'Out of memory: Killed process [0-9]+ \(tail\)'
 mark="low-memory $$"
 echo "$mark" >/dev/kmsg

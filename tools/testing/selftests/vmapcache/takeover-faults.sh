@@ -68,7 +68,7 @@ ends
 # Builds with faults: nobody waits for another task's purge; a range is given back twice, which the extents notice.
 if [ -e "$TMP/vmapcache_faults.ko" ]; then
 	for fault in no_wait give_twice; do
-		[ $fault != give_twice ] || { expect_log 'WARNING:.*broken'; expect_log 'Call Trace'; }
+		[ $fault != give_twice ] || { expect_log 'WARNING:.*broken'; expect_log 'Call [Tt]race'; }
 		own_faulty $fault arena_mb=1
 		unaware_comes
 		echo '[unaware]' >$takeover/filter || fail "filter"

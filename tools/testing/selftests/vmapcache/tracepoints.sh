@@ -22,7 +22,7 @@ grep -q '^guard_vfree on$' $ours/stats || guards=0
 # Each kind of areas and each way to free, from all contexts, each field. Nothing else runs: at rest no
 # page is handed on for a purge.
 expect_log 'WARNING: .*refuse_interrupt'
-expect_log 'Call Trace'
+expect_log 'Call [Tt]race'
 kcase traced guards=$guards
 empty
 traced kcase traced guards=$guards

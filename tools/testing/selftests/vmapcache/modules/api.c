@@ -381,7 +381,7 @@ static void nodes(struct run *run)
 static void vmaps(struct run *run)
 {
 	struct page **pages = pages_alloc(5), *page;
-	unsigned int level, i;
+	unsigned int i;
 	pte_t *pte;
 	u8 *p;
 
@@ -409,10 +409,10 @@ static void vmaps(struct run *run)
 		/* Never executable, whatever is asked for. */
 		p = vmapcache_vmap(pages, 512, VM_MAP, PAGE_KERNEL_ROX);
 		if (expect(run, p, "512 pages")) {
-			pte = lookup_address((unsigned long)p + 511 * PAGE_SIZE, &level);
+			pte = kernel_pte(p + 511 * PAGE_SIZE);
 			expect(run, pte && pte_present(*pte) && !pte_write(*pte), "not read-only");
 			expect(run, pte && pte_pfn(*pte) == page_to_pfn(page), "another page");
-			expect(run, pte && !pte_exec(*pte), "executable");
+			expect(run, pte && pte_no_exec(*pte), "executable");
 			vmapcache_vunmap(p);
 		}
 		p = vmapcache_vmap(pages, 1, VM_MAP | VM_FLUSH_RESET_PERMS, PAGE_KERNEL);

@@ -18,7 +18,11 @@ static atomic64_t flushes_ours, flushes_others;
 
 static int on_flush(struct kprobe *probe, struct pt_regs *regs)
 {
+#ifdef CONFIG_X86_64
 	long from_api = *(unsigned long *)regs->sp - (unsigned long)vmapcache_vmap;
+#else
+	long from_api = procedure_link_pointer(regs) - (unsigned long)vmapcache_vmap;
+#endif
 
 	/* A module's text is in one piece, and the in-tree caller's is far away. */
 	atomic64_inc(abs(from_api) < (long)SZ_1M ? &flushes_ours : &flushes_others);

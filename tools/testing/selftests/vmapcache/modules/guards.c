@@ -285,15 +285,6 @@ static bool is_exact(const void *at, const void *start, unsigned long size)
 	       va->va_end == (unsigned long)start + size;
 }
 
-/* The same, or those of something larger. */
-static bool is_bounded(const void *at, const void *start, unsigned long size)
-{
-	struct vmap_area *va = static_call(test_find_vmap_area)((unsigned long)at);
-
-	return va && va->va_start <= (unsigned long)start &&
-	       va->va_end >= (unsigned long)start + size;
-}
-
 static void check_found(struct run *run, const char *what, const u8 *p, unsigned long pages,
 			unsigned long flags, struct page **array)
 {
@@ -426,6 +417,15 @@ static void found_race(struct run *run)
 /* ---- from an NMI ---- */
 
 #ifdef CONFIG_X86_64
+
+/* Whether those of the area that holds @at are these, or those of something larger. */
+static bool is_bounded(const void *at, const void *start, unsigned long size)
+{
+	struct vmap_area *va = static_call(test_find_vmap_area)((unsigned long)at);
+
+	return va && va->va_start <= (unsigned long)start &&
+	       va->va_end >= (unsigned long)start + size;
+}
 
 struct known {
 	const void *addr;

@@ -5,14 +5,20 @@
  */
 #include <linux/module.h>
 
+#ifdef CONFIG_ARM64
+#define JUMP	"b"
+#else
+#define JUMP	"jmp"
+#endif
+
 static noinline void innocent(void)
 {
-	asm volatile("jmp 1f\n\t.skip 3000, 0xcc\n1:");
+	asm volatile(JUMP " 1f\n\t.skip 3000, 0xcc\n1:");
 }
 
 static noinline __init void innocent_at_init(void)
 {
-	asm volatile("jmp 1f\n\t.skip 3000, 0xcc\n1:");
+	asm volatile(JUMP " 1f\n\t.skip 3000, 0xcc\n1:");
 }
 
 static int __init innocent_init(void)

@@ -9,6 +9,7 @@
 #include <linux/cleanup.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/hash.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
@@ -36,7 +37,6 @@ enum {
 static u64 look(void *addr, unsigned long bytes)
 {
 	unsigned long pages = DIV_ROUND_UP(bytes, PAGE_SIZE), i;
-	unsigned int level;
 	u64 answer = SERVED;
 	pte_t *pte;
 
@@ -50,7 +50,7 @@ static u64 look(void *addr, unsigned long bytes)
 	for (i = 0; i < pages; i++) {
 		struct page *page = vmalloc_to_page(addr + i * PAGE_SIZE);
 
-		pte = lookup_address((unsigned long)addr + i * PAGE_SIZE, &level);
+		pte = kernel_pte(addr + i * PAGE_SIZE);
 		if (!page || !pte) {
 			answer &= ~ALL_PAGES;
 			break;
@@ -59,7 +59,7 @@ static u64 look(void *addr, unsigned long bytes)
 			answer &= ~SINGLE_PAGES;
 		if (page_to_pfn(page) >> (32 - PAGE_SHIFT))
 			answer &= ~BELOW_4G;
-		if (pte_exec(*pte))
+		if (!pte_no_exec(*pte))
 			answer &= ~NO_EXEC;
 		if (!pte_write(*pte))
 			answer &= ~WRITABLE;
@@ -394,12 +394,11 @@ static u64 map_pages(pgprot_t prot)
 {
 	struct page **pages = pages_alloc(5);
 	void *p = vmap(pages, 5, VM_MAP, prot);
-	unsigned int level;
 	u64 answer = look(p, PAGES(5)) & ~(BELOW_4G | ALL_ZERO);
-	pte_t *pte = p ? lookup_address((unsigned long)p + PAGES(4), &level) : NULL;
+	pte_t *pte = p ? kernel_pte(p + PAGES(4)) : NULL;
 
 	if (pte)
-		answer |= (pte_flags(*pte) & ~(_PAGE_ACCESSED | _PAGE_DIRTY)) << 16;
+		answer |= hash_64(pte_permissions(*pte), 32) << 16;
 	vunmap(p);
 	pages_free(pages, 5);
 	return answer;

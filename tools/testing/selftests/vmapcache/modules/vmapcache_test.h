@@ -85,6 +85,12 @@ const struct allocator *allocator_of(struct run *run);
 /* readable() - whether a read of the byte at @addr does not fault */
 bool readable(const void *addr);
 
+/* kernel_pte() - the entry for @addr, which is in no huge page; or NULL */
+pte_t *kernel_pte(const void *addr);
+/* pte_permissions() - all that an entry says but the page and what use leaves there */
+u64 pte_permissions(pte_t pte);
+bool pte_no_exec(pte_t pte);
+
 /* sign() - gives each page of an area a signature of its own, made from @seed */
 void sign(void *addr, unsigned long pages, u64 seed);
 /* signed_by() - pages of the area up to the first that does not carry it */
