@@ -367,6 +367,18 @@ static notrace void *guard_vrealloc_node_align_noprof(const void *addr, size_t s
 
 #define GUARD_ON(function)	VC_HOOK(guard_##function, function)
 
+VC_HOOK_ENTRY(guard_vfree);
+VC_HOOK_ENTRY(guard_vfree_atomic);
+VC_HOOK_ENTRY(guard_vunmap);
+VC_HOOK_ENTRY(guard_vm_unmap_ram);
+VC_HOOK_ENTRY(guard_remove_vm_area);
+VC_HOOK_ENTRY(guard_vm_unmap_aliases);
+VC_HOOK_ENTRY(guard_find_vm_area);
+VC_HOOK_ENTRY(guard_find_vmap_area);
+VC_HOOK_ENTRY(guard_vrealloc_node_align_noprof);
+VC_HOOK_ENTRY(guard_remap_vmalloc_range_partial);
+VC_HOOK_ENTRY(guard_vread_iter);
+
 static struct vc_hook guards[] = {
 	GUARD_ON(vfree),
 	GUARD_ON(vfree_atomic),
@@ -437,7 +449,7 @@ static unsigned long arena_start, arena_size;
 
 static int put_all_on(void)
 {
-	pr_warn("no guards: they need CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and _WITH_JMP\n");
+	pr_warn("no guards: they need " VC_HOOKS_NEED "\n");
 	return policy == REQUIRE ? -EOPNOTSUPP : 0;
 }
 

@@ -3,7 +3,8 @@
  * Hooks: functions of ours in the place of in-tree functions.
  *
  * The nop at the entry of an in-tree function becomes a jump to a function of the same
- * prototype here (an ftrace direct call in JMP mode). That function is entered with the
+ * prototype here (an ftrace direct call in JMP mode, on arm64 one whose first instructions make
+ * the call a jump). That function is entered with the
  * caller's registers and stack. It reaches the in-tree function, at the instruction behind the
  * nop, by a static call: see symbols.h.
  *

@@ -11,8 +11,18 @@
 #include <linux/percpu.h>
 #include <linux/static_call.h>
 
-#if defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS) && defined(CONFIG_DYNAMIC_FTRACE_WITH_JMP)
+/* arm64 has no JMP mode, and needs none. The code behind the nop has no landing pad for BTI. */
+#if defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS) && \
+	(defined(CONFIG_DYNAMIC_FTRACE_WITH_JMP) || \
+	 (defined(CONFIG_ARM64) && !defined(CONFIG_ARM64_BTI_KERNEL)))
 #define VC_HOOKS
+#endif
+
+/* What a kernel without hooks lacks. */
+#ifdef CONFIG_ARM64
+#define VC_HOOKS_NEED	"CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS without CONFIG_ARM64_BTI_KERNEL"
+#else
+#define VC_HOOKS_NEED	"CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and _WITH_JMP"
 #endif
 
 #ifdef VC_HOOKS
@@ -21,7 +31,7 @@
  * struct vc_hook - a function of ours in the place of an in-tree function
  * @name: the in-tree function
  * @state: "on", or why not
- * @function: ours
+ * @function: ours, or what comes before it
  * @key: of the static call to the in-tree function, behind its nop
  * @trampoline: of the same static call
  * @ops: the direct call
@@ -33,15 +43,42 @@ struct vc_hook {
 	struct static_call_key *key;
 	void *trampoline;
 	struct ftrace_ops ops;
+#ifdef CONFIG_ARM64
+	void *ours;
+#endif
 };
+
+/*
+ * VC_HOOK_ENTRY() - what of @ours comes first
+ *
+ * On arm64 a direct call is a call: the address behind it is in the link register, and the caller's
+ * in x9. A function begins with the latter in the link register, and so does the in-tree one behind its
+ * nop. The hint is a landing pad. ftrace may branch here from afar.
+ */
+#ifdef CONFIG_ARM64
+#define VC_HOOK_ENTRY(ours)							\
+	void vc_entry_of_##ours(void);						\
+	asm(".pushsection .text, \"ax\"\n"					\
+	    "	.type	vc_entry_of_" #ours ", %function\n"			\
+	    "vc_entry_of_" #ours ":\n"						\
+	    "	hint	#34\n"							\
+	    "	mov	x30, x9\n"						\
+	    "	b	" #ours "\n"						\
+	    "	.size	vc_entry_of_" #ours ", . - vc_entry_of_" #ours "\n"	\
+	    ".popsection\n")
+/* The compiler must keep @ours, and its name. */
+#define VC_HOOK_BEGINS(_ours)	.function = vc_entry_of_##_ours, .ours = _ours
+#else
+#define VC_HOOK_ENTRY(ours)	static_assert(true)
+#define VC_HOOK_BEGINS(_ours)	.function = _ours
+#endif
 
 /* The hook @ours replaces @theirs, whose prototype it must have. */
 #define VC_HOOK(ours, theirs)							\
 {									\
 	.name = #theirs,						\
 	.state = "off",							\
-	.function = ours +						\
-		BUILD_BUG_ON_ZERO(!__same_type(ours, theirs)),		\
+	VC_HOOK_BEGINS(ours) + BUILD_BUG_ON_ZERO(!__same_type(ours, theirs)), \
 	.key = &STATIC_CALL_KEY(vc_##theirs),				\
 	.trampoline = STATIC_CALL_TRAMP_ADDR(vc_##theirs),		\
 }

@@ -317,6 +317,10 @@ static notrace void *hook_vmalloc(unsigned long size, unsigned long align, unsig
 
 /* ---- on and off ---- */
 
+VC_HOOK_ENTRY(hook_vmap);
+VC_HOOK_ENTRY(hook_vm_map_ram);
+VC_HOOK_ENTRY(hook_vmalloc);
+
 static struct vc_hook hooks[] = {
 	VC_HOOK(hook_vmap, vmap),
 	VC_HOOK(hook_vm_map_ram, vm_map_ram),
@@ -465,7 +469,7 @@ static const bool is_hooked;
 
 static int turn_on(void)
 {
-	pr_err("no takeover: it needs CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and _WITH_JMP\n");
+	pr_err("no takeover: it needs " VC_HOOKS_NEED "\n");
 	return -EOPNOTSUPP;
 }
 
