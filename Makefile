@@ -101,8 +101,8 @@ doc: ## build/doc: HTML of Documentation/ and of the sources' comments, by Sphin
 rust-analyzer: ## makes rust-project.json for editors
 	@scripts/sandbox scripts/rust-analyzer
 
-check: ## all tests, from a bare machine: check-core, check-stock, check-rt, check-debug (CHECK_MINUTES= at most)
-	@scripts/check core stock rt debug
+check: ## the tests for each change, from a bare machine: check-core, check-stock (CHECK_MINUTES= at most)
+	@scripts/check core stock
 
 check-core: ## all tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
 	@scripts/check core
@@ -115,6 +115,12 @@ check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNE
 
 check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of it cross-built (KERNEL_SERIES=7.2 for another series)
 	@scripts/check arm64
+
+check-older: ## the kselftests on the stock kernel of the series 7.2 in the VM
+	@scripts/check older
+
+check-all: ## check-core, check-stock and then the other parts, beginning with another one at each commit (CHECK_MINUTES= at most); notes for scripts/tested
+	@scripts/check --all
 
 check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5
 	@scripts/check debug
@@ -161,6 +167,6 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 	@rm -f rust/bindings/generated.rs rust/bench/generated.rs samples/vmapcache_bindings.rs rust-project.json
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-rt check-arm64 check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-rt check-arm64 check-older check-all check-debug torture drivers live mutants fuzz clean help
