@@ -108,13 +108,13 @@ impl fmt::Display for Answer {
 /// The machine that is looked at. Tests make one of files.
 struct Patient<'a> {
     root: PathBuf,
-    /// The output of a program, if it runs.
-    run: &'a dyn Fn(&str, &[&str]) -> Option<String>,
+    run: Run<'a>,
     kdir: Option<PathBuf>,
     arch: &'a str,
 }
 
-fn run(program: &str, words: &[&str]) -> Option<String> {
+/// Runs a program of this machine.
+pub fn run(program: &str, words: &[&str]) -> Option<String> {
     let output = Command::new(program).args(words).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then_some(text)
@@ -183,8 +183,12 @@ impl Patient<'_> {
 
     fn machine(&self) -> Answer {
         match self.arch {
-            "x86_64" => good("machine", "x86_64"),
-            other => bad("machine", other, "vmapcache supports x86-64 only."),
+            "x86_64" | "aarch64" => good("machine", self.arch),
+            other => bad(
+                "machine",
+                other,
+                "vmapcache supports x86-64 and arm64 only.",
+            ),
         }
     }
 
@@ -395,6 +399,10 @@ impl Patient<'_> {
             );
         };
         let mut missing = FUNCTIONS.to_vec();
+        if self.arch == "aarch64" {
+            // There it is a part of the headers.
+            missing.retain(|function| *function != "flush_tlb_kernel_range");
+        }
         for line in all.lines() {
             let name = line.split_ascii_whitespace().nth(2);
             missing.retain(|function| Some(*function) != name);
@@ -531,6 +539,27 @@ impl Patient<'_> {
     }
 }
 
+impl Patient<'_> {
+    /// What it finds, as text, and how many things stand in the way.
+    fn text(&self, aims: &[Aim]) -> (String, usize) {
+        let mut text = format!("Linux {}\n", self.release());
+        let mut wrong = 0;
+        for (aim, answers) in self.examine(aims) {
+            text += &format!("\n{}:\n", aim.text());
+            for answer in &answers {
+                text += &format!("{answer}\n");
+                wrong += usize::from(answer.finding == Finding::Bad);
+            }
+        }
+        text += &match wrong {
+            0 => "\nNothing stands in the way.\n".to_string(),
+            1 => "\nOne thing stands in the way.\n".to_string(),
+            n => format!("\n{n} things stand in the way.\n"),
+        };
+        (text, wrong)
+    }
+}
+
 /// Prints what it finds. False if anything stands in the way.
 pub fn report(options: &Options) -> Result<bool, String> {
     let patient = Patient {
@@ -543,21 +572,30 @@ pub fn report(options: &Options) -> Result<bool, String> {
         [] => &Aim::ALL,
         some => some,
     };
-    println!("Linux {}", patient.release());
-    let mut wrong = 0;
-    for (aim, answers) in patient.examine(aims) {
-        println!("\n{}:", aim.text());
-        for answer in &answers {
-            println!("{answer}");
-            wrong += usize::from(answer.finding == Finding::Bad);
-        }
-    }
-    match wrong {
-        0 => println!("\nNothing stands in the way."),
-        1 => println!("\nOne thing stands in the way."),
-        n => println!("\n{n} things stand in the way."),
-    }
+    let (text, wrong) = patient.text(aims);
+    print!("{text}");
     Ok(wrong == 0)
+}
+
+/// The output of a program, if it runs.
+pub type Run<'a> = &'a dyn Fn(&str, &[&str]) -> Option<String>;
+
+/// What `doctor` says of the machine at `root`, and the options of its kernel, one in a line.
+#[cfg(feature = "bundle")]
+pub fn of_machine(root: &std::path::Path, run: Run) -> (String, Option<String>) {
+    let patient = Patient {
+        root: root.into(),
+        run,
+        kdir: None,
+        arch: std::env::consts::ARCH,
+    };
+    let options = patient.config().map(|(config, from)| {
+        let lines = config
+            .iter()
+            .map(|(name, value)| format!("CONFIG_{name}={value}\n"));
+        format!("# {from}\n{}", lines.collect::<String>())
+    });
+    (patient.text(&Aim::ALL).0, options)
 }
 
 #[cfg(test)]

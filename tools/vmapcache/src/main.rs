@@ -2,6 +2,8 @@
 
 //! `vmapcache`: drives the laboratory, and shows the module's counters.
 
+#[cfg(feature = "bundle")]
+mod bundle;
 mod doctor;
 mod events;
 #[cfg(feature = "export")]
@@ -47,7 +49,8 @@ const EXAMPLES: &str = "Examples:
   vmapcache info -O json                for other programs
   vmapcache events fail                 each allocation that fails, as it happens
   vmapcache map --by size -o map.svg    the arena as a picture
-  vmapcache report                      a page of what was measured";
+  vmapcache report                      a page of what was measured
+  vmapcache bundle                      an archive to send with a report of a fault";
 
 #[derive(Parser)]
 #[command(
@@ -125,6 +128,9 @@ enum Command {
     Completions(manual::Completions),
     /// Says what stands in the way on this machine, and what to do; then the status is 1
     Doctor(doctor::Options),
+    /// Puts what a report of a fault needs into one archive, without addresses
+    #[cfg(feature = "bundle")]
+    Bundle(bundle::Options),
 }
 
 #[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
@@ -211,6 +217,8 @@ fn run(command: Command) -> Result<bool, String> {
         #[cfg(feature = "manual")]
         Command::Completions(options) => manual::completions(&options),
         Command::Doctor(options) => doctor::report(&options),
+        #[cfg(feature = "bundle")]
+        Command::Bundle(options) => bundle::make(&options),
     }
 }
 
