@@ -69,7 +69,7 @@ struct vc_hook {
 /* The compiler must keep @ours, and its name. */
 #define VC_HOOK_BEGINS(_ours)	.function = vc_entry_of_##_ours, .ours = _ours
 #else
-#define VC_HOOK_ENTRY(ours)	static_assert(true)
+#define VC_HOOK_ENTRY(ours)	static_assert(__same_type(ours, ours))
 #define VC_HOOK_BEGINS(_ours)	.function = _ours
 #endif
 
