@@ -710,10 +710,13 @@ class Targets(OnWindow):
         (self.top / "built").mkdir()
         (self.top / "built/environment").touch()
         self.before = termios.tcgetattr(self.window.slave)
+        package = self.top / "tree/tools/testing/package/run"
+        package.parent.mkdir(parents=True)
         # scripts/vm and the programs that it becomes are real; all others only print their names.
-        for script in self.scripts.iterdir():
-            if os.access(script, os.X_OK) and script.name not in ("vm", "vm-host", "vm-init"):
-                self.play(script)
+        self.played = [script for script in self.scripts.iterdir() if os.access(script, os.X_OK)
+                       and script.name not in ("vm", "vm-host", "vm-init")] + [package]
+        for script in self.played:
+            self.play(script)
         self.qemu('echo "the VM: $(command | tail -n 1)" >&$output; echo 7 >"$status"')
 
     def play(self, script):
@@ -724,12 +727,13 @@ class Targets(OnWindow):
 echo {printed}
 exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
 """)
+        script.chmod(0o755)
 
     def targets(self):
         """The targets of `make help`, each with its help."""
         result = subprocess.run(["make", "help"], cwd=self.top / "tree", check=True, text=True,
                                 env=self.environment(), capture_output=True)
-        targets = re.findall(r"^([a-z-]+) +\S", result.stdout, re.M)
+        targets = re.findall(r"^([a-z0-9-]+) +\S", result.stdout, re.M)
         self.assertGreater(len(targets), 14)
         return targets
 
@@ -764,7 +768,7 @@ exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
             if target in self.VMS:
                 continue
             with self.subTest(target):
-                for script in self.scripts.iterdir():
+                for script in self.played:
                     (self.top / f"status-of-{script.name}").write_text("7")
                 status, shown = self.make(target)
                 self.assertEqual(status, 0 if target in self.WHOLE else 2, shown)
@@ -779,9 +783,8 @@ exit "$(cat {self.top}/status-of-{script.name} 2>/dev/null || echo 0)"
             with self.subTest(target):
                 began = self.top / "began"
                 began.unlink(missing_ok=True)
-                for script in self.scripts.iterdir():
-                    if os.access(script, os.X_OK) and not script.name.startswith("vm"):
-                        script.write_text(f"#!/bin/sh\n: >{began}; exec /bin/sleep 30\n")
+                for script in self.played:
+                    script.write_text(f"#!/bin/sh\n: >{began}; exec /bin/sleep 30\n")
                 self.window.shown = b""
                 self.window.type(f"make {target}\n".encode())
                 self.wait_until(began.exists, "it did not begin")
