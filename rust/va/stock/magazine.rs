@@ -616,6 +616,10 @@ impl<S: State> Chain<S> {
 
     /// Takes out the first `most` magazines, in their order.
     pub fn take_first(&mut self, most: usize) -> Self {
+        // Without a look at each: there may be thousands, and the caller may have a lock.
+        if most >= self.len as usize {
+            return self.take();
+        }
         let mut first = Self::new();
         let mut link = &mut self.head;
         for _ in 0..most {
