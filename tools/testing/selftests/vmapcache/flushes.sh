@@ -12,10 +12,13 @@ count=$(less "$(less 1000000)")
 limit=$(stat lazy_max_pages)
 kcase flush_count allocator=vmapcache count="$count"
 mine=$(noted flushes)
-kcase flush_count allocator=in-tree count="$count"
-theirs=$(noted flushes)
-echo "$count frees of a page, both limits $limit pages: $mine flushes, in-tree $theirs"
-[ "$mine" -le "$theirs" ] || fail "more flushes than in-tree"
+# Elsewhere nobody sees those of the in-tree allocator.
+if [ "$(uname -m)" = x86_64 ]; then
+	kcase flush_count allocator=in-tree count="$count"
+	theirs=$(noted flushes)
+	echo "$count frees of a page, both limits $limit pages: $mine flushes, in-tree $theirs"
+	[ "$mine" -le "$theirs" ] || fail "more flushes than in-tree"
+fi
 [ "$mine" -ge 1 ] || fail "no flush was counted"
 
 # Each free leaves a page and its guard page; no purge before the limit is passed. When

@@ -48,6 +48,7 @@ static struct mm_struct *kernel_mm(void)
 	return found;
 }
 
+/* An entry for a huge page has the bits of one for a single page. */
 pte_t *kernel_pte(const void *addr)
 {
 	unsigned long at = (unsigned long)addr;
@@ -66,11 +67,15 @@ pte_t *kernel_pte(const void *addr)
 	if (p4d_none(READ_ONCE(*p4d)))
 		return NULL;
 	pud = pud_offset(p4d, at);
-	if (pud_none(READ_ONCE(*pud)) || pud_leaf(READ_ONCE(*pud)))
+	if (pud_none(READ_ONCE(*pud)))
 		return NULL;
+	if (pud_leaf(READ_ONCE(*pud)))
+		return (pte_t *)pud;
 	pmd = pmd_offset(pud, at);
-	if (pmd_none(READ_ONCE(*pmd)) || pmd_leaf(READ_ONCE(*pmd)))
+	if (pmd_none(READ_ONCE(*pmd)))
 		return NULL;
+	if (pmd_leaf(READ_ONCE(*pmd)))
+		return (pte_t *)pmd;
 	return pte_offset_kernel(pmd, at);
 }
 
