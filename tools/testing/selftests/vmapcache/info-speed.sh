@@ -6,7 +6,7 @@ DESCRIPTION="time reads of info with 100,000 areas, beside a walk over them and 
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-command -v perl >/dev/null || skip "no perl"
+perl -MTime::HiRes -e 1 2>/dev/null || skip "no perl with Time::HiRes"
 own
 keeper areas=100000 map=1 max_pages=0 lazy=0 special=0
 [ "$(stat areas)" = 100000 ] || fail "$(stat areas) areas"
