@@ -67,6 +67,7 @@ if [ -r /proc/slabinfo ] && [ "$SLOWNESS" = 1 ]; then
 	let_go
 fi
 echo "an area of a page takes $bytes bytes of descriptor and index; in-tree $in_tree"
-# 64 of the descriptor, 8 of the index, and what lazy areas and stock take beside them.
-[ $bytes -le 110 ] || fail "more than 110 bytes"
+# 64 of the descriptor, 8 of the index, and what lazy areas and stock take beside them, which is more where there are
+# fewer areas.
+[ $bytes -le 140 ] || fail "more than 140 bytes"
 empty
