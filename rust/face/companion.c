@@ -83,8 +83,9 @@ static void *new_page(void)
 	return (void *)get_zeroed_page(GFP_ATOMIC | __GFP_NOWARN);
 }
 
-static void keep_unused(union chunk *chunk)
+static void keep_unused(void *made)
 {
+	union chunk *chunk = made;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&lock, flags);
@@ -108,7 +109,7 @@ static union chunk *take_unused(void)
 	return chunk;
 }
 
-static union chunk *new_chunk(void)
+static void *new_chunk(void)
 {
 	union chunk *chunk = take_unused();
 	unsigned long i;
@@ -127,42 +128,29 @@ static bool is_first(union chunk *chunk)
 	return IS_ALIGNED((unsigned long)chunk, PAGE_SIZE);
 }
 
-static struct shelf *shelf_at(struct shelf **slot, bool make)
+static void free_shelf(void *shelf)
 {
-	struct shelf *shelf, *old;
-
-	/* Pairs with cmpxchg(): whoever installed the shelf has zeroed it before. */
-	shelf = smp_load_acquire(slot);
-	if (likely(shelf) || !make)
-		return shelf;
-	shelf = new_page();
-	if (!shelf)
-		return NULL;
-	old = cmpxchg(slot, NULL, shelf);
-	if (old) {
-		free_page((unsigned long)shelf);
-		return old;
-	}
-	return shelf;
+	free_page((unsigned long)shelf);
 }
 
-static union chunk *chunk_at(union chunk **slot, bool make)
+/* What is at @slot. If that is nothing yet, installs what @make makes there; if @make is %NULL, does not. */
+static __always_inline void *made_at(void **slot, void *(*make)(void), void (*give_back)(void *made))
 {
-	union chunk *chunk, *old;
+	void *made, *old;
 
-	/* As above. */
-	chunk = smp_load_acquire(slot);
-	if (likely(chunk) || !make)
-		return chunk;
-	chunk = new_chunk();
-	if (!chunk)
+	/* Pairs with cmpxchg(): whoever installed the memory has zeroed it before. */
+	made = smp_load_acquire(slot);
+	if (likely(made) || !make)
+		return made;
+	made = make();
+	if (!made)
 		return NULL;
-	old = cmpxchg(slot, NULL, chunk);
+	old = cmpxchg(slot, NULL, made);
 	if (old) {
-		keep_unused(chunk);
+		give_back(made);
 		return old;
 	}
-	return chunk;
+	return made;
 }
 
 /* The allocator gives no memory in an NMI, nor where a kernel with PREEMPT_RT must not sleep. */
@@ -179,10 +167,10 @@ static struct companion *companion_of(u32 id, bool make)
 
 	if (number / PER_SHELF >= shelf_count)
 		return NULL;
-	shelf = shelf_at(&shelves[number / PER_SHELF], make);
+	shelf = made_at((void **)&shelves[number / PER_SHELF], make ? new_page : NULL, free_shelf);
 	if (!shelf)
 		return NULL;
-	chunk = chunk_at(&shelf->chunks[number % PER_SHELF], make);
+	chunk = made_at((void **)&shelf->chunks[number % PER_SHELF], make ? new_chunk : NULL, keep_unused);
 	return chunk ? &chunk->companions[id % PER_CHUNK] : NULL;
 }
 
@@ -459,7 +447,7 @@ void vc_companions_stop(void)
 	union chunk *chunk, *next, *first = NULL;
 	unsigned long i, j;
 
-	/* Who looks at the others again would find that their pages are gone. */
+	/* A page goes with its first chunk. This loop reads the other chunks before any page is freed. */
 	for (chunk = unused; chunk; chunk = next) {
 		next = chunk->next;
 		if (is_first(chunk)) {

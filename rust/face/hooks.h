@@ -18,7 +18,7 @@
 #define VC_HOOKS
 #endif
 
-/* What a kernel without hooks lacks. */
+/* The options that hooks need, for the log of a kernel that lacks them. */
 #ifdef CONFIG_ARM64
 #define VC_HOOKS_NEED	"CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS without CONFIG_ARM64_BTI_KERNEL"
 #else

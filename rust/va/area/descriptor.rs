@@ -126,8 +126,8 @@ fn next_life(state: u64) -> u64 {
     (state & (VERSION | NOTED)).wrapping_add(1 << VERSION_SHIFT) | FREE
 }
 
-/// What the manager knows of one area. It has a cache line for itself: CPUs that have neighbours do not
-/// take lines from each other.
+/// What the manager knows of one area. Each descriptor fills a cache line: so two CPUs that have neighbouring
+/// areas do not take a line from each other.
 #[repr(align(64))]
 pub struct Descriptor {
     state: AtomicU64,

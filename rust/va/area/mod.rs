@@ -4,10 +4,10 @@
 
 pub mod class;
 pub mod descriptor;
+pub mod descriptors;
 pub mod index;
 pub mod link;
-pub mod pool;
 
 pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, Unpin, NO_ID};
+pub use descriptors::Descriptors;
 pub use link::Link;
-pub use pool::Descriptors;

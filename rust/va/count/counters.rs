@@ -203,7 +203,6 @@ impl Counters {
         if place.get().is_none() {
             let made = shared(Padded(Cpu::new(mode)?), mode)?;
             // If another task was faster, its are the ones.
-            // If another task was faster, its are the ones.
             drop(place.set(boxed(made, mode)?));
         }
         place.get().cloned().ok_or(NoMemory)

@@ -142,7 +142,7 @@ impl Disguise {
     }
 }
 
-/// What was gathered, by its name in the archive; and what could not be read.
+/// The files that this program has read, each by its name in the archive, and those that it could not read.
 #[derive(Default)]
 struct Bundle {
     files: Vec<(String, String)>,
@@ -248,7 +248,7 @@ impl Bundle {
         bundle
     }
 
-    /// What the archive says of itself.
+    /// The text of the archive's README: it explains the words for addresses, and names missing files.
     fn introduction(&self, addresses: bool) -> String {
         let mut text = format!("Made by vmapcache {}", crate::VERSION);
         text += if addresses {

@@ -643,9 +643,9 @@ fn kept_areas_have_a_bound() {
     }
 }
 
-/// What bounds a CPU's clean magazines is what is in them, not what went through them: a few sizes in turn never
-/// empty the stock of one of many CPUs, however long. What the depot promises beyond the CPU's share comes back with
-/// them.
+/// The areas in a CPU's clean magazines count against its bound, and those that it has taken out do not. So one of many
+/// CPUs keeps its magazines while it allocates a few sizes in turn, however long. A drain gives the depot's promise
+/// back.
 #[test]
 fn magazines_in_use_stay() {
     run_on_cpu(0);
