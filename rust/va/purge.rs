@@ -13,7 +13,10 @@ use crate::{
         sync::Ordering::{Acquire, Relaxed, Release},
     },
     va::{
-        area::{class::Lane, Descriptor},
+        area::{
+            class::{Lane, ROUNDS},
+            Descriptor,
+        },
         env::Purged,
         flush::{
             epochs::Flushed,
@@ -487,7 +490,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Dissolves a few magazines: first those that wait at home, which nobody else finds, then those of
-    /// the depot. Does not sleep.
+    /// the depot, then those of this CPU, and as many areas that it keeps. Does not sleep.
     pub(super) fn dissolve_few(&self) {
         let mut left = DISSOLVE_MAX;
         for cpu in 0..self.depot.homes() {
@@ -502,12 +505,31 @@ impl<E: Env> Manager<E> {
         let mut bin = 0;
         while left > 0 {
             let Some(mut chain) = self.depot.take_any(&mut bin, left) else {
-                return;
+                break;
             };
             left = left.saturating_sub(chain.len() as usize);
             while let Some(mut magazine) = chain.pop() {
                 self.dissolve_all(magazine.drain());
             }
+        }
+        while left > 0 {
+            let Some(mut local) = self.local.enter() else {
+                return;
+            };
+            let mut magazine = local.give_clean();
+            let mut kept = match &magazine {
+                Some(_) => CleanList::default(),
+                None => local.give_some_kept(ROUNDS as u32, &self.descriptors),
+            };
+            drop(local);
+            if magazine.is_none() && kept.is_empty() {
+                return;
+            }
+            if let Some(magazine) = &mut magazine {
+                self.dissolve_all(magazine.drain());
+            }
+            self.dissolve_all(kept.drain(&self.descriptors));
+            left -= 1;
         }
     }
 

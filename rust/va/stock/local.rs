@@ -430,6 +430,46 @@ impl Local {
         CleanList::default()
     }
 
+    /// Takes out up to `most` kept areas of one class. Empty if there are none.
+    pub fn give_some_kept(&mut self, most: u32, descriptors: &Descriptors) -> CleanList {
+        let mut given = CleanList::default();
+        while let Some(class) = self.kept_set.pick_from(self.next_to_give) {
+            let Some(slot) = self.slots.get_mut(class.index()) else {
+                broken(NO_PLACE);
+                break;
+            };
+            if slot.kept_len <= most {
+                self.next_to_give = class.index() + 1;
+                given = self.take_kept(class);
+            } else {
+                for area in (0..most).map_while(|_| slot.kept.pop(descriptors)) {
+                    slot.kept_len = slot.kept_len.wrapping_sub(1);
+                    self.kept_span = self.kept_span.wrapping_sub(u32::from(slot.span));
+                    given.push(descriptors, area);
+                }
+                self.kept_set.mark(class);
+            }
+            if !given.is_empty() {
+                break;
+            }
+        }
+        given
+    }
+
+    /// Takes out the clean magazine of one class, and next time that of another.
+    pub fn give_clean(&mut self) -> Option<Clean> {
+        while let Some(class) = self.clean_set.pick_from(self.next_to_give) {
+            self.next_to_give = class.index() + 1;
+            let slot = self.slots.get_mut(class.index())?;
+            let span = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
+            if let Some(magazine) = slot.unload() {
+                self.clean_span = self.clean_span.saturating_sub(span);
+                return Some(magazine);
+            }
+        }
+        None
+    }
+
     fn take_kept(&mut self, class: Class) -> CleanList {
         let Some(slot) = self.slots.get_mut(class.index()) else {
             broken(NO_PLACE);

@@ -236,6 +236,43 @@ fn atomic_requests_have_a_budget() {
     assert_eq!(manager.stats().purges, drains);
 }
 
+/// A request that must not sleep finds the space that its own CPU keeps for other sizes.
+#[test]
+fn atomic_requests_use_what_their_cpu_keeps() {
+    const REST: u32 = 64;
+    let filled = || {
+        let manager = two_cpus(u32::MAX);
+        alloc(&manager, PAGES - REST - 1);
+        manager
+    };
+    let ask = |manager: &Manager<TestEnv>| {
+        set_atomic(true);
+        let area = ask(manager, REST / 4, 1, Mode::NoWait);
+        set_atomic(false);
+        publish(manager, area.unwrap())
+    };
+    // In a clean magazine: the areas that are made along with some.
+    let manager = filled();
+    while manager.stats().bytes_stock.0 < 28 {
+        alloc(&manager, 1);
+    }
+    let before = manager.stats();
+    ask(&manager);
+    let after = manager.stats();
+    assert!(after.bytes_stock.0 < before.bytes_stock.0);
+    assert_eq!(
+        (after.purges, after.flushes),
+        (before.purges, before.flushes)
+    );
+    // Outside of magazines: areas of rare sizes that came home from a purge.
+    let manager = filled();
+    let areas: Vec<Page> = (1..=9).map(|pages| alloc(&manager, pages)).collect();
+    areas.iter().for_each(|&start| free(&manager, start));
+    manager.purge(Purge::Full);
+    alloc(&manager, 1);
+    ask(&manager);
+}
+
 /// A request that must not sleep does not wait for a purge when it gives its area back, either.
 #[test]
 fn atomic_requests_do_not_purge_when_they_give_up() {
