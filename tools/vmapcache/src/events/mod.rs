@@ -303,6 +303,8 @@ fn saved(mut input: impl BufRead, shown: &mut Shown, out: &mut dyn Write) -> Res
 
 pub fn show(options: &Options) -> Result<bool, String> {
     let mut shown = Shown::new(options)?;
+    // Dropped after `out`, which writes once more what a reader that went did not take.
+    let _signals = options.from.is_none().then(signals::PutOff::begin);
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let stdout = File::from(stdout.map_err(|e| format!("output: {e}"))?);
     let mut out = BufWriter::with_capacity(64 << 10, wait::Patient(stdout));
@@ -322,7 +324,6 @@ pub fn show(options: &Options) -> Result<bool, String> {
         }
         return Ok(true);
     }
-    let _signals = signals::PutOff::begin();
     let all: Vec<String> = NAMES.map(String::from).into();
     let events = if options.events.is_empty() {
         &all
