@@ -10,6 +10,7 @@ KERNEL_SERIES =
 VM_CPUS = 2
 VM_MEM = 2G
 VM_TIMEOUT = 900
+RUNNER = vm
 
 FUZZ_SECONDS = 60
 
@@ -31,7 +32,7 @@ kernel = $(or $(KDIR),stock $(KERNEL_SERIES))
 # Variables on make's command line that none of these targets knows are for the build of the modules:
 # any, for a kernel of one's own, else those that the sandbox's kernels can be built with. The rest are
 # mistakes.
-ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT CMD CPUS FAULTS QUICK INSTRUCTIONS \
+ours := KDIR VM_KERNEL KERNEL_SERIES VM_CPUS VM_MEM VM_TIMEOUT RUNNER CMD CPUS FAULTS QUICK INSTRUCTIONS \
 	CHECK_MINUTES FUZZ_SECONDS MINUTES OLD SEED SET SECONDS TARGET USE WORKLOADS
 for_modules := V W C KCFLAGS KRUSTFLAGS
 given := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v)))
@@ -49,8 +50,9 @@ modules: ## vmapcache.ko and vmapcache_bench.ko for KDIR=, else for the running 
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
 	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko" && echo "$$built/vmapcache_bench.ko"
 
-vm: ## boots VM_KERNEL=stock|rt|arm64|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y)
-	@scripts/vm --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
+vm: ## boots VM_KERNEL=stock|rt|arm64|debug|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y RUNNER=vng)
+	@case "$(RUNNER)" in vm | vng) ;; *) echo "RUNNER=$(RUNNER): there are vm and vng" >&2; exit 2 ;; esac; \
+	scripts/$(RUNNER) --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"
 
 demo: ready ## the main job: a short A/B comparison in the VM, as a table
@@ -113,13 +115,16 @@ check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 
 check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNEL_SERIES=7.2 for another series)
 	@scripts/check rt
 
+check-vng: ## a few kselftests on the stock kernel in a VM of virtme-ng
+	@scripts/check vng
+
 check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of it cross-built (KERNEL_SERIES=7.2 for another series)
 	@scripts/check arm64
 
 check-older: ## the kselftests on the stock kernel of the series 7.2 in the VM
 	@scripts/check older
 
-check-all: ## check-core, check-stock and then the other parts, beginning with another one at each commit (CHECK_MINUTES= at most); notes for scripts/tested
+check-all: ## check-core, check-stock, check-vng and then the other parts, beginning with another one at each commit (CHECK_MINUTES= at most); notes for scripts/tested
 	@scripts/check --all
 
 check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5

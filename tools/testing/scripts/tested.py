@@ -86,7 +86,7 @@ class Tested(BadWeather):
         self.assertEqual(self.document.read_text(), "Text.\n")
 
     def test_each_part_has_its_turn_to_be_first(self):
-        stubs = "".join(f"{name}() {{ :; }}\n" for name in ("core", "stock_tests", "packaged_tests", "debug_tests"))
+        stubs = "".join(f"{name}() {{ :; }}\n" for name in ("core", "stock_tests", "vng_tests", "packaged_tests", "debug_tests"))
         # Each part only says its name; core runs in the sandbox.
         check = (self.scripts / "check").read_text()
         at = check.index("# all_parts:")
@@ -98,7 +98,7 @@ class Tested(BadWeather):
             self.stub("git", f"echo {commits}\n")
             said = self.run_script("check", "--all").stdout
             parts = [line[2:] for line in said.splitlines() if line.startswith("# ")]
-            self.assertEqual(sorted(parts), ["core", "debug", "older", "rt", "stock"])
-            self.assertEqual(parts[:2], ["core", "stock"])
-            firsts.add(parts[2])
+            self.assertEqual(sorted(parts), ["core", "debug", "older", "rt", "stock", "vng"])
+            self.assertEqual(parts[:3], ["core", "stock", "vng"])
+            firsts.add(parts[3])
         self.assertEqual(firsts, {"debug", "older", "rt"})
