@@ -118,7 +118,7 @@ check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNE
 check-vng: ## a few kselftests on the stock kernel in a VM of virtme-ng
 	@scripts/check vng
 
-check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of it cross-built (KERNEL_SERIES=7.2 for another series)
+check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of it cross-built, and its object code (KERNEL_SERIES=7.2 for another series)
 	@scripts/check arm64
 
 check-older: ## the kselftests on the stock kernel of the series 7.2 in the VM
