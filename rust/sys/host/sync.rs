@@ -158,11 +158,19 @@ impl<T> OnceBox<T> {
         }
     }
 
-    /// Sets the value. Gives it back if another thread was faster.
+    /// Sets the value. Gives it back if another thread was faster: then [`Self::get`] has that one's, as in the
+    /// kernel, where both are one step.
     pub fn set(&self, value: mem::Box<T>) -> Result<(), mem::Box<T>> {
-        self.value.set(value)?;
-        self.set.store(true, Ordering::Release);
-        Ok(())
+        let set = self.value.set(value);
+        match &set {
+            Ok(()) => self.set.store(true, Ordering::Release),
+            Err(_) => {
+                while !self.set.load(Ordering::Acquire) {
+                    spin_loop();
+                }
+            }
+        }
+        set
     }
 }
 

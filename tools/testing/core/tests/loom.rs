@@ -812,3 +812,61 @@ fn hand_over_between_cpus() {
         assert_eq!(take_one(&manager).is_some(), !got);
     });
 }
+
+/// Two CPUs make the first areas of an arena at the same time. Each needs a table of the index and a chunk of
+/// descriptors, and finds those that the other one has made.
+#[test]
+fn first_area_against_first_area() {
+    model(1, || {
+        let manager = small_manager();
+        let other = {
+            let manager = manager.clone();
+            thread::spawn(move || {
+                run_on_cpu(1);
+                take_one(&manager).unwrap()
+            })
+        };
+        run_on_cpu(0);
+        let own = take_one(&manager).unwrap();
+        let other = other.join().unwrap();
+        assert_ne!(own, other);
+        for start in [own, other] {
+            assert_eq!(manager.lookup(start).map(|found| found.start), Some(start));
+            give_back(&manager, start);
+        }
+    });
+}
+
+/// A lookup while the first area of the arena is made: it finds the whole area, or none. A free of it finds
+/// none, or ends it.
+#[test]
+fn lookup_against_first_area() {
+    model(1, || {
+        let manager = small_manager();
+        let reader = {
+            let manager = manager.clone();
+            thread::spawn(move || {
+                let page = Page::new(0);
+                let found = manager.lookup(page);
+                if let Some(found) = found {
+                    assert_eq!((found.start, found.pages), (page, 1));
+                    assert!(manager.lookup(page).is_some(), "it went");
+                }
+                assert!(manager.lookup(Page::new(1)).is_none(), "a guard page");
+                assert!(manager.begin_free_plain(Page::new(1)).is_none());
+                let freed = manager.begin_free_plain(page);
+                assert!(found.is_none() || freed.is_some());
+                freed.map(|dying| {
+                    manager.env().0[dying.start().get() as usize].write(0);
+                    manager.finish_free(dying);
+                })
+            })
+        };
+        run_on_cpu(1);
+        let start = take_one(&manager).unwrap();
+        assert_eq!(start, Page::new(0));
+        if reader.join().unwrap().is_none() {
+            give_back(&manager, start);
+        }
+    });
+}
