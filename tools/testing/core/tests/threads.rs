@@ -12,8 +12,9 @@ use core_tests::{
     look,
     sys::{sync::run_on_cpu, Mode, Page},
     va::{
-        area::Kind, AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request,
-        Switch, Unpinned, GUARD,
+        area::{Id, Kind},
+        AllocError, Area, Config, Dying, FreeError, Freed, Manager, Purge, Request, Switch,
+        Unpinned, GUARD,
     },
 };
 use std::{
@@ -257,6 +258,15 @@ impl World {
     }
 }
 
+/// Stops all threads when it goes: also if its own one panics, while others would wait for it.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 fn stress(pages: u32, shards: u32, lazy_max: u32, operations: u32) {
     let world = World::new(pages, shards, lazy_max);
     let mut stable: Vec<_> = (0..40)
@@ -357,17 +367,24 @@ fn one_free_wins() {
 /// A second free of an address, while its descriptor goes on to another area, ends no area elsewhere.
 #[test]
 fn a_double_free_harms_nobody_else() {
+    const FIRST: Page = Page::new(0);
     const VICTIM: Page = Page::new(2);
+    const OTHER: Page = Page::new(3);
+    assert_eq!(Id::of(VICTIM), Id::of(OTHER));
     let world = World::new(4_096, 1, 0);
     world.manager.set_switch(Switch::Magazines, false);
-    // So that page 2 is the lowest free one, and not aligned to 16 pages.
-    let first = world.alloc(1, 1, Mode::Sleep).unwrap();
-    let first_page = first.start();
-    world.manager.publish(first, 1, Kind::Vmap);
+    let alloc = |pages, at: Page| {
+        let area = world.alloc(pages, 1, Mode::Sleep).unwrap();
+        assert_eq!(area.start(), at);
+        world.manager.publish(area, 1, Kind::Vmap);
+    };
+    // So that page 2 is the lowest free one.
+    alloc(1, FIRST);
     let stolen = AtomicU32::new(0);
     thread::scope(|scope| {
         let (world, stolen) = (&world, &stolen);
         scope.spawn(move || {
+            let _stop = Stop(&world.stop);
             run_on_cpu(1);
             while !world.stop.load(SeqCst) {
                 // Wrong, and all the time.
@@ -378,28 +395,28 @@ fn a_double_free_harms_nobody_else() {
                 }
             }
         });
+        let _stop = Stop(&world.stop);
         let mut lost = 0;
         for _ in 0..30_000 {
-            let area = world.alloc(1, 1, Mode::Sleep).unwrap();
-            assert_eq!(area.start(), VICTIM);
-            world.manager.publish(area, 1, Kind::Vmap);
+            alloc(1, VICTIM);
             match world.manager.begin_free(VICTIM) {
                 Ok(Freed::Now(dying)) => world.finish(dying),
                 _ => lost += 1,
             }
             while stolen.load(SeqCst) != lost {
+                assert!(!world.stop.load(SeqCst), "the other thread panics");
                 thread::yield_now();
             }
-            // The same descriptor, elsewhere.
-            let area = world.alloc(1, 16, Mode::Sleep).unwrap();
-            let start = area.start();
-            assert_eq!(start, Page::new(16));
-            world.manager.publish(area, 1, Kind::Vmap);
-            world.free(start);
+            // The same descriptor, one page further on: behind an area of two pages.
+            world.free(FIRST);
+            alloc(2, FIRST);
+            alloc(1, OTHER);
+            world.free(OTHER);
+            world.free(FIRST);
+            alloc(1, FIRST);
         }
-        world.stop.store(true, SeqCst);
     });
-    world.free(first_page);
+    world.free(FIRST);
     world.finish_all();
 }
 
