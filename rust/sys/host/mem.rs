@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The host's memory. A test can make the n-th allocation fail.
+//! The host's memory. A test can make the n-th allocation fail, or all from that one on.
 
 pub use super::held::without_reclaim;
 use super::held::{assert_may_allocate, assert_may_free, assert_may_reclaim};
@@ -9,11 +9,20 @@ use std::cell::Cell;
 
 std::thread_local! {
     static FAIL_NTH: Cell<u64> = const { Cell::new(0) };
+    /// Whether those after it fail, too, and whether they do so now.
+    static FAIL_ON: Cell<(bool, bool)> = const { Cell::new((false, false)) };
 }
 
 /// Lets the `n`-th allocation of this thread from now on fail (1 is the next, 0 none).
 pub fn fail_nth(n: u64) {
     FAIL_NTH.with(|f| f.set(n));
+    FAIL_ON.with(|on| on.set((false, false)));
+}
+
+/// As [`fail_nth`], and all allocations after that one, until one of the two is called again.
+pub fn fail_from_nth(n: u64) {
+    fail_nth(n);
+    FAIL_ON.with(|on| on.set((true, false)));
 }
 
 /// The rest of the countdown that [`fail_nth`] set.
@@ -29,7 +38,9 @@ fn charge(mode: Mode) -> Result<(), NoMemory> {
     FAIL_NTH.with(|f| {
         let n = f.get();
         f.set(n.saturating_sub(1));
-        if n == 1 {
+        let (all, failing) = FAIL_ON.with(Cell::get);
+        if n == 1 || failing {
+            FAIL_ON.with(|on| on.set((all, all)));
             Err(NoMemory)
         } else {
             Ok(())

@@ -8,19 +8,22 @@ use crate::{
     env::{set_atomic, TestEnv},
     look,
     sys::{
-        mem::{fail_nth, fail_nth_left, without_reclaim},
+        mem::{fail_from_nth, fail_nth, fail_nth_left, without_reclaim},
         sync::run_on_cpu,
         Mode, Page,
     },
     va::{
-        area::{Kind, Snapshot},
+        area::{class::Class, Kind, Snapshot},
         space::shards::FreeSpace,
         stats::Stats,
         AllocError, Area, Config, Dying, FreeError, Freed, Manager, Pin, Purge, Request, Switch,
         Ticket, Unpinned, GUARD,
     },
 };
-use std::{collections::BTreeMap, sync::atomic::Ordering::SeqCst};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering::SeqCst,
+};
 
 const CPUS: u32 = 3;
 const CALLERS: [usize; 4] = [0x1000, 0x2000, 0x2008, 0x3000];
@@ -36,6 +39,8 @@ struct Life {
     ticket: Option<Ticket>,
     /// A pin that it had, as a word.
     pinned: Option<u64>,
+    /// Somebody keeps something for it.
+    noted: bool,
 }
 
 /// Mistakes of a caller, as the counters must show them.
@@ -84,7 +89,7 @@ pub fn manager(choice: &mut impl Choice) -> Manager<TestEnv> {
         cpus: CPUS,
         shards: 1 + choice.below(5),
         lazy_max_pages: [0, 16, 200, u32::MAX][choice.below(4) as usize],
-        early_purges: 0,
+        early_purges: pages % 4,
         flush_ceiling: choice.below(40),
     };
     run_on_cpu(0);
@@ -228,13 +233,22 @@ impl<'m> Model<'m> {
 
     fn alloc(&mut self, choice: &mut impl Choice) {
         let request = self.request(choice);
+        if self.next_payload % 3 == 0 && self.alloc_stocked(&request) {
+            return;
+        }
         let atomic = request.mode == Mode::NoWait && choice.percent(50);
         let inject = self.inject && choice.percent(15);
-        fail_nth(if inject {
+        let nth = if inject {
             1 + u64::from(choice.below(4))
         } else {
             0
-        });
+        };
+        // Every other time, memory stays short.
+        if self.next_payload % 2 == 0 {
+            fail_nth(nth);
+        } else {
+            fail_from_nth(nth);
+        }
         set_atomic(atomic);
         let result = match request.mode {
             Mode::Sleep => self.manager.alloc(request),
@@ -257,6 +271,46 @@ impl<'m> Model<'m> {
                 );
             }
         }
+    }
+
+    /// By the shortcut, out of this CPU's stock. False if that has nothing for the request.
+    fn alloc_stocked(&mut self, request: &Request) -> bool {
+        let Some(class) = Class::from(request.pages, request.align) else {
+            return false;
+        };
+        let (payload, kind) = (self.next_payload, Kind::VaOnly);
+        let stocked = self
+            .manager
+            .alloc_stocked(class, request.caller, payload, kind);
+        let Some(start) = stocked else {
+            return false;
+        };
+        assert_eq!(start.get() % request.align, 0);
+        self.manager.env().map(start, request.pages);
+        self.begin_life(start, request.pages, kind, request.caller);
+        true
+    }
+
+    /// An area was published, with the next payload.
+    fn begin_life(&mut self, start: Page, pages: u32, kind: Kind, caller: usize) {
+        let payload = self.next_payload;
+        self.next_payload += 1;
+        let (ticket, _) = self.manager.identify(start).unwrap();
+        let noted = payload % 5 == 0;
+        if noted {
+            assert!(self.manager.note(ticket));
+        }
+        let life = Life {
+            pages,
+            payload,
+            kind,
+            caller,
+            pins: Vec::new(),
+            ticket: None,
+            pinned: None,
+            noted,
+        };
+        assert!(self.lives.insert(start, life).is_none());
     }
 
     fn allocated(&mut self, choice: &mut impl Choice, request: &Request, area: Area<'m>) {
@@ -305,20 +359,9 @@ impl<'m> Model<'m> {
         }
         let kinds = [Kind::Vmalloc, Kind::Vmap, Kind::VmMapRam, Kind::VaOnly];
         let kind = kinds[choice.below(4) as usize];
-        let payload = self.next_payload;
-        self.next_payload += 1;
-        let life = Life {
-            pages: area.pages(),
-            payload,
-            kind,
-            caller,
-            pins: Vec::new(),
-            ticket: None,
-            pinned: None,
-        };
-        let start = area.start();
-        self.manager.publish(area, payload, kind);
-        assert!(self.lives.insert(start, life).is_none());
+        let (start, pages) = (area.start(), area.pages());
+        self.manager.publish(area, self.next_payload, kind);
+        self.begin_life(start, pages, kind, caller);
     }
 
     fn abort(&mut self, held: Held<'m>) {
@@ -373,7 +416,7 @@ impl<'m> Model<'m> {
         if self.lives[&start].ticket.is_none() {
             let defer = choice.percent(10);
             let inject = self.inject && choice.percent(15);
-            fail_nth(u64::from(inject));
+            fail_from_nth(u64::from(inject));
             set_atomic(choice.percent(20));
             self.free_at(start, defer);
             set_atomic(false);
@@ -397,6 +440,14 @@ impl<'m> Model<'m> {
 
     fn free_at(&mut self, start: Page, defer: bool) {
         let pinned = !self.lives[&start].pins.is_empty();
+        let noted = self.lives[&start].noted;
+        if start.get() % 3 == 1 {
+            let dying = self.manager.begin_free_plain(start);
+            assert_eq!(dying.is_some(), !pinned && !noted);
+            if let Some(dying) = dying {
+                return self.finish_free(start, dying, defer);
+            }
+        }
         // Every third area is freed by a task that waits for the pins, and so has one itself.
         let sync = start.get() % 3 == 0;
         let freed = match sync {
@@ -434,6 +485,7 @@ impl<'m> Model<'m> {
             (dying.start(), dying.pages(), dying.payload(), dying.kind()),
             (start, life.pages, life.payload, life.kind)
         );
+        assert_eq!(dying.take_note().is_some(), life.noted);
         if defer {
             self.counted.deferred += 1;
             self.deferred.insert(start, life.pages);
@@ -457,6 +509,7 @@ impl<'m> Model<'m> {
             Some(_) => Some(FreeError::Inner),
             None => None,
         };
+        assert!(self.manager.begin_free_plain(page).is_none());
         let error = self.manager.begin_free(page).unwrap_err();
         self.count(error);
         match expected {
@@ -472,6 +525,8 @@ impl<'m> Model<'m> {
         );
         assert_eq!(seen.pins() as usize, life.pins.len());
         assert_eq!(seen.dying(), life.ticket.is_some());
+        assert_eq!(seen.noted(), life.noted);
+        assert_eq!(self.manager.payload(start), Some(life.payload));
         assert_eq!(self.manager.caller(seen.caller), life.caller);
         assert!(seen.cpu < CPUS);
     }
@@ -611,7 +666,7 @@ impl<'m> Model<'m> {
             assert_eq!(stats.bytes_lazy.0, 0);
         }
         if how == Purge::Drain {
-            assert_eq!(stats.bytes_stock.0, 0);
+            assert_eq!((stats.bytes_stock.0, self.manager.promised()), (0, 0));
         }
     }
 
@@ -648,7 +703,7 @@ impl<'m> Model<'m> {
             assert!(self.deferred.is_empty());
         }
         if self.manager.env().purge_kicked.swap(false, SeqCst) {
-            self.manager.purge(Purge::Background);
+            self.manager.purge_due();
         }
     }
 
@@ -659,6 +714,14 @@ impl<'m> Model<'m> {
         let sum = taken + stats.bytes_lazy.0 + stats.bytes_free.0;
         assert_eq!(sum, u64::from(self.manager.pages()), "{stats:?}");
         assert_eq!(stats.bytes_arena.0, sum);
+        let bound = u64::from(self.manager.pages() / 2);
+        assert!(self.manager.promised() <= bound, "too much is promised");
+        // Others keep what they know of an area by its number.
+        let numbers = self.lives.keys().map(|&start| {
+            let (ticket, _) = self.manager.identify(start).unwrap();
+            ticket.parts().0
+        });
+        assert_eq!(numbers.collect::<BTreeSet<_>>().len(), self.lives.len());
         let areas = self.taken().count() as u64;
         assert_eq!(stats.areas, areas);
         assert_eq!(stats.allocations - stats.frees, areas);

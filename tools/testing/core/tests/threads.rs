@@ -42,7 +42,7 @@ impl World {
             cpus: CPUS,
             shards,
             lazy_max_pages,
-            early_purges: 0,
+            early_purges: 3,
             flush_ceiling: 33,
         };
         Self {
@@ -147,7 +147,7 @@ impl World {
             self.manager
                 .take_deferred()
                 .for_each(|dying| self.finish(dying));
-            match rng.below(12) {
+            match rng.below(14) {
                 0 => self.manager.purge(Purge::Full),
                 1 => self.manager.purge(Purge::Drain),
                 2 => drop(self.manager.try_purge(Purge::Step)),
@@ -158,6 +158,10 @@ impl World {
                     .manager
                     .set_switch(Switch::LookupCache, rng.percent(80)),
                 7 => drop(self.manager.shrink()),
+                8 => self.manager.purge_due(),
+                9 if self.manager.lazy_max() != 0 => {
+                    self.manager.set_lazy_max(1 << rng.below(14));
+                }
                 _ => self.manager.purge(Purge::Background),
             }
         });
@@ -252,6 +256,10 @@ impl World {
         assert_eq!(
             (stats.areas, stats.bytes_lazy.0, stats.bytes_stock.0),
             (0, 0, 0)
+        );
+        assert_eq!(
+            (self.manager.promised(), self.manager.reclaimable()),
+            (0, 0)
         );
         self.manager
             .walk(Page::new(0), &mut |seen| panic!("{seen:?}"));
