@@ -456,14 +456,20 @@ impl Local {
         given
     }
 
-    /// Takes out the clean magazine of one class, and next time that of another.
+    /// Takes out the clean magazine of one class, and next time that of another. `None` if no such magazine has
+    /// an area.
     pub fn give_clean(&mut self) -> Option<Clean> {
         while let Some(class) = self.clean_set.pick_from(self.next_to_give) {
             self.next_to_give = class.index() + 1;
             let slot = self.slots.get_mut(class.index())?;
             let span = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
+            self.clean_span = self.clean_span.saturating_sub(span);
+            if slot.clean_len == 0 {
+                // An empty one stays for the next areas of its class, and counts again with them.
+                slot.clean_most = 0;
+                continue;
+            }
             if let Some(magazine) = slot.unload() {
-                self.clean_span = self.clean_span.saturating_sub(span);
                 return Some(magazine);
             }
         }
@@ -640,7 +646,7 @@ impl Local {
         self.lazy_span = 0;
     }
 
-    /// Moves all clean magazines to `chain`, empty ones too.
+    /// Moves all clean magazines to `chain`, empty ones too, unless [`Self::give_clean`] has found them empty.
     pub fn spill_clean(&mut self, depot: &Depot, chain: &mut Chain<Clean>) {
         depot.take_back(self.clean_max - self.clean_share);
         self.clean_max = self.clean_share;

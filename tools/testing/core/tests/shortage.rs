@@ -273,6 +273,31 @@ fn atomic_requests_use_what_their_cpu_keeps() {
     ask(&manager);
 }
 
+/// It finds that, too, if the CPU has used up its magazines of many other sizes.
+#[test]
+fn empty_magazines_are_not_in_the_way() {
+    let manager = two_cpus(u32::MAX);
+    // The second of each size comes with one for the stock, which is the third.
+    for pages in 1..=20 {
+        for _ in 0..3 {
+            alloc(&manager, pages);
+        }
+    }
+    assert_eq!(manager.stats().bytes_stock.0, 0);
+    // The fourth comes with two.
+    for _ in 0..4 {
+        alloc(&manager, 40);
+    }
+    assert_eq!(manager.stats().bytes_stock.0, 2 * 41);
+    alloc(&manager, manager.glance().largest as u32 - 1);
+    let before = manager.stats();
+    set_atomic(true);
+    let area = ask(&manager, 81, 1, Mode::NoWait);
+    set_atomic(false);
+    publish(&manager, area.expect("this CPU has the space"));
+    assert_eq!(manager.stats().purges, before.purges);
+}
+
 /// A request that must not sleep does not wait for a purge when it gives its area back, either.
 #[test]
 fn atomic_requests_do_not_purge_when_they_give_up() {
