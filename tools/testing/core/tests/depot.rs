@@ -92,6 +92,7 @@ fn what_is_taken_was_counted_before() {
             let mut spare = Some(empty());
             while !done.load(SeqCst) {
                 let Some(area) = hand.lock().unwrap().take() else {
+                    thread::yield_now();
                     continue;
                 };
                 spare.get_or_insert_with(empty);
@@ -108,6 +109,8 @@ fn what_is_taken_was_counted_before() {
                 }
                 *hand.lock().unwrap() = Some(area);
                 taken += 1;
+            } else {
+                thread::yield_now();
             }
         }
         done.store(true, SeqCst);
