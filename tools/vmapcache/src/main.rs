@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 #[cfg(feature = "export")]
 mod export;
+mod instance;
 mod instructions;
 mod lab;
 mod machine;
@@ -20,6 +21,8 @@ mod module;
 mod parse;
 mod progress;
 mod record;
+#[cfg(feature = "record")]
+mod recording;
 #[cfg(feature = "report")]
 mod report;
 mod sheet;
@@ -48,6 +51,7 @@ const EXAMPLES: &str = "Examples:
   vmapcache areas --filter 'bytes>1M'   the large areas
   vmapcache info -O json                for other programs
   vmapcache events fail                 each allocation that fails, as it happens
+  vmapcache record -- make -j4          what the kernel asks of the in-tree allocator meanwhile
   vmapcache map --by size -o map.svg    the arena as a picture
   vmapcache report                      a page of what was measured
   vmapcache bundle                      an archive to send with a report of a fault";
@@ -112,6 +116,12 @@ enum Command {
     Areas(view::Options),
     /// Follows the tracepoints: allocations, frees, failures, purges, flushes
     Events(events::Options),
+    /// Records what the kernel's own callers ask of the in-tree allocator
+    #[cfg(feature = "record")]
+    Record(recording::capture::Options),
+    /// Shows what a recording has
+    #[cfg(feature = "record")]
+    Recording(recording::list::Options),
     /// Serves the numbers to Prometheus, or writes them for node_exporter
     #[cfg(feature = "export")]
     Export(export::Options),
@@ -207,6 +217,10 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Callers(options) => view::show(Source::Callers, &options),
         Command::Areas(options) => view::show(Source::Areas, &options),
         Command::Events(options) => events::show(&options),
+        #[cfg(feature = "record")]
+        Command::Record(options) => recording::capture::record(&options),
+        #[cfg(feature = "record")]
+        Command::Recording(options) => recording::list::show(&options),
         #[cfg(feature = "export")]
         Command::Export(options) => export::show(&options),
         #[cfg(feature = "top")]

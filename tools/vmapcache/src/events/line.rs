@@ -124,6 +124,7 @@ pub fn caller(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     const FAIL: &str =
@@ -209,6 +210,30 @@ mod tests {
             );
         }
         assert_eq!(printed, BTreeSet::from(FIELDS));
+    }
+
+    const TRACE: &str = include_str!("../../recorded/events");
+
+    proptest! {
+        /// Nothing panics, and an event has what its line has.
+        #[test]
+        fn any_line_is_an_event_or_refused(line in ".*") {
+            if let Ok(Line::Event(event)) = read(&line) {
+                prop_assert!(NAMES.contains(&event.name) && line.contains(event.time));
+            }
+        }
+
+        #[test]
+        fn a_changed_line_is_an_event_or_refused(n: prop::sample::Index, at: prop::sample::Index, with in "[ -~\\t\"=\\[\\]:ä]{0,3}") {
+            let lines: Vec<&str> = TRACE.lines().collect();
+            let mut line: Vec<char> = n.get(&lines).chars().collect();
+            let at = at.index(line.len() + 1);
+            line.splice(at..(at + 1).min(line.len()), with.chars());
+            let line: String = line.into_iter().collect();
+            if let Ok(Line::Event(event)) = read(&line) {
+                prop_assert!(event.fields.iter().all(|(key, value)| FIELDS.contains(key) && line.contains(value)));
+            }
+        }
     }
 
     #[test]

@@ -2,16 +2,15 @@
 
 //! `events`: follows the tracepoints.
 
-mod instance;
 mod line;
 
 use crate::{
+    instance::{Instance, System},
     sheet::{Cell, Filter, Row, Sheet},
     signals,
     wait::{self, Waited},
     Output,
 };
-use instance::Instance;
 use line::{Event, Line, FIELDS, NAMES};
 use std::{
     fs::File,
@@ -219,12 +218,15 @@ impl Lines {
 /// Follows the events until something ends it.
 fn follow(instance: &Instance, shown: &mut Shown, out: &mut dyn Write) -> Result<(), End> {
     let began = Instant::now();
+    let Some(mut pipe) = instance.files.first() else {
+        return Err(End::Wrong("trace_pipe is not open".into()));
+    };
     let mut lines = Lines(Vec::new());
     let mut buffer = vec![0; 64 << 10];
     let mut stopping = false;
     shown.head(out)?;
     loop {
-        match (&instance.pipe).read(&mut buffer) {
+        match pipe.read(&mut buffer) {
             Ok(0) => {}
             Ok(read) => {
                 lines.add(&buffer[..read], |line| shown.line(line, out))?;
@@ -252,9 +254,7 @@ fn follow(instance: &Instance, shown: &mut Shown, out: &mut dyn Write) -> Result
             .seconds
             .map(|s| Duration::from_secs(s).saturating_sub(began.elapsed()));
         let most = left.map_or(most, |left| left.min(most));
-        match wait::until(&instance.pipe, most)
-            .map_err(|e| End::Wrong(format!("trace_pipe: {e}")))?
-        {
+        match wait::until(pipe, most).map_err(|e| End::Wrong(format!("trace_pipe: {e}")))? {
             Waited::Look => {}
             Waited::Alone => return Err(End::Output(ErrorKind::BrokenPipe.into())),
         }
@@ -330,7 +330,11 @@ pub fn show(options: &Options) -> Result<bool, String> {
     } else {
         &options.events
     };
-    let instance = Instance::new(events, options.buffer_kb)?;
+    let mut instance = Instance::new(System::Vmapcache, options.buffer_kb)?;
+    instance.open("trace_pipe")?;
+    for event in events {
+        instance.enable(event)?;
+    }
     let end = follow(&instance, &mut shown, &mut out);
     let flushed = out.flush().map_err(End::Output);
     instance.stop();
