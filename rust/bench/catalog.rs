@@ -129,7 +129,7 @@ const LIMIT: Entry = Entry {
 
 /// Calls a macro with every scenario, in the order in which they are documented: its name here, the
 /// type that implements it, its name in a line of `bench/run`, and how its row differs from another
-/// one. The limits are measured on the bare side alone.
+/// one. Those of `programs` need one; the limits are measured on the bare side alone.
 macro_rules! scenario_table {
     ($with:ident) => {
         $with! {
@@ -170,6 +170,10 @@ macro_rules! scenario_table {
                         lazy: Some(1_000),
                         ..ALLOC
                     },
+            }
+            programs {
+                Replay: scenario::replay::Replay =
+                    replay { sides: BOTH, max_pages: 0, live: None, ..ALLOC },
             }
             limits {
                 BareMap: scenario::bare::BareMap = bare_map { ..LIMIT },

@@ -34,6 +34,8 @@ pub(super) enum Verdict {
     Content,
     /// An area that does not start where the alignment says.
     Align,
+    /// Other areas live than should.
+    Live,
 }
 
 impl Verdict {
@@ -44,7 +46,12 @@ impl Verdict {
             Verdict::Overlap => "overlap",
             Verdict::Content => "content",
             Verdict::Align => "align",
+            Verdict::Live => "live",
         }
+    }
+
+    pub(super) const fn is_good(self) -> bool {
+        matches!(self, Verdict::Good(_))
     }
 }
 
@@ -91,7 +98,7 @@ fn each_page(areas: &[Kept], mut f: impl FnMut(usize, usize, *mut u64) -> bool) 
     })
 }
 
-/// See [`super::trial::Trial::check`].
+/// See [`Scenario::check`].
 pub(super) fn check<S: Side, C: Scenario<S>>(spec: &Spec, side: &S) -> Result<Verdict> {
     if C::STUFF == Stuff::Nothing {
         return Ok(Verdict::Nothing);

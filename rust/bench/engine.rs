@@ -10,11 +10,13 @@ use super::{
     histogram::{Histogram, BUCKETS},
     line::{Complaint, Spec, Why},
     measure,
+    program::{Live, CHECKPOINTS},
     report::{self, FlushReport, Latency, Report},
     scenario::{
         self,
         bare::{BareMap, BarePage},
         map::Vmap,
+        replay::{Program, Replay},
         test_vmalloc as test,
     },
     side::{
@@ -32,7 +34,10 @@ use kernel::{
     alloc::AllocError,
     page::PAGE_SHIFT,
     prelude::*,
-    sync::atomic::{Atomic, Relaxed},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
     time::{delay::fsleep, Delta},
 };
 
@@ -60,10 +65,13 @@ fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
     macro_rules! bind {
         (
             on_any_side { $($scenario:ident: $type:ty = $key:ident { $($differs:tt)* },)* }
+            programs { $($program:ident: $replay:ty = $program_key:ident { $($program_differs:tt)* },)* }
             limits { $($limit:ident: $bare:ty = $bare_key:ident { $($bare_differs:tt)* },)* }
         ) => {
             match spec.scenario {
                 $(Name::$scenario => Bound::<S, $type>::ready(spec, side),)*
+                // These need a program.
+                $(Name::$program => Err(EINVAL),)*
                 // The catalog gives these to the bare side only.
                 $(Name::$limit => Err(EINVAL),)*
             }
@@ -72,9 +80,26 @@ fn on<S: Side + 'static>(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
     scenario_table!(bind)
 }
 
-fn trial(spec: &Spec, name: SideName) -> Result<KBox<dyn Trial>> {
+/// Makes a trial of a program.
+fn replay<S: Side + 'static>(
+    spec: &Spec,
+    side: S,
+    program: &Arc<Program>,
+) -> Result<KBox<dyn Trial>> {
+    Bound::with(spec, side, |_, _, _| Replay::new(program.clone()))
+}
+
+fn trial(spec: &Spec, name: SideName, program: Option<&Arc<Program>>) -> Result<KBox<dyn Trial>> {
     let fake =
         |cost, fail_every, overlap| on(spec, Fake::new(spec.pages.max, cost, fail_every, overlap)?);
+    if let (Name::Replay, Some(program)) = (spec.scenario, program) {
+        return match name {
+            SideName::InTree => replay(spec, InTree, program),
+            SideName::Vmapcache => replay(spec, Vmapcache, program),
+            // The catalog has no other.
+            _ => Err(EINVAL),
+        };
+    }
     match (name, spec.scenario) {
         (SideName::InTree, _) => on(spec, InTree),
         (SideName::Vmapcache, _) => on(spec, Vmapcache),
@@ -108,6 +133,7 @@ struct Runner {
     instructions: Option<Picos>,
     held: Option<u64>,
     check: Option<Verdict>,
+    live: Option<[Live; CHECKPOINTS]>,
 }
 
 /// Most operations of a thread in a run.
@@ -126,10 +152,10 @@ fn pass(trial: &dyn Trial, pass: Pass, stop: &Atomic<bool>) -> Result<Sums> {
 }
 
 impl Runner {
-    fn new(spec: &Spec, name: SideName) -> Result<Runner> {
+    fn new(spec: &Spec, name: SideName, program: Option<&Arc<Program>>) -> Result<Runner> {
         Ok(Runner {
             name,
-            trial: trial(spec, name)?,
+            trial: trial(spec, name, program)?,
             ops: 0,
             runs: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
             cpu: KVec::with_capacity(spec.runs as usize, GFP_KERNEL)?,
@@ -142,6 +168,7 @@ impl Runner {
             instructions: None,
             held: None,
             check: None,
+            live: None,
         })
     }
 
@@ -294,6 +321,7 @@ impl Runner {
             instructions: self.instructions,
             held: self.held,
             check: self.check.map(Verdict::name),
+            live: self.live,
         };
         report::write(text, spec, &report).map_err(|_| ENOMEM)
     }
@@ -331,18 +359,44 @@ fn space(spec: &Spec) -> u64 {
 ///
 /// A complaint if the measurement is not possible here, `EINTR` after a signal, `ENOMEM`. All areas
 /// are freed in any case.
-pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(), Failed> {
+pub(super) fn run(
+    spec: &Spec,
+    program: Option<&Arc<Program>>,
+    progress: &Progress,
+    text: &mut Text,
+) -> Result<(), Failed> {
     let complain = |word, why| Err(Failed::Complaint(Complaint { word, why }));
+    let mut spec = *spec;
+    if spec.scenario == Name::Replay {
+        let Some(program) = program else {
+            return complain("scenario", Why::NoProgram);
+        };
+        spec.threads = program.shape.cpus.into();
+        // Each thread has its own number.
+        spec.ops = Some(1);
+    }
+    let spec = &spec;
     let cpus = ground::cpus();
     if spec.threads.saturating_add(spec.writers) > cpus.saturating_mul(2) {
         return complain("threads", Why::TooManyThreads(cpus));
     }
     if spec.sides().any(|side| side == SideName::Vmapcache) {
         let pages = allocator::counter(c"bytes_arena") >> PAGE_SHIFT;
-        let needed = space(spec);
+        let needed = match (spec.scenario, program) {
+            // With guard pages.
+            (Name::Replay, Some(program)) => {
+                let most = &program.shape.most;
+                most.pages.saturating_add(most.areas)
+            }
+            _ => space(spec),
+        };
         if needed > pages {
             let mib = |pages: u64| pages.div_ceil(256);
-            let key = if spec.lazy != 0 { "lazy" } else { "live" };
+            let key = match spec.scenario {
+                Name::Replay => "scenario",
+                _ if spec.lazy != 0 => "lazy",
+                _ => "live",
+            };
             return complain(key, Why::Arena(mib(pages), mib(needed)));
         }
     }
@@ -354,7 +408,7 @@ pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(
     let stop = Atomic::new(false);
     let mut runners = KVec::new();
     for name in spec.sides() {
-        let runner = match Runner::new(spec, name) {
+        let runner = match Runner::new(spec, name, program) {
             Ok(runner) => runner,
             Err(e) if e == ENOMEM => return complain(name.name(), Why::NoMemory("its areas")),
             Err(e) if e == ENODEV => return complain(name.name(), Why::Missing("this side")),
@@ -407,7 +461,9 @@ pub(super) fn run(spec: &Spec, progress: &Progress, text: &mut Text) -> Result<(
     }
     if spec.check {
         for runner in &mut runners {
-            runner.check = Some(runner.trial.check()?);
+            let checked = runner.trial.check()?;
+            runner.check = Some(checked.verdict);
+            runner.live = checked.live;
             progress.step();
         }
     }

@@ -142,6 +142,7 @@ pub(crate) enum Why {
     NoRandom(&'static str),
     Odd(&'static str),
     NoSideWithSwitches,
+    NoProgram,
     /// Without this word the scenario would measure nothing.
     Needs(&'static str),
     /// More threads than twice this number of CPUs.
@@ -194,6 +195,7 @@ impl fmt::Display for Complaint<'_> {
             Why::NoSideWithSwitches => {
                 f.write_str("a switch of vmapcache, which sides= leaves out")
             }
+            Why::NoProgram => f.write_str("there is no program: write one to bench/program"),
             Why::Needs(word) => write!(f, "this scenario needs {word}"),
             Why::Arena(has, needed) => write!(
                 f,
@@ -362,6 +364,18 @@ impl<'a> Words<'a> {
         }
         if self.writers.is_some() && !entry.writers {
             return complain("writers", Why::NotTaken(name));
+        }
+        // A program says all of these.
+        if entry.scenario == Scenario::Replay {
+            let given = [
+                ("threads", self.threads),
+                ("ops", self.ops),
+                ("ms", self.ms),
+                ("seed", self.seed),
+            ];
+            if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some()) {
+                return complain(key, Why::NotTaken(name));
+            }
         }
         let live = self.live.or(entry.live).unwrap_or(0);
         if entry.scenario.needs_live() && live == 0 {

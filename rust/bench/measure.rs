@@ -10,6 +10,13 @@ use core::ops::DerefMut;
 
 /// One operation of a scenario on one side.
 pub(crate) trait Step {
+    /// Waits until the next one can be done. Returns for how many nanoseconds: they do not count.
+    #[inline(always)]
+    fn wait<G: Ground>(&mut self, ground: &G) -> u64 {
+        let _ = ground;
+        0
+    }
+
     /// Does it. False if the allocator failed.
     fn step(&mut self) -> bool;
 }
@@ -37,11 +44,14 @@ pub(crate) struct Done {
     pub(crate) failures: u64,
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// Nanoseconds in between that do not count.
+    pub(crate) waited: u64,
 }
 
 impl Done {
     pub(crate) fn ns(&self) -> u64 {
-        self.end.saturating_sub(self.start)
+        let all = self.end.saturating_sub(self.start);
+        all.saturating_sub(self.waited)
     }
 }
 
@@ -54,6 +64,7 @@ pub(crate) fn timed<G: Ground, S: Step>(ground: &G, step: &mut S, ops: u64, batc
     while done.ops < ops {
         let n = u64::from(batch.max(1)).min(ops - done.ops);
         for _ in 0..n {
+            done.waited += step.wait(ground);
             failures += u64::from(!step.step());
         }
         done.ops += n;
@@ -84,6 +95,7 @@ pub(crate) fn sampled<G: Ground, S: Step, B: DerefMut<Target = [u32]>>(
     while done.ops < ops {
         let n = u64::from(batch.max(1)).min(ops - done.ops);
         for _ in 0..n {
+            done.waited += step.wait(ground);
             let before = ground.now();
             let ok = step.step();
             let after = ground.now();

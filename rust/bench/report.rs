@@ -6,6 +6,7 @@
 
 use super::{
     line::{Span, Spec},
+    program::{Live, CHECKPOINTS},
     statistics::{Picos, Summary},
 };
 use core::fmt::{self, Write};
@@ -76,6 +77,8 @@ pub(crate) struct Report<'a> {
     /// The longest time that a real-time thread had to wait, in ns.
     pub(crate) held: Option<u64>,
     pub(crate) check: Option<&'static str>,
+    /// What lived at each checkpoint of a program.
+    pub(crate) live: Option<[Live; CHECKPOINTS]>,
 }
 
 fn span(f: &mut dyn Write, key: &str, span: Span) -> fmt::Result {
@@ -155,6 +158,12 @@ pub(crate) fn write(f: &mut dyn Write, spec: &Spec, r: &Report<'_>) -> fmt::Resu
     }
     if let Some(check) = r.check {
         write!(f, " check={check}")?;
+    }
+    if let Some(live) = r.live {
+        f.write_str(" live_sets=")?;
+        for (i, Live { areas, pages }) in live.iter().enumerate() {
+            write!(f, "{}{areas}:{pages}", if i == 0 { "" } else { "," })?;
+        }
     }
     f.write_char('\n')
 }

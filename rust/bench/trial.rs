@@ -3,12 +3,12 @@
 //! One scenario on one side, made ready: the engine runs it over and over.
 
 use super::{
-    check, ground,
+    ground,
     ground::{Ground, Instructions},
     histogram::{Histogram, BUCKETS},
     line::{Spec, Switches},
     measure::{self, Done, Ground as _},
-    scenario::{At, Scenario},
+    scenario::{At, Checked, Scenario},
     side::{Counters, Held, Side},
     statistics::Picos,
 };
@@ -78,7 +78,7 @@ pub(super) trait Trial: Send + Sync {
     /// # Errors
     ///
     /// `ENOMEM`, `EINTR`. A wrong area is no error but the answer.
-    fn check(&self) -> Result<check::Verdict>;
+    fn check(&self) -> Result<Checked>;
 
     /// Operations between two pauses.
     fn batch(&self) -> u32;
@@ -168,13 +168,26 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
     ///
     /// `ENOMEM`; `EINTR` after a signal. Then everything is freed again.
     pub(super) fn ready(spec: &Spec, side: S) -> Result<KBox<dyn Trial>> {
+        Self::with(spec, side, C::prepare)
+    }
+
+    /// The same, with another way to make the scenario.
+    ///
+    /// # Errors
+    ///
+    /// As `ready`, and those of `prepare`.
+    pub(super) fn with(
+        spec: &Spec,
+        side: S,
+        prepare: impl FnOnce(&Spec, &S, &mut KVVec<Held>) -> Result<C>,
+    ) -> Result<KBox<dyn Trial>> {
         let lookups = spec.scenario.needs_live();
         let pages = if lookups { spec.pages.max } else { 1 };
         let count = spec.live.saturating_add(C::extra_live(spec));
         let switched = Switched::new(side, &spec.switches);
         let side = &switched.side;
         let mut live = make_live(side, count, pages)?;
-        let scenario = match C::prepare(spec, side, &mut live) {
+        let scenario = match prepare(spec, side, &mut live) {
             Ok(scenario) => scenario,
             Err(e) => {
                 free_live(side, &live);
@@ -206,6 +219,7 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
             stop: ground.stop,
         };
         let batch = C::batch(&self.spec);
+        let ops = self.scenario.ops(thread, pass.ops);
         let mut step = self.scenario.worker(at)?;
         let mut latencies = match pass.latency {
             Some(_) => Some(Histogram::new(KVec::from_elem(0u32, BUCKETS, GFP_KERNEL)?)),
@@ -217,9 +231,9 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Bound<S, C> {
         let before = counter.as_ref().map(Instructions::read);
         let done = match (&mut latencies, pass.latency) {
             (Some(latencies), Some(clock)) => {
-                measure::sampled(ground, &mut step, pass.ops, batch, clock, latencies)
+                measure::sampled(ground, &mut step, ops, batch, clock, latencies)
             }
-            _ => measure::timed(ground, &mut step, pass.ops, batch),
+            _ => measure::timed(ground, &mut step, ops, batch),
         };
         let after = counter.as_ref().map(Instructions::read);
         meeting.leave();
@@ -396,8 +410,8 @@ impl<S: Side + 'static, C: Scenario<S> + 'static> Trial for Bound<S, C> {
         tally.finish(cpus)
     }
 
-    fn check(&self) -> Result<check::Verdict> {
-        check::check::<S, C>(&self.spec, &self.switched.side)
+    fn check(&self) -> Result<Checked> {
+        self.scenario.check(&self.spec, &self.switched.side)
     }
 
     fn batch(&self) -> u32 {

@@ -7,10 +7,11 @@
 //!
 //! A line written to debugfs `bench/run` starts a measurement; the write returns when it is done.
 //! `bench/result` shows the result, `bench/error` the fault of a bad line, `bench/progress` how far a
-//! measurement is. See Documentation/bench.rst.
+//! measurement is. `bench/program` takes a program of requests for `scenario=replay`. See
+//! Documentation/bench.rst.
 //!
-//! [`catalog`], [`mod@line`], [`histogram`], [`measure`], [`report`], [`rng`] and [`statistics`] know
-//! no kernel type: tools/testing/bench builds the same files on the host.
+//! [`catalog`], [`mod@line`], [`histogram`], [`measure`], [`program`], [`report`], [`rng`] and
+//! [`statistics`] know no kernel type: tools/testing/bench builds the same files on the host.
 
 mod bindings;
 mod catalog;
@@ -24,6 +25,7 @@ mod ground;
 mod histogram;
 mod line;
 mod measure;
+mod program;
 mod report;
 mod rng;
 mod scenario;
@@ -45,6 +47,7 @@ use kernel::{
     uaccess::UserSliceReader,
 };
 use line::{Complaint, Why, MAX_LINE};
+use scenario::replay::{Bad, Program};
 
 module! {
     type: Laboratory,
@@ -116,9 +119,11 @@ struct Bench {
     progress: Progress,
     #[pin]
     shown: Mutex<Shown>,
+    #[pin]
+    program: Mutex<Option<Arc<Program>>>,
 }
 
-/// The one write that measures holds this.
+/// The one write that measures, or that brings a program, holds this.
 struct Turn<'a>(&'a Bench);
 
 impl<'a> Turn<'a> {
@@ -148,6 +153,7 @@ impl Bench {
             busy: Atomic::new(false),
             progress: Progress { steps: Atomic::new(0), done: Atomic::new(0) },
             shown <- new_mutex!(Shown { result: Text(KVVec::new()), error: Text(KVVec::new()) }),
+            program <- new_mutex!(None),
         });
         let bench = Arc::pin_init(bench, GFP_KERNEL)?;
         let mut directory = Directory::within(c"vmapcache", c"bench", bench)?;
@@ -158,6 +164,7 @@ impl Bench {
         directory.read(c"error", |bench, f| {
             f.write_str(bench.shown.lock().error.as_str())
         })?;
+        directory.read_write(c"program", Bench::show_program, Bench::take_program)?;
         directory.read(c"progress", |bench, f| {
             let (busy, progress) = (bench.busy.load(Relaxed), &bench.progress);
             let steps = progress.steps.load(Relaxed);
@@ -183,6 +190,54 @@ impl Bench {
         })
     }
 
+    fn show_program(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        let program = self.program.lock();
+        let Some(program) = &*program else {
+            return Ok(());
+        };
+        let shape = &program.shape;
+        core::writeln!(
+            f,
+            "requests={} allocations={} cpus={} areas_most={} pages_most={}",
+            shape.requests,
+            shape.allocations,
+            shape.cpus,
+            shape.most.areas,
+            shape.most.pages
+        )
+    }
+
+    /// A write to `bench/program`. A bad one changes nothing but `bench/error`.
+    fn take_program(&self, reader: &mut UserSliceReader) -> Result {
+        let turn = Turn::take(self)?;
+        let length = reader.len();
+        let complaint = if length > program::MOST_BYTES {
+            program::Complaint {
+                line: 0,
+                why: program::Why::TooLong,
+            }
+        } else {
+            let mut text = KVVec::from_elem(0u8, length, GFP_KERNEL)?;
+            reader.read_slice(&mut text)?;
+            match Program::read(&text) {
+                Ok(program) => {
+                    let program = Arc::new(program, GFP_KERNEL)?;
+                    let old = self.program.lock().replace(program);
+                    drop(old);
+                    self.show(Text(KVVec::new()), Text(KVVec::new()));
+                    return Ok(());
+                }
+                Err(Bad::Errno(e)) => return Err(e),
+                Err(Bad::Program(complaint)) => complaint,
+            }
+        };
+        drop(turn);
+        let mut error = Text(KVVec::new());
+        writeln!(error, "{complaint}").map_err(|_| ENOMEM)?;
+        self.shown.lock().error = error;
+        Err(EINVAL)
+    }
+
     /// A write to `bench/run`.
     fn run(&self, reader: &mut UserSliceReader) -> Result {
         let turn = Turn::take(self)?;
@@ -202,7 +257,8 @@ impl Bench {
         };
         self.show(Text(KVVec::new()), Text(KVVec::new()));
         let mut result = Text(KVVec::new());
-        let outcome = engine::run(&spec, &self.progress, &mut result);
+        let program = self.program.lock().clone();
+        let outcome = engine::run(&spec, program.as_ref(), &self.progress, &mut result);
         drop(turn);
         match outcome {
             Ok(()) => {

@@ -9,12 +9,15 @@ pub(super) mod lookup;
 pub(super) mod map;
 pub(super) mod producer_consumer;
 pub(super) mod purge;
+pub(super) mod replay;
 pub(super) mod test_vmalloc;
 pub(super) mod va_only;
 
 use super::{
+    check::{self, Verdict},
     line::Spec,
     measure::Step,
+    program::{Live, CHECKPOINTS},
     rng::Rng,
     side::{Held, Side},
 };
@@ -31,6 +34,13 @@ pub(super) enum Stuff {
     Memory,
     /// Nothing to check.
     Nothing,
+}
+
+/// What a check has found.
+pub(super) struct Checked {
+    pub(super) verdict: Verdict,
+    /// What lived at each checkpoint of a program.
+    pub(super) live: Option<[Live; CHECKPOINTS]>,
 }
 
 /// The surroundings of one worker.
@@ -77,6 +87,24 @@ pub(super) trait Scenario<S: Side>: Send + Sync + Sized {
     ///
     /// `ENOMEM`.
     fn worker<'a>(&'a self, at: At<'a, S>) -> Result<impl Step + 'a>;
+
+    /// The operations of a thread in a pass that asks for `ops`.
+    fn ops(&self, thread: u32, ops: u64) -> u64 {
+        let _ = thread;
+        ops
+    }
+
+    /// Allocates many areas at once and checks each.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `EINTR`. A wrong area is no error but the answer.
+    fn check(&self, spec: &Spec, side: &S) -> Result<Checked> {
+        Ok(Checked {
+            verdict: check::check::<S, Self>(spec, side)?,
+            live: None,
+        })
+    }
 
     /// Called after all threads of a pass have ended: frees areas that a pass cut short left on their
     /// way between threads.

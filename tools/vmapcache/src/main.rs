@@ -52,6 +52,7 @@ const EXAMPLES: &str = "Examples:
   vmapcache info -O json                for other programs
   vmapcache events fail                 each allocation that fails, as it happens
   vmapcache record -- make -j4          what the kernel asks of the in-tree allocator meanwhile
+  vmapcache replay vmapcache.rec        the same requests on both allocators
   vmapcache map --by size -o map.svg    the arena as a picture
   vmapcache report                      a page of what was measured
   vmapcache bundle                      an archive to send with a report of a fault";
@@ -119,6 +120,9 @@ enum Command {
     /// Records what the kernel's own callers ask of the in-tree allocator
     #[cfg(feature = "record")]
     Record(recording::capture::Options),
+    /// Makes a recording's requests again, on both allocators
+    #[cfg(feature = "record")]
+    Replay(recording::replay::Options),
     /// Shows what a recording has
     #[cfg(feature = "record")]
     Recording(recording::list::Options),
@@ -219,6 +223,8 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Events(options) => events::show(&options),
         #[cfg(feature = "record")]
         Command::Record(options) => recording::capture::record(&options),
+        #[cfg(feature = "record")]
+        Command::Replay(options) => recording::replay::replay(&options),
         #[cfg(feature = "record")]
         Command::Recording(options) => recording::list::show(&options),
         #[cfg(feature = "export")]

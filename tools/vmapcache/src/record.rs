@@ -59,6 +59,9 @@ pub struct Record {
     pub writer_ops: Option<u64>,
     pub writer_cpu_ns: Option<f64>,
     pub check: Option<String>,
+    /// Areas and pages that lived at each checkpoint of a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_sets: Option<String>,
     /// Instructions of an operation: see `instruction_source`.
     pub instructions: Option<f64>,
     /// `perf`: the processor's own counter, in a pass of its own. `icount`: the emulator, in
@@ -143,6 +146,7 @@ impl Record {
             writer_ops: may!("writer_ops"),
             writer_cpu_ns: may!("writer_cpu_ns"),
             check: words.get("check").map(|s| s.to_string()),
+            live_sets: words.get("live_sets").map(|s| s.to_string()),
             instructions: may!("instructions"),
             instruction_source: words.get("instructions").map(|_| "perf".to_string()),
             machine: machine.clone(),

@@ -194,6 +194,44 @@ fn comparison(title: &'static str, pairs: &[(&Record, &Record)]) -> Table {
     table
 }
 
+/// The sides of a replay.
+#[cfg(feature = "record")]
+pub fn replayed(records: &[Record]) -> Table {
+    let heads = [
+        "allocator",
+        "ns of a request|median",
+        "ns of a request|least",
+        "of one|p50",
+        "of one|p99",
+        "of one|p99.9",
+        "of one|max",
+        "flushes",
+        "failed",
+    ];
+    let mut table = Table::new("How long does a request of the recording take?", &heads);
+    for record in records {
+        table.row(vec![
+            record.allocator.clone(),
+            median(record),
+            ns(record.run_min_ns),
+            may(record.p50_ns),
+            may(record.p99_ns),
+            may(record.p999_ns),
+            may(record.max_ns),
+            flushes(record),
+            failures(record),
+        ]);
+    }
+    match records {
+        [a, b] => table.with_note(format!(
+            "in-tree / vmapcache: {} by the medians, {} by turns; flushes per million requests",
+            ratio(a.median_ns, b.median_ns),
+            turns(a, b)
+        )),
+        _ => table.with_note("flushes per million requests"),
+    }
+}
+
 fn latencies(pairs: &[(&Record, &Record)]) -> Table {
     let heads = [
         "scenario",

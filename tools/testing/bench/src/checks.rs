@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The required result of any line written to bench/run: for the tests, and for the fuzz target `line`.
+//! The required result of any line written to bench/run, and of any program written to bench/program: for the
+//! tests, and for the fuzz targets `line` and `program`.
 
-use crate::line::{parse, Spec};
+use crate::{
+    line::{parse, Spec},
+    program::{self, Live, Move, Slot, CHECKPOINTS, MOST_BYTES, MOST_CPUS, MOST_REQUESTS},
+};
 
 /// Parses a line, and checks that the result is possible. Returns whether the line was good.
 pub fn check_line(line: &[u8]) -> bool {
@@ -59,4 +63,64 @@ fn check_spec(line: &[u8], spec: &Spec) {
     // The order of words does not matter.
     let turned = words.into_iter().rev().collect::<Vec<_>>().join(" ");
     assert_eq!(parse(turned.as_bytes()), Ok(*spec));
+}
+
+/// Reads a program, and checks that what comes out can happen, by playing it. Returns whether it was good.
+pub fn check_program(text: &[u8]) -> bool {
+    let said = |complaint: program::Complaint| {
+        let text = complaint.to_string();
+        assert!(text.starts_with("program") && text.len() < 200, "{text}");
+        assert!(text.bytes().all(|b| (b' '..=b'~').contains(&b)), "{text:?}");
+        false
+    };
+    let count = match program::requests(text) {
+        Ok(count) => count,
+        Err(complaint) => return said(complaint),
+    };
+    assert!((1..=MOST_REQUESTS).contains(&count) && text.len() <= MOST_BYTES);
+    // No more than there can be lines: the room is not what is tested.
+    let room = count.min(text.len());
+    let (mut moves, mut slots) = (vec![Move::default(); room], vec![Slot::default(); room]);
+    let shape = match program::parse(text, &mut moves, &mut slots, || ()) {
+        Ok(shape) => shape,
+        Err(complaint) => return said(complaint),
+    };
+    assert_eq!(shape.requests, count);
+    let (mut live, mut most) = (Live::default(), Live::default());
+    let mut state = vec![0u8; shape.allocations];
+    let mut next = 0;
+    let mut seen = [Live::default(); CHECKPOINTS];
+    for (done, step) in moves.iter().enumerate() {
+        assert!(step.cpu < shape.cpus && shape.cpus <= MOST_CPUS);
+        let slot = step.slot as usize;
+        let pages = u64::from(slots[slot].pages);
+        if step.frees {
+            assert_eq!(state[slot], 1, "frees what does not live");
+            state[slot] = 2;
+            live.areas -= 1;
+            live.pages -= pages;
+        } else {
+            assert!(slot == next && pages > 0 && slots[slot].align.is_power_of_two());
+            next += 1;
+            state[slot] = 1;
+            live.areas += 1;
+            live.pages += pages;
+        }
+        most.areas = most.areas.max(live.areas);
+        most.pages = most.pages.max(live.pages);
+        for (n, seen) in seen.iter_mut().enumerate() {
+            if (n + 1) * count / CHECKPOINTS == done + 1 {
+                *seen = live;
+            }
+        }
+    }
+    assert_eq!(
+        (next, shape.most, shape.live),
+        (shape.allocations, most, seen)
+    );
+    assert_eq!(shape.live[CHECKPOINTS - 1], live);
+    for (slot, state) in slots.iter().zip(state) {
+        assert_eq!(slot.freed, state == 2);
+    }
+    true
 }

@@ -15,6 +15,8 @@ mod histogram;
 mod line;
 #[path = "../../../../rust/bench/measure.rs"]
 mod measure;
+#[path = "../../../../rust/bench/program.rs"]
+mod program;
 #[path = "../../../../rust/bench/report.rs"]
 mod report;
 #[path = "../../../../rust/bench/rng.rs"]
@@ -29,5 +31,6 @@ mod tests {
     mod histograms;
     mod lines;
     mod loops;
+    mod programs;
     mod reports;
 }

@@ -116,7 +116,13 @@ while read -r scenario; do
 	# 50,000 areas for each purge are its default.
 	lazy=
 	[ "$scenario" != purge ] || lazy=lazy=500
-	measure "scenario=$scenario" $lazy ops=5 runs=1
+	ops=ops=5
+	if [ "$scenario" = replay ]; then
+		ops=
+		printf 'requests 3\n0 a 1 1\n1 f 0\n0 a 7 4\n' >$bench/program || fail "$(cat $bench/error)"
+	fi
+	# shellcheck disable=SC2086 # neither is one word if it is empty
+	measure "scenario=$scenario" $lazy $ops runs=1
 	for allocator in in-tree vmapcache bare; do
 		grep -q "allocator=$allocator " $bench/result || continue
 		case $scenario in align_shift* | no_block*) continue ;; esac

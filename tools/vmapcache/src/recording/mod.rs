@@ -4,7 +4,7 @@
 //!
 //! [`capture`] follows the tracepoints, whose pages [`page`] reads by the layout that tracefs tells
 //! ([`layout`]); [`gather`] makes requests of the events and [`names`] finds their callers. [`file`] keeps
-//! them and [`list`] shows them.
+//! them; [`list`] shows them, and [`replay`] makes them again.
 
 pub mod capture;
 mod file;
@@ -13,6 +13,7 @@ mod layout;
 pub mod list;
 mod names;
 mod page;
+pub mod replay;
 #[cfg(test)]
 mod tests;
 

@@ -52,6 +52,29 @@ fn all_keys_arrive() {
 }
 
 #[test]
+fn a_program_says_threads_and_sizes() {
+    for word in [
+        "threads=1",
+        "ops=1",
+        "ms=1",
+        "seed=1",
+        "pages=1",
+        "align=1",
+        "live=1",
+        "lazy=1",
+        "writers=1",
+    ] {
+        let text = says(&format!("scenario=replay {word}"));
+        let key = word.split('=').next().unwrap();
+        assert_eq!(text, format!("{key}: not taken by scenario=replay"));
+    }
+    assert_eq!(
+        says("scenario=replay sides=fake"),
+        "fake: cannot run scenario=replay"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     assert_eq!(why(""), Why::Empty);
     assert_eq!(why(" \t\n"), Why::Empty);

@@ -4,7 +4,7 @@
 
 use crate::{
     histogram::{Histogram, BUCKETS},
-    measure::{clock_cost, sampled, timed, Ground},
+    measure::{clock_cost, sampled, timed, Ground, Step},
     statistics::Picos,
 };
 use std::cell::Cell;
@@ -130,4 +130,40 @@ fn odd_numbers_of_operations() {
         );
         assert_eq!((done.ops, calls), (ops, ops));
     }
+}
+
+/// An operation of 500 ns, for which one has to wait 2,000 ns every tenth time.
+struct Late<'a> {
+    bench: &'a Bench,
+    calls: u32,
+}
+
+impl Step for Late<'_> {
+    fn wait<G: Ground>(&mut self, _: &G) -> u64 {
+        self.calls += 1;
+        let late = if self.calls % 10 == 0 { 2_000 } else { 0 };
+        self.bench.pass(late);
+        late
+    }
+
+    fn step(&mut self) -> bool {
+        self.bench.pass(500);
+        true
+    }
+}
+
+#[test]
+fn waiting_does_not_count() {
+    let bench = Bench::new();
+    let late = || Late {
+        bench: &bench,
+        calls: 0,
+    };
+    let done = timed(&bench, &mut late(), 6_400, 64);
+    assert_eq!(done.waited, 640 * 2_000);
+    // 500 ns, and a pause of 100 ns for 64 of them.
+    assert_eq!(done.ns(), 6_400 * 500 + 100 * 100 + bench.clock);
+    let mut histogram = Histogram::new(vec![0; BUCKETS]);
+    let done = sampled(&bench, &mut late(), 1_000, 64, bench.clock, &mut histogram);
+    assert_eq!((done.waited, histogram.max()), (100 * 2_000, 500));
 }

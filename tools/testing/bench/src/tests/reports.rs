@@ -4,11 +4,21 @@
 
 use crate::{
     line::parse,
+    program::{Live, CHECKPOINTS},
     report::{write, FlushReport, Latency, Report},
     statistics::{summary, Picos},
 };
 
 fn shown(line: &str, latency: Option<Latency>, flushes: Option<FlushReport>) -> String {
+    shown_with(line, latency, flushes, None)
+}
+
+fn shown_with(
+    line: &str,
+    latency: Option<Latency>,
+    flushes: Option<FlushReport>,
+    live: Option<[Live; CHECKPOINTS]>,
+) -> String {
     let spec = parse(line.as_bytes()).expect(line);
     let runs = [Picos(1_500_000), Picos(1_250_000), Picos(2_000_000)];
     let report = Report {
@@ -25,6 +35,7 @@ fn shown(line: &str, latency: Option<Latency>, flushes: Option<FlushReport>) -> 
         instructions: Some(Picos(316_250)),
         held: None,
         check: Some("ok"),
+        live,
     };
     let mut text = String::new();
     write(&mut text, &spec, &report).expect("a string takes all");
@@ -38,6 +49,20 @@ fn one_line_of_words() {
         "scenario=va_only allocator=vmapcache pages=1-8 align=2 threads=1 writers=0 live=0 \
          runs_ns=1500.00,1250.00,2000.00 median_ns=1500.00 run_min_ns=1250.00 \
          run_max_ns=2000.00 cpu_ns=1400.00 ops=300 failures=30 instructions=316.25 check=ok\n"
+    );
+}
+
+#[test]
+fn a_replay_has_its_live_sets() {
+    let mut live = [Live::default(); CHECKPOINTS];
+    live[6] = Live {
+        areas: 3,
+        pages: 70,
+    };
+    let text = shown_with("scenario=replay", None, None, Some(live));
+    assert!(
+        text.ends_with(" check=ok live_sets=0:0,0:0,0:0,0:0,0:0,0:0,3:70,0:0\n"),
+        "{text}"
     );
 }
 
