@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// Descriptors of a chunk: those of 32 pages, in 1 KiB. Large areas leave most of theirs unused.
+/// Descriptors of a chunk: those of 32 pages, in 1 KiB. Large areas leave most of theirs unused, and another chunk each
+/// time that they begin elsewhere: so what bounds all chunks is the addresses that were used, not the areas.
 const CHUNK: usize = 16;
 
 type Chunk = [Descriptor; CHUNK];
