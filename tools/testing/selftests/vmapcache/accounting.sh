@@ -51,11 +51,11 @@ for allocator in vmapcache in-tree; do
 		[ $held -lt 8000 ] || break
 	done
 	near "$allocator: nr_vmalloc" "$held" 8192
-	used=$(($(awk '$1 == "VmallocUsed:" { print $2 }' /proc/meminfo) / 4))
+	used=$(($(awk '$1 == "VmallocUsed:" { print $2 }' /proc/meminfo) * 1024 / page_bytes))
 	near "$allocator: VmallocUsed" $used "$(nr_vmalloc)"
 	# Sums of a cgroup are up to date after some seconds.
 	for _ in 1 2 3 4 5; do
-		charged=$(($(value vmalloc $group/memory.stat) / 4096))
+		charged=$(($(value vmalloc $group/memory.stat) / page_bytes))
 		[ $charged -lt 8192 ] || break
 		sleep 1
 	done
@@ -64,6 +64,6 @@ for allocator in vmapcache in-tree; do
 	trap 'rmdir $group' EXIT
 	near "$allocator: nr_vmalloc after the free" $(($(nr_vmalloc) - before)) 0
 	sleep 3
-	near "$allocator: vmalloc of the cgroup after the free" $(($(value vmalloc $group/memory.stat) / 4096)) 0
+	near "$allocator: vmalloc of the cgroup after the free" $(($(value vmalloc $group/memory.stat) / page_bytes)) 0
 done
 empty

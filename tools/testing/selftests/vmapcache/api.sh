@@ -25,7 +25,7 @@ expect_log 'vmapcache: flags .* are not for address space alone, for unknown cod
 expect_log 'vmapcache: allocation failed \(alignment is no power of two\): .*, for unknown code;'
 kcase nameless
 own
-expect_log 'vmapcache: allocation failed \(no array of pages\): size 262144, align 1, flags GFP_KERNEL,'
+expect_log "vmapcache: allocation failed \\(no array of pages\\): size $((64 * page_bytes)), align 1, flags GFP_KERNEL,"
 kcase no_array
 expect_log 'vmapcache: flags .* are left out, for '
 kcase odd_flags

@@ -34,7 +34,7 @@ the_leaker_is_named() {
 		# Each leaker has a line of its own, with one area that was allocated once.
 		named "$1" "^[0-9]+ 1 1 0 $function \[vmapcache_leaker\]$" $ours/callers
 	done
-	named "$1" '^caller_[0-9]+ 12288 1 leak_later\+' $ours/info
+	named "$1" "^caller_[0-9]+ $((3 * page_bytes)) 1 leak_later\\+" $ours/info
 	for file in /proc/vmapcacheinfo $ours/callers $ours/info; do
 		named 0 'innocent' "$file"
 	done
@@ -66,8 +66,8 @@ rmmod vmapcache_leaker
 the_leaker_is_named 2
 insmod "$innocent" || fail "insmod $innocent"
 the_leaker_is_named 2
-expect_log 'leaked area of 8192 bytes, allocated by leak_at_init\+.*\[vmapcache_leaker\]'
-expect_log 'leaked area of 12288 bytes, allocated by leak_later\+.*\[vmapcache_leaker\]'
+expect_log "leaked area of $((2 * page_bytes)) bytes, allocated by leak_at_init\\+.*\\[vmapcache_leaker\\]"
+expect_log "leaked area of $((3 * page_bytes)) bytes, allocated by leak_later\\+.*\\[vmapcache_leaker\\]"
 mark="caller-names $$"
 echo "$mark" >/dev/kmsg
 rmmod vmapcache || fail "rmmod vmapcache"

@@ -44,7 +44,7 @@ echo $limit >$ours/lazy_max_pages
 echo 1 >$ours/purge
 kcase flush_count allocator=vmapcache count=800
 tries=0
-while [ "$(stat bytes_lazy)" -gt $((limit * 4096)) ]; do
+while [ "$(stat bytes_lazy)" -gt $((limit * page_bytes)) ]; do
 	tries=$((tries + 1))
 	[ $tries -lt $((50 * SLOWNESS)) ] || fail "$(stat bytes_lazy) bytes stay lazy with a limit of $limit pages"
 	sleep 0.1

@@ -6,10 +6,11 @@ Reads an area and its guard page through /proc/kcore, as a debugger does, and co
 sign() of vmapcache_test.ko has written there for SEED, and the guard page with zeros.
 """
 
+import os
 import struct
 import sys
 
-PAGE = 4096
+PAGE = os.sysconf("SC_PAGESIZE")
 
 
 def segments(core):

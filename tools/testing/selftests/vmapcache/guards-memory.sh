@@ -29,6 +29,6 @@ empty
 # The module takes a pinned area back when it goes, and all that the kernel knows of it.
 kcase leak_read_only
 rmmod vmapcache_test || fail "rmmod vmapcache_test"
-expect_log 'vmapcache: leaked area of 4096 bytes, allocated by leak_read_only\+.*, 1 pins'
+expect_log "vmapcache: leaked area of $page_bytes bytes, allocated by leak_read_only\\+.*, 1 pins"
 own
 kcase writable frame="$(noted frame)"

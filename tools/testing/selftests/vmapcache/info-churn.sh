@@ -24,7 +24,7 @@ while [ $rounds -lt 6 ]; do
 	areas=$(value areas "$TMP/info")
 	[ "$areas" -le $((2 * slots + 2)) ] || fail "$areas areas of at most $((2 * slots + 2))"
 	gross=$(($(value bytes_live "$TMP/info") + $(value bytes_guard "$TMP/info")))
-	[ "$gross" -le $(((2 * slots + 2) * 7 * 4096)) ] || fail "$gross bytes live"
+	[ "$gross" -le $(((2 * slots + 2) * 7 * page_bytes)) ] || fail "$gross bytes live"
 	for key in bytes_lazy bytes_stock bytes_free; do
 		[ "$(value $key "$TMP/info")" -le "$(value bytes_arena "$TMP/info")" ] ||
 			fail "$key is $(value $key "$TMP/info")"

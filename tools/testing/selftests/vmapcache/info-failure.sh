@@ -15,7 +15,7 @@ echo fragment pages=7 >$cases/run 2>/dev/null &
 keeper=$!
 trap keeper_ends EXIT
 tries=0
-until dmesg | sed -n "/$mark/,\$p" | grep 'vmapcache: allocation failed.* size 28672,' >"$TMP/message"; do
+until dmesg | sed -n "/$mark/,\$p" | grep "vmapcache: allocation failed.* size $((7 * page_bytes))," >"$TMP/message"; do
 	tries=$((tries + 1))
 	[ $tries -lt $((300 * SLOWNESS)) ] || fail "no message"
 	sleep 0.1

@@ -52,8 +52,9 @@ cat $cases/result >"$TMP/notes"
 walk=$(noted walk_ns)
 echo "a read of an empty file $empty ns, of info $cached ns; a walk over 100,000 areas $walk ns," \
 	"$((walk / cached)) times as much"
-# A slow kernel is slow in system calls before all.
-[ $((cached * 1000)) -le $((walk * SLOWNESS)) ] || fail "a cached read costs more than 1/1,000 of a walk"
+# A slow kernel is slow in system calls before all. Where an empty read alone takes that long, only what comes below counts.
+[ $((cached * 1000)) -le $((walk * SLOWNESS)) ] || [ $((empty * 1000)) -gt $((walk * SLOWNESS)) ] ||
+	fail "a cached read costs more than 1/1,000 of a walk"
 # 2 us; where the emulated CPU is so slow that an empty read alone takes more than
 # that, three quarters of an empty read. From load to load it was a quarter to seven
 # tenths; why they differ is not known.

@@ -18,8 +18,8 @@ kcase leak
 rmmod vmapcache_test || fail "rmmod vmapcache_test"
 # Its module is gone, the caller's name is not; nor is there an address without a name.
 caller='allocated by leak\+0x[0-9a-f]+/0x[0-9a-f]+ \[vmapcache_test\]'
-expect_log "vmapcache: leaked area of 12288 bytes, $caller, 0 pins"
-expect_log "vmapcache: leaked area of 4096 bytes, $caller, 1 pins"
+expect_log "vmapcache: leaked area of $((3 * page_bytes)) bytes, $caller, 0 pins"
+expect_log "vmapcache: leaked area of $page_bytes bytes, $caller, 1 pins"
 expect_log "vmapcache: leaked area of 16777216 bytes, $caller, 1 pins"
 grep -q ' leak \[vmapcache_test\]$' $ours/callers || fail "the caller's name is gone"
 rmmod vmapcache || fail "rmmod vmapcache"

@@ -8,6 +8,7 @@ set -u
 debugfs=/sys/kernel/debug
 ours=$debugfs/vmapcache
 cases=$debugfs/vmapcache_test
+page_bytes=$(getconf PAGESIZE)
 # Started by itself, as kselftest does it: `run` makes what a test needs, and searches the kernel log.
 if [ -z "${TMP:-}" ] && [ "${1:-}" != --help ]; then
 	name=${0##*/}
@@ -28,6 +29,13 @@ fail() {
 skip() {
 	echo "$*"
 	exit 4
+}
+
+# needs_tool: skips, unless the program vmapcache is there, for this processor
+needs_tool() {
+	[ -x "$TOOL" ] || skip "no program vmapcache (make tool)"
+	"$TOOL" --version >/dev/null 2>&1
+	[ $? != 126 ] || skip "the program vmapcache is for another processor"
 }
 
 # less NUMBER: prints NUMBER divided by SLOWNESS (see run --help), 1 at least: slow kernels
@@ -98,7 +106,7 @@ own_faulty() {
 
 # arena_pages: of the arena that is loaded
 arena_pages() {
-	echo $(($(stat bytes_arena) / 4096))
+	echo $(($(stat bytes_arena) / page_bytes))
 }
 
 # kcase CASE [KEY=VALUE...]: runs a case of the test module; its notes are in

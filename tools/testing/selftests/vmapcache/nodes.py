@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 CASES = Path("/sys/kernel/debug/vmapcache_test")
-SET_MEMPOLICY = 238  # on x86-64
+SET_MEMPOLICY = {"x86_64": 238, "aarch64": 237}[os.uname().machine]
 DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL = range(5)
 # Under a policy, and in-tree always, a run of neighbours on another node goes before single pages on
 # the right one. Where compaction makes such a run just then, the next attempt finds none.

@@ -13,8 +13,8 @@ restrict=$(cat /proc/sys/kernel/kptr_restrict)
 
 # A parser as users write it for /proc/vmallocinfo: the pages of each caller.
 parse() {
-	awk '
-		$1 !~ /^0x[0-9a-f]+-0x[0-9a-f]+$/ || $2 !~ /^[0-9]+$/ || $2 % 4096 { print "bad: " $0; bad = 1; next }
+	awk -v page_bytes="$page_bytes" '
+		$1 !~ /^0x[0-9a-f]+-0x[0-9a-f]+$/ || $2 !~ /^[0-9]+$/ || $2 % page_bytes { print "bad: " $0; bad = 1; next }
 		$3 == "unpurged" { unpurged += $2; next }
 		{
 			kind = ""
@@ -69,7 +69,7 @@ done
 grep -q ' unpurged vm_area lazy$' "$TMP/ours" || fail "no lazy"
 grep -qE ' pages=5 vmalloc( N[0-9]+=5)* pinned=2 freed cpu=[0-9]+$' "$TMP/ours" || fail "no pinned"
 grep -qE ' pages=2 vmap( N[0-9]+=2)* cpu=[0-9]+$' "$TMP/ours" || fail "no vmap with pages of its own"
-grep -qE '^[^ ]+ +16384 vm_map_ram cpu=[0-9]+$' "$TMP/ours" || fail "no vm_map_ram"
+grep -qE '^[^ ]+ +'$((4 * page_bytes))' vm_map_ram cpu=[0-9]+$' "$TMP/ours" || fail "no vm_map_ram"
 [ "$(grep -cvE 'lazy$|cpu=[0-9]+$' "$TMP/ours")" = 0 ] || fail "lines without cpu="
 if setpriv --reuid 65534 --clear-groups cat $proc >"$TMP/refused" 2>&1; then
 	fail "anybody can read it"

@@ -14,7 +14,7 @@ import os
 import struct
 import sys
 
-SYS_BPF = 321
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 PROG_LOAD, RAW_TRACEPOINT_OPEN = 5, 17
 TRACING = 26
 ATTACH = {"fentry": 24, "fexit": 25}

@@ -16,8 +16,8 @@ rival_exists() {
 	case $1 in
 		livepatch) [ -e "$TMP/vmapcache_livepatch.ko" ] ;;
 		fentry | fexit) [ -e /sys/kernel/btf/vmlinux ] ;;
-		# The module's direct call is written for one processor.
-		direct) [ "$(uname -m)" = x86_64 ] ;;
+		# Elsewhere kprobes do without ftrace, and nobody is in their way.
+		kprobe) [ "$(uname -m)" = x86_64 ] ;;
 	esac
 }
 

@@ -53,7 +53,7 @@ changes vmalloc_zone 3 hold dma32 3 2
 changes vmalloc_huge 1 hold huge 1 512
 changes vmalloc_redirected 1 hold huge 1 2
 [ "$(taken areas_held)" = 56 ] || fail "$(taken areas_held) areas are held: $(cat $takeover/holders)"
-bytes=$(((30 + 10 + 70 + 400 + 10 + 20 + 2) * 4096))
+bytes=$(((30 + 10 + 70 + 400 + 10 + 20 + 2) * page_bytes))
 [ "$(taken bytes_held)" = $bytes ] || fail "$(taken bytes_held) bytes are held, not $bytes"
 # The true caller, in each file.
 cat $takeover/holders

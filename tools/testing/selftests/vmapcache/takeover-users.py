@@ -21,7 +21,7 @@ import struct
 import sys
 import threading
 
-SYS_BPF = 321
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE = 0, 1, 2
 ARRAY, RINGBUF = 2, 27
 MMAPABLE = 1 << 10

@@ -7,7 +7,7 @@ DESCRIPTION="follow all events with the program vmapcache, end it in each way, a
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-[ -x "$TOOL" ] || skip "no program vmapcache (make tool)"
+needs_tool
 instances=/sys/kernel/tracing/instances
 [ -e $instances ] || mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 [ -e $instances ] || skip "this kernel has no trace events"

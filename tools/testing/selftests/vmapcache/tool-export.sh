@@ -7,7 +7,7 @@ DESCRIPTION="scrape the program vmapcache while areas come and go and when the m
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-[ -x "$TOOL" ] || skip "no program vmapcache (make tool)"
+needs_tool
 [ -d /proc/sys/net/ipv4 ] || skip "this kernel has no IP"
 # A VM without a network has not even that up.
 python3 - <<'END' || fail "no interface lo"

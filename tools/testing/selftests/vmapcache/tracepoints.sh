@@ -63,7 +63,7 @@ compare pairs $(($(stat flushed_areas) - areas))
 # A request that waits says so each time, and so does the reason.
 own arena_mb=8
 traced kcase traced_wait
-grep -q ': fail: size=65536 align=1 kind=vmalloc gfp_flags=GFP_KERNEL|__GFP_NOFAIL error=-12 waits=1 nr_lazy=[0-9]* reason="no free extent" caller=traced_eager' "$TMP/trace" || {
+grep -q ': fail: size='$((16 * page_bytes))' align=1 kind=vmalloc gfp_flags=GFP_KERNEL|__GFP_NOFAIL error=-12 waits=1 nr_lazy=[0-9]* reason="no free extent" caller=traced_eager' "$TMP/trace" || {
 	tail -n 60 "$TMP/trace"
 	fail "no request waits"
 }

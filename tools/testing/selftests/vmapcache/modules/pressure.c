@@ -224,7 +224,7 @@ out:
 /* ---- more frees than a purge can follow ---- */
 
 #define QUARTERS	4
-#define WINDOW_SHIFT	21		/* one page table covers this */
+#define WINDOW_SHIFT	PMD_SHIFT	/* one page table covers this */
 #define WINDOWS		(SZ_64G >> WINDOW_SHIFT)
 
 struct storm {

@@ -10,7 +10,10 @@
 #include <linux/static_call.h>
 #include <linux/vmalloc.h>
 
-#ifdef CONFIG_DYNAMIC_FTRACE_WITH_JMP
+/* arm64 has no JMP mode. */
+#if defined(CONFIG_DYNAMIC_FTRACE_WITH_JMP) || \
+	(defined(CONFIG_ARM64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS) && \
+	 !defined(CONFIG_ARM64_BTI_KERNEL))
 
 static char *function = "vunmap";
 module_param(function, charp, 0444);
@@ -47,21 +50,45 @@ DEFINE_STATIC_CALL_RET0(vmap_behind_its_nop, vmap);
 
 static struct ftrace_ops ops;
 
-static notrace void pass_vunmap_on(const void *addr)
+static notrace __used void pass_vunmap_on(const void *addr)
 {
 	static_call(vunmap_behind_its_nop)(addr);
 }
 
-static notrace void *pass_vmap_on(struct page **pages, unsigned int count, unsigned long flags,
+static notrace __used void *pass_vmap_on(struct page **pages, unsigned int count, unsigned long flags,
 				  pgprot_t prot)
 {
 	return static_call(vmap_behind_its_nop)(pages, count, flags, prot);
 }
 
+#ifdef CONFIG_ARM64
+/*
+ * ftrace calls: the caller's return address, which a function begins with in the link register, is in x9.
+ * The nop that ftrace replaces is a function's second instruction.
+ */
+typeof(pass_vunmap_on) enter_pass_vunmap_on;
+typeof(pass_vmap_on) enter_pass_vmap_on;
+
+#define ENTRY(name)							\
+	asm(".pushsection .text, \"ax\"\n"				\
+	    "enter_" #name ":\n"					\
+	    "	hint	#34\n"						\
+	    "	mov	x30, x9\n"					\
+	    "	b	" #name "\n"					\
+	    ".popsection\n")
+ENTRY(pass_vunmap_on);
+ENTRY(pass_vmap_on);
+#define ENTER(name)		enter_##name
+#define NOP_BEHIND_ENTRY	AARCH64_INSN_SIZE
+#else
+#define ENTER(name)		name
+#define NOP_BEHIND_ENTRY	0
+#endif
+
 static unsigned long pass_on(void)
 {
-	return ftrace_jmp_set(strcmp(function, "vmap") ? (unsigned long)pass_vunmap_on :
-							 (unsigned long)pass_vmap_on);
+	return ftrace_jmp_set(strcmp(function, "vmap") ? (unsigned long)ENTER(pass_vunmap_on) :
+							 (unsigned long)ENTER(pass_vmap_on));
 }
 
 static int __init direct_call_init(void)
@@ -76,7 +103,7 @@ static int __init direct_call_init(void)
 	if (err)
 		return err;
 	unregister_kprobe(&probe);
-	nop = (unsigned long)probe.addr;
+	nop = (unsigned long)probe.addr + NOP_BEHIND_ENTRY;
 	if (strcmp(function, "vmap"))
 		static_call_update(vunmap_behind_its_nop, (void *)(nop + MCOUNT_INSN_SIZE));
 	else
