@@ -171,6 +171,20 @@ fn bench(
     let machine = machine::Machine::here();
     println!("{machine}");
     let (records, trouble) = lab::measure(&matrix::lines(extent, &lab::switches()?), &machine)?;
+    #[cfg(feature = "record")]
+    let (records, trouble) = {
+        let (mut records, mut trouble) = (records, trouble);
+        if extent != Extent::Demo && signals::check().is_ok() {
+            match recording::replay::shipped(&machine) {
+                Ok((replayed, wrong)) => {
+                    records.push(replayed);
+                    trouble.extend(wrong);
+                }
+                Err(e) => trouble.push(e),
+            }
+        }
+        (records, trouble)
+    };
     // Before the first output: its reader may go at any time.
     drop(module);
     signals::check()?;

@@ -59,6 +59,9 @@ pub struct Record {
     pub writer_ops: Option<u64>,
     pub writer_cpu_ns: Option<f64>,
     pub check: Option<String>,
+    /// Of a replay: the recording, if it is one that ships.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
     /// Areas and pages that lived at each checkpoint of a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_sets: Option<String>,
@@ -146,6 +149,7 @@ impl Record {
             writer_ops: may!("writer_ops"),
             writer_cpu_ns: may!("writer_cpu_ns"),
             check: words.get("check").map(|s| s.to_string()),
+            recording: None,
             live_sets: words.get("live_sets").map(|s| s.to_string()),
             instructions: may!("instructions"),
             instruction_source: words.get("instructions").map(|_| "perf".to_string()),
@@ -158,6 +162,7 @@ impl Record {
         let shape = |r: &Record| (r.pages_min, r.pages, r.align_min, r.align);
         let around = |r: &Record| (r.threads, r.writers, r.live, r.lazy);
         self.scenario == other.scenario
+            && self.recording == other.recording
             && shape(self) == shape(other)
             && around(self) == around(other)
     }

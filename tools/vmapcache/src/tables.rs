@@ -92,7 +92,9 @@ fn span(min: u32, max: u32) -> String {
 /// The setting in words, without those that every row shares.
 pub fn setting(record: &Record) -> String {
     let mut text = record.scenario.clone();
-    if !record.scenario.ends_with("_test") && record.scenario != "info_read" {
+    if let Some(name) = &record.recording {
+        text = name.clone();
+    } else if !record.scenario.ends_with("_test") && record.scenario != "info_read" {
         text += &format!(" {}p", span(record.pages_min, record.pages));
     }
     if record.align > 1 {
@@ -629,7 +631,8 @@ pub fn all(extent: Extent, records: &[Record]) -> Vec<Table> {
     }
     let test = |r: &Record| r.scenario.ends_with("_test");
     let lookup = |r: &Record| r.scenario.starts_with("lookup_");
-    let other = |r: &Record| lookup(r) || test(r) || r.scenario == "info_read";
+    let replay = |r: &Record| r.recording.is_some();
+    let other = |r: &Record| lookup(r) || test(r) || replay(r) || r.scenario == "info_read";
     let fast = |r: &Record| {
         !other(r) && r.live == 0 && (r.threads == 1 || r.scenario == "producer_consumer")
     };
@@ -648,6 +651,11 @@ pub fn all(extent: Extent, records: &[Record]) -> Vec<Table> {
         ablation(records),
         cure(records),
         limit(records, pairs),
+        compare(
+            "What do requests of the kernel itself cost?",
+            "recorded workloads, replayed (vmapcache replay): addresses alone; each CPU of the recording is a thread",
+            &pick(&replay),
+        ),
         compare(
             "The tests of lib/test_vmalloc.c",
             "align_shift fails, by intention, for alignments that are larger than the space: the arena is the smaller one",

@@ -194,37 +194,71 @@ fn plural(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Makes the requests of a recording on these sides. Returns the program, the results, and what is wrong with
+/// them.
+fn measure(
+    recording: &Recording,
+    sides: &str,
+    runs: u32,
+    machine: &Machine,
+) -> Result<(Program, Vec<Record>, Vec<String>), String> {
+    let cpus = u16::try_from(machine.cpus).unwrap_or(u16::MAX).min(256);
+    let program = program(recording, cpus, super::capture::page_bytes());
+    if program.requests == 0 {
+        return Err("the recording has no request that can be replayed".into());
+    }
+    load(&program)?;
+    let switches = lab::switches()?;
+    let line = format!("scenario=replay sides={sides} runs={runs} hold=0");
+    let result = lab::run(&line).map_err(|e| match signals::check() {
+        Err(interrupted) => interrupted,
+        Ok(()) => e.to_string(),
+    })?;
+    let records: Vec<Record> = result
+        .lines()
+        .map(|text| Record::parse(text, &switches, machine))
+        .collect::<Result<_, _>>()?;
+    let trouble = records.iter().filter_map(|r| wrong(r, &program)).collect();
+    Ok((program, records, trouble))
+}
+
+/// Recorded by `scripts/live --record`.
+const SHIPPED: [(&str, &[u8]); 2] = [
+    ("f2fs", include_bytes!("../../recorded/f2fs.rec")),
+    (
+        "tasks-and-modules",
+        include_bytes!("../../recorded/tasks-and-modules.rec"),
+    ),
+];
+
+/// Replays the recordings that ship, on both sides. Returns the results, and what is wrong with them.
+pub fn shipped(machine: &Machine) -> Result<(Vec<Record>, Vec<String>), String> {
+    let (mut all, mut trouble) = (Vec::new(), Vec::new());
+    for (name, bytes) in SHIPPED {
+        let say = |e: String| format!("recording {name}: {e}");
+        let recording = file::read(bytes).map_err(say)?;
+        let (_, records, wrong) = measure(&recording, On::Both.sides(), 5, machine).map_err(say)?;
+        all.extend(records.into_iter().map(|record| Record {
+            recording: Some(name.into()),
+            ..record
+        }));
+        trouble.extend(wrong.into_iter().map(say));
+    }
+    Ok((all, trouble))
+}
+
 pub fn replay(options: &Options) -> Result<bool, String> {
     if !matches!(options.output, Output::Raw | Output::Json) {
         return Err("-O raw or json".into());
     }
     let recording = file::load(&options.file)?;
     let machine = Machine::here();
-    let cpus = u16::try_from(machine.cpus).unwrap_or(u16::MAX).min(256);
-    let program = program(&recording, cpus, super::capture::page_bytes());
-    if program.requests == 0 {
-        return Err(format!(
-            "{}: it has no request that can be replayed",
-            options.file.display()
-        ));
-    }
     let module = module::Loaded::take(&options.module)?;
-    load(&program)?;
-    let line = format!(
-        "scenario=replay sides={} runs={} hold=0",
-        options.on.sides(),
-        options.runs
-    );
-    let switches = lab::switches()?;
-    let result = lab::run(&line);
+    let measured = measure(&recording, options.on.sides(), options.runs, &machine);
     drop(module);
     signals::check()?;
-    let result = result.map_err(|e| e.to_string())?;
-    let records: Vec<Record> = result
-        .lines()
-        .map(|text| Record::parse(text, &switches, &machine))
-        .collect::<Result<_, _>>()?;
-    let trouble: Vec<String> = records.iter().filter_map(|r| wrong(r, &program)).collect();
+    let (program, records, trouble) =
+        measured.map_err(|e| format!("{}: {e}", options.file.display()))?;
     if options.output == Output::Json {
         let text = serde_json::to_string_pretty(&records).map_err(|e| e.to_string())?;
         println!("{text}");
@@ -344,6 +378,19 @@ mod tests {
         assert_eq!((program.requests, program.behind), (MOST_REQUESTS, 3));
         assert!(program.text.len() < 32 << 20);
         assert_eq!(program.text.lines().count(), MOST_REQUESTS + 1);
+    }
+
+    #[test]
+    fn the_recordings_that_ship_are_whole_and_small() {
+        for (name, bytes) in SHIPPED {
+            let recording = file::read(bytes).unwrap();
+            assert!(bytes.len() < 100 << 10, "{name}: {} bytes", bytes.len());
+            assert!(recording.head.lost.iter().all(|lost| *lost == 0), "{name}");
+            let program = program(&recording, 2, 4096);
+            assert!(program.requests > 300, "{name}: {}", program.requests);
+            assert_eq!((program.large, program.behind), (0, 0), "{name}");
+            assert_eq!(program.cpus, 2, "{name}");
+        }
     }
 
     #[test]
