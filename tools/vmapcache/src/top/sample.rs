@@ -168,6 +168,16 @@ pub mod tests {
         Files { from }.sample(None).unwrap()
     }
 
+    /// With numbers that take as much room as any.
+    pub fn crowded() -> Sample {
+        let mut sample = recorded();
+        for key in ["bytes_free", "bytes_stock", "largest_free_bytes"] {
+            sample.numbers.insert(key.into(), (1 << 30) - (100 << 10));
+        }
+        sample.numbers.insert("fragmentation_percent".into(), 100);
+        sample
+    }
+
     #[test]
     fn rates_are_differences() {
         let (last, mut now) = (recorded(), recorded());

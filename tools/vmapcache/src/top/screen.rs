@@ -134,7 +134,7 @@ fn totals(sample: &Sample, width: usize) -> Vec<Line<'static>> {
         )
         .into(),
         format!(
-            "free {}, {} of it stock; largest extent {}; fragmentation {} %",
+            "free {}, {} of it stock; largest {}; fragmentation {} %",
             size("bytes_free"),
             size("bytes_stock"),
             size("largest_free_bytes"),
@@ -242,7 +242,10 @@ pub fn text(sample: &Sample, choice: &Choice, width: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample::tests::recorded, *};
+    use super::{
+        super::sample::tests::{crowded, recorded},
+        *,
+    };
 
     #[test]
     fn all_numbers_are_on_the_screen() {
@@ -250,7 +253,7 @@ mod tests {
         for words in [
             "live 6.6 MiB in 93 areas",
             "lazy 3.6 MiB   of 8 GiB",
-            "2.6 MiB of it stock; largest extent 8.0 GiB; fragmentation 1 %",
+            "2.6 MiB of it stock; largest 8.0 GiB; fragmentation 1 %",
             "per second: 0 allocations, 0 frees, 0 flushes",
             "BYTES*",
             " 6.6 MiB      93      123         0       30        0 keep [vmapcache_test]",
@@ -262,6 +265,12 @@ mod tests {
             screen.contains(" 6.6 MiB      93         0        0 keep [vmapcache_test]"),
             "{screen}"
         );
+    }
+
+    #[test]
+    fn long_numbers_fit_on_80_columns() {
+        let screen = text(&crowded(), &Choice::default(), 80);
+        assert!(screen.contains("fragmentation 100 %"), "{screen}");
     }
 
     #[test]
