@@ -94,11 +94,11 @@ class Tested(BadWeather):
         (self.scripts / "sandbox").write_text("#!/bin/sh\n:\n")
 
         firsts = set()
-        for commits in range(7, 10):
+        for commits in range(7, 11):
             self.stub("git", f"echo {commits}\n")
             said = self.run_script("check", "--all").stdout
             parts = [line[2:] for line in said.splitlines() if line.startswith("# ")]
-            self.assertEqual(sorted(parts), ["core", "debug", "older", "rt", "stock", "vng"])
+            self.assertEqual(sorted(parts), ["arm64", "core", "debug", "older", "rt", "stock", "vng"])
             self.assertEqual(parts[:3], ["core", "stock", "vng"])
             firsts.add(parts[3])
-        self.assertEqual(firsts, {"debug", "older", "rt"})
+        self.assertEqual(firsts, {"arm64", "debug", "older", "rt"})
