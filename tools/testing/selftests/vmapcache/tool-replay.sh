@@ -7,7 +7,7 @@ DESCRIPTION="record requests to the in-tree allocator, count them by other means
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
 
-[ -x "$TOOL" ] || skip "no program vmapcache (make tool)"
+needs_tool
 "$TOOL" record --help >/dev/null 2>&1 || skip "a program vmapcache without record"
 tracing=/sys/kernel/tracing
 [ -e $tracing/instances ] || mount -t tracefs tracefs $tracing 2>/dev/null
