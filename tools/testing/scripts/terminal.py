@@ -446,11 +446,18 @@ class OnWindow(OnTerminal):
     def open_window(self):
         """Opens the window, or another one."""
         self.window = self.screen()
+
+        def begin():
+            # A script's job in the background ignores these, and then so would all that the shell starts.
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
         self.shell = subprocess.Popen(
             ["bash", "--norc", "--noediting", "-i"],
             env=self.environment(PS1="$ ", PROMPT_COMMAND='echo status=$?', VM=str(self.scripts / "vm")), cwd=self.top / "tree",
             stdin=self.window.slave, stdout=self.window.slave, stderr=self.window.slave,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            start_new_session=True, preexec_fn=begin)
         self.addCleanup(self.kill, self.shell)
         self.window.wait_for(b"$ ")
 
