@@ -54,8 +54,12 @@ void pairs(struct job *job, enum side side, int chained, unsigned long *held)
 		area = side_alloc(side, request->pages, request->align);
 		if (!area)
 			host_fatal("an allocation failed");
-		if (chained)
+		if (chained) {
+			/* The CPU must not do the chain beside what comes before or after it. */
+			asm volatile("lfence" : : : "memory");
 			area += chain(area, job->links);
+			asm volatile("lfence" : : "r" (area) : "memory");
+		}
 		if (keep) {
 			if (held[2 * at])
 				side_free(side, held[2 * at], held[2 * at + 1]);
