@@ -51,7 +51,7 @@ pub(crate) struct Live {
 /// Moments at which the live areas are compared. The last one is the end.
 pub(crate) const CHECKPOINTS: usize = 8;
 
-/// What a program does.
+/// The size of a program, and the areas that live while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) requests: usize,
@@ -60,7 +60,7 @@ pub(crate) struct Shape {
     pub(crate) cpus: u16,
     /// Most areas and most pages that live at once.
     pub(crate) most: Live,
-    /// What lives at each checkpoint.
+    /// The areas that live at each checkpoint.
     pub(crate) live: [Live; CHECKPOINTS],
 }
 

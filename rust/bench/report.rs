@@ -77,7 +77,7 @@ pub(crate) struct Report<'a> {
     /// The longest time that a real-time thread had to wait, in ns.
     pub(crate) held: Option<u64>,
     pub(crate) check: Option<&'static str>,
-    /// What lived at each checkpoint of a program.
+    /// The areas that lived at each checkpoint of a program.
     pub(crate) live: Option<[Live; CHECKPOINTS]>,
 }
 

@@ -36,10 +36,10 @@ pub(super) enum Stuff {
     Nothing,
 }
 
-/// What a check has found.
+/// The result of a check.
 pub(super) struct Checked {
     pub(super) verdict: Verdict,
-    /// What lived at each checkpoint of a program.
+    /// The areas that lived at each checkpoint of a program.
     pub(super) live: Option<[Live; CHECKPOINTS]>,
 }
 

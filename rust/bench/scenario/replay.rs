@@ -3,8 +3,8 @@
 //! `replay`: the requests of a program that somebody has written to `bench/program`, for addresses alone.
 //!
 //! Each of its CPUs is a thread, which makes its requests in their order. A thread that is to free what
-//! another one has not allocated yet waits, and that time does not count. What a program does not free is
-//! freed between two runs, when the clock has stopped.
+//! another one has not allocated yet waits, and that time does not count. The replay frees the areas that its
+//! program leaves between two runs, when the clock has stopped.
 //!
 //! # Invariants
 //!

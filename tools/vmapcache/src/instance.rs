@@ -33,7 +33,7 @@ impl System {
         }
     }
 
-    /// What an instance for them is called, and which command makes it.
+    /// The name of their instance, and the command that makes it.
     fn purpose(self) -> &'static str {
         match self {
             System::Vmapcache => "events",

@@ -29,7 +29,7 @@ const SHARE: u32 = 1 << 14;
 /// Areas of each class.
 const AREAS: usize = 300;
 
-/// What the stock has of one class.
+/// The areas of one class in the stock.
 struct Slot {
     class: Class,
     /// Areas in the clean magazine, and the most that it has had.
