@@ -219,7 +219,7 @@ impl<E: Env> Manager<E> {
                 Ok(empty) => self.put_spare(&mut local, empty),
                 Err(back) => {
                     // The areas that come home were in use a moment ago. Those that this CPU has kept perhaps were not.
-                    let mut given = local.give_kept();
+                    let mut given = local.give_kept(u32::MAX, &self.descriptors);
                     drop(local);
                     self.shelve(back);
                     self.sort_out(given.drain(&self.descriptors));

@@ -519,7 +519,7 @@ impl<E: Env> Manager<E> {
             let mut magazine = local.give_clean();
             let mut kept = match &magazine {
                 Some(_) => CleanList::default(),
-                None => local.give_some_kept(ROUNDS as u32, &self.descriptors),
+                None => local.give_kept(ROUNDS as u32, &self.descriptors),
             };
             drop(local);
             if magazine.is_none() && kept.is_empty() {

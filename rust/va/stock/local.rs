@@ -418,20 +418,8 @@ impl Local {
         }
     }
 
-    /// Takes out the kept areas of one class, and next time those of another. Empty if there are none.
-    pub fn give_kept(&mut self) -> CleanList {
-        while let Some(class) = self.kept_set.pick_from(self.next_to_give) {
-            self.next_to_give = class.index() + 1;
-            let kept = self.take_kept(class);
-            if !kept.is_empty() {
-                return kept;
-            }
-        }
-        CleanList::default()
-    }
-
-    /// Takes out up to `most` kept areas of one class. Empty if there are none.
-    pub fn give_some_kept(&mut self, most: u32, descriptors: &Descriptors) -> CleanList {
+    /// Takes out up to `most` kept areas of one class, and when it has no more, those of another. Empty if there are none.
+    pub fn give_kept(&mut self, most: u32, descriptors: &Descriptors) -> CleanList {
         let mut given = CleanList::default();
         while let Some(class) = self.kept_set.pick_from(self.next_to_give) {
             let Some(slot) = self.slots.get_mut(class.index()) else {
@@ -461,7 +449,10 @@ impl Local {
     pub fn give_clean(&mut self) -> Option<Clean> {
         while let Some(class) = self.clean_set.pick_from(self.next_to_give) {
             self.next_to_give = class.index() + 1;
-            let slot = self.slots.get_mut(class.index())?;
+            let Some(slot) = self.slots.get_mut(class.index()) else {
+                broken(NO_PLACE);
+                return None;
+            };
             let span = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
             self.clean_span = self.clean_span.saturating_sub(span);
             if slot.clean_len == 0 {

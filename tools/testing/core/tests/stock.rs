@@ -177,11 +177,11 @@ impl Stock {
                 }
             }
             85..=88 => {
-                let most = 1 + rng.below(30);
-                let mut given = match rng.below(2) {
-                    0 => self.local.give_kept(),
-                    _ => self.local.give_some_kept(most, &self.descriptors),
+                let most = match rng.below(2) {
+                    0 => u32::MAX,
+                    _ => 1 + rng.below(30),
                 };
+                let mut given = self.local.give_kept(most, &self.descriptors);
                 let areas: Vec<CleanId> = given.drain(&self.descriptors).collect();
                 let Some(first) = areas.first() else {
                     assert_eq!(self.kept_span(), 0);
