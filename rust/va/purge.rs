@@ -512,25 +512,26 @@ impl<E: Env> Manager<E> {
                 self.dissolve_all(magazine.drain());
             }
         }
-        while left > 0 {
-            let Some(mut local) = self.local.enter() else {
-                return;
-            };
-            let mut magazine = local.give_clean();
-            let mut kept = match &magazine {
-                Some(_) => CleanList::default(),
-                None => local.give_kept(ROUNDS as u32, &self.descriptors),
-            };
-            drop(local);
-            if magazine.is_none() && kept.is_empty() {
-                return;
-            }
-            if let Some(magazine) = &mut magazine {
-                self.dissolve_all(magazine.drain());
-            }
-            self.dissolve_all(kept.drain(&self.descriptors));
+        while left > 0 && self.dissolve_own() {
             left -= 1;
         }
+    }
+
+    /// Dissolves one clean magazine of this CPU or, if it has none, as many areas that it keeps. False if it has neither.
+    fn dissolve_own(&self) -> bool {
+        let Some(mut local) = self.local.enter() else {
+            return false;
+        };
+        if let Some(mut magazine) = local.give_clean() {
+            drop(local);
+            self.dissolve_all(magazine.drain());
+            return true;
+        }
+        let mut kept = local.give_kept(ROUNDS as u32, &self.descriptors);
+        drop(local);
+        let some = !kept.is_empty();
+        self.dissolve_all(kept.drain(&self.descriptors));
+        some
     }
 
     /// Dissolves a few areas. Does not sleep.
