@@ -106,11 +106,14 @@ rust-analyzer: ## makes rust-project.json for editors
 check: ## the tests for each change, from a bare machine: check-core, check-stock (CHECK_MINUTES= at most)
 	@scripts/check core stock
 
-check-core: ## all tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts, fuzzing (FUZZ_SECONDS=60)
+check-core: ## tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts
 	@scripts/check core
 
-check-stock: ## the kselftests on the stock kernel in the VM, one more with 256 MB, one with two NUMA nodes, the VM, make demo and vmapcache top in a terminal (KERNEL_SERIES=7.2 for another series)
+check-stock: ## the kselftests on the stock kernel in VMs, one with 256 MB, one with two NUMA nodes (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
+
+check-long: ## what takes longer: fuzzing (FUZZ_SECONDS=60), the other kselftests on the stock kernel, the VM, make demo and vmapcache top in a terminal (KERNEL_SERIES=7.2 for another series)
+	@scripts/check long
 
 check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNEL_SERIES=7.2 for another series)
 	@scripts/check rt
@@ -124,7 +127,7 @@ check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of i
 check-older: ## the kselftests on the stock kernel of the series 7.2 in the VM
 	@scripts/check older
 
-check-all: ## check-core, check-stock, check-vng and then the other parts, beginning with another one at each commit (CHECK_MINUTES= at most); notes for scripts/tested
+check-all: ## check-core, check-stock, check-long, check-vng and then the other parts, beginning with another one at each commit (CHECK_MINUTES= at most); notes for scripts/tested
 	@scripts/check --all
 
 check-debug: ## the kselftests on the debug kernel in the VM, torture for MINUTES=5
@@ -174,4 +177,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-rt check-arm64 check-older check-all check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native report ready vm-kernel tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-long check-rt check-arm64 check-older check-all check-debug torture drivers live mutants fuzz clean help

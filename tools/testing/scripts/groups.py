@@ -48,6 +48,17 @@ class Groups(unittest.TestCase):
         self.assertEqual(self.names("--group", "one"), "fdbec")
         self.assertEqual(self.names("--group", "two"), "ac")
 
+    def test_short_and_long(self):
+        self.add("b", "GROUP=one\nLONG=why")
+        self.add("d", "GROUP=two\nFIRST=2\nLONG=why")
+        self.assertEqual(self.names("--short"), "faec")
+        self.assertEqual(self.names("--long"), "db")
+        self.assertEqual(self.names("--long", "--group", "one"), "b")
+        self.assertEqual(self.names("--group", "two", "--short"), "ac")
+        self.assertEqual(self.names(), "fdabec")
+        for arguments in (("--short", "--long"), ("--long", "a")):
+            self.assert_refused("Usage", *arguments)
+
     def test_unknown(self):
         for word in ("three", "", "onetwo", ".*"):
             self.assert_refused(f"no group '{word}'", "--list", "--group", word)

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
 TIMEOUT=300
+LONG="each tracer comes before and after the guards"
 DESCRIPTION="put tracers and kprobes on functions that have a guard, before and after the guards, and see the guards in effect all the time"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

@@ -4,6 +4,7 @@
 GROUP=two
 FIRST=2
 TIMEOUT=300
+LONG="200 loads"
 DESCRIPTION="load the module and unload it 200 times, with readers, consumers and open files in between, and find no memory lost afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
