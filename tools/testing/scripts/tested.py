@@ -85,15 +85,32 @@ class Tested(BadWeather):
         self.assert_fails(self.run_script("tested", "--write"), "has no marks")
         self.assertEqual(self.document.read_text(), "Text.\n")
 
-    def test_each_part_has_its_turn_to_be_first(self):
+    def stubbed_check(self, **parts):
+        """scripts/check, whose parts only print what they are given; core runs in the sandbox."""
         names = "core", "stock_tests", "long_tests", "vng_tests", "packaged_tests", "debug_tests"
-        stubs = "".join(f"{name}() {{ :; }}\n" for name in names)
-        # Each part only says its name; core runs in the sandbox.
+        stubs = "".join(f"{name}() {{ printf '%s' '{parts.get(name, '')}'; }}\n" for name in names)
         check = (self.scripts / "check").read_text()
         at = check.index("# all_parts:")
         (self.scripts / "check").write_text(check[:at] + stubs + check[at:])
         (self.scripts / "sandbox").write_text("#!/bin/sh\n:\n")
 
+    def test_a_failed_run_says_what_to_do(self):
+        self.stubbed_check(stock_tests="ok 1 a\n# why\nnot ok 2 b\nok 3 c # SKIP d\n")
+        result = self.run_script("check", "stock")
+        self.assertEqual((result.returncode, result.stderr), (1, ""), result.stdout)
+        last = result.stdout.splitlines()[-5:]
+        self.assertEqual(last[:3], ["# failed, of all above:", "# why", "# not ok 2 b"])
+        self.assertIn("is in build/check. A kselftest alone: make vm CMD='tools/", last[3])
+        self.assertEqual(last[4], "1 passed, 1 failed, 1 skipped")
+
+    def test_a_good_run_ends_with_its_counts(self):
+        self.stubbed_check(stock_tests="ok 1 a\nok 2 b # 3 s\n")
+        result = self.run_script("check", "stock")
+        self.assert_ok(result)
+        self.assertEqual(result.stdout.splitlines()[-2:], ["ok 2 b # 3 s", "2 passed, 0 failed, 0 skipped"])
+
+    def test_each_part_has_its_turn_to_be_first(self):
+        self.stubbed_check()
         firsts = set()
         for commits in range(7, 11):
             self.stub("git", f"echo {commits}\n")
