@@ -199,30 +199,30 @@ fn comparison(title: &'static str, pairs: &[(&Record, &Record)]) -> Table {
 /// The sides of a replay.
 #[cfg(feature = "record")]
 pub fn replayed(records: &[Record]) -> Table {
-    let heads = [
+    let latency = |r: &Record| [r.p50_ns, r.p99_ns, r.p999_ns, r.max_ns];
+    // The native ground has none.
+    let timed = records.iter().flat_map(latency).any(|ns| ns.is_some());
+    let mut heads = vec![
         "allocator",
         "ns of a request|median",
         "ns of a request|least",
-        "of one|p50",
-        "of one|p99",
-        "of one|p99.9",
-        "of one|max",
-        "flushes",
-        "failed",
     ];
+    if timed {
+        heads.extend(["of one|p50", "of one|p99", "of one|p99.9", "of one|max"]);
+    }
+    heads.extend(["flushes", "failed"]);
     let mut table = Table::new("How long does a request of the recording take?", &heads);
     for record in records {
-        table.row(vec![
+        let mut row = vec![
             record.allocator.clone(),
             median(record),
             ns(record.run_min_ns),
-            may(record.p50_ns),
-            may(record.p99_ns),
-            may(record.p999_ns),
-            may(record.max_ns),
-            flushes(record),
-            failures(record),
-        ]);
+        ];
+        if timed {
+            row.extend(latency(record).map(may));
+        }
+        row.extend([flushes(record), failures(record)]);
+        table.row(row);
     }
     match records {
         [a, b] => table.with_note(format!(

@@ -25,7 +25,8 @@ struct cell {
 	unsigned long held;		/* areas that each thread keeps */
 	unsigned long live;
 	unsigned long operations;
-	unsigned long arena;		/* MiB */
+	unsigned long arena;		/* MiB; 0: enough */
+	const char *program;
 };
 
 /* Sizes and alignments in pages, the same for all sides. */
@@ -40,6 +41,7 @@ extern struct request {
 extern double ns_per_link;
 
 /* measure.c, which prints a line per side */
+void measure_runs(const struct cell *cell, double (*once)(const struct cell *cell, unsigned int side));
 void measure_pairs(const struct cell *cell);
 void measure_relay(const struct cell *cell);
 void measure_lookup(const struct cell *cell);
@@ -47,6 +49,11 @@ void measure_purge(const struct cell *cell);
 double line_ns(void);
 void make_lazy(const struct cell *cell, enum side side, unsigned long *areas);
 double purge_once(enum side side, int drain);
+
+/* replay.c */
+unsigned long read_program(const char *name);
+unsigned int cpus_of_program(void);
+void measure_replay(const struct cell *cell);
 
 /* count.c */
 void count_pairs(const struct cell *cell);

@@ -27,6 +27,8 @@ static const char usage[] =
 	"  pairs     allocates and frees\n"
 	"  relay     allocates on one CPU, frees on another\n"
 	"  lookup    finds areas by their addresses\n"
+	"  replay    makes the requests of a program (program=FILE, - is standard input), as the laboratory's\n"
+	"            scenario of that name\n"
 	"  purge     makes lazy areas clean (how=purge), or free space as well (how=drain)\n"
 	"  check     checks that areas are aligned and do not overlap\n"
 	"  locks     counts locks, on CPUs that take turns\n"
@@ -34,7 +36,10 @@ static const char usage[] =
 	"  holds     measures how long locks are held in a purge (how=)\n"
 	"\n"
 	"sides=A,B (in-tree in-tree-vm vm_map_ram vmapcache fake; A+5 is 5 % of ns= slower than A+0) runs= cpus=\n"
-	"threads= pages= pages_max= align_max= held= live= operations= ns= arena=MiB\n";
+	"threads= pages= pages_max= align_max= held= live= operations= ns= arena=MiB program=\n";
+
+/* MiB, if the cell does not say anything else. */
+#define ARENA	16384
 
 static void refuse(const char *word)
 {
@@ -101,6 +106,8 @@ static void parse(struct cell *cell, char *word)
 		parse_sides(cell, value);
 	} else if (!strcmp(word, "how")) {
 		cell->how = value;
+	} else if (!strcmp(word, "program")) {
+		cell->program = value;
 	} else if (!strcmp(word, "ns")) {
 		cell->nanoseconds = atof(value);
 	} else {
@@ -155,6 +162,28 @@ static void find_link_cost(void)
 	}
 }
 
+/* A program brings its CPUs, and may need a larger arena. */
+static void prepare_replay(struct cell *cell)
+{
+	unsigned int i, cpus = cell->cpus < cpus_of_machine() ? cell->cpus : cpus_of_machine();
+	unsigned long needed;
+
+	for (i = 0; i < cell->number_of_sides; i++)
+		if (cell->slower[i] != PLAIN || cell->sides[i] == FAKE || cell->sides[i] == IN_TREE_BLOCK)
+			refuse("sides=");
+	if (!cell->program)
+		refuse("program=");
+	needed = read_program(cell->program);
+	if (cpus_of_program() > cpus) {
+		fprintf(stderr, "native: a program for %u CPUs, and there are %u\n",
+			cpus_of_program(), cpus);
+		exit(2);
+	}
+	/* There are holes between areas, and what is lazy takes room, too. */
+	if (!cell->arena && 4 * needed > ARENA)
+		cell->arena = 4 * needed;
+}
+
 int main(int argc, char **argv)
 {
 	static struct cell cell = {
@@ -166,7 +195,6 @@ int main(int argc, char **argv)
 		.pages = 1,
 		.align_max = 1,
 		.operations = 200000,
-		.arena = 16384,
 		.how = "purge",
 	};
 	static const struct {
@@ -176,6 +204,7 @@ int main(int argc, char **argv)
 	} whats[] = {
 		{ "pairs", measure_pairs, 1 },
 		{ "relay", measure_relay, 1 },
+		{ "replay", measure_replay, 1 },
 		{ "lookup", measure_lookup, 1 },
 		{ "purge", measure_purge, 1 },
 		{ "holds", count_purge, 1 },
@@ -202,6 +231,10 @@ int main(int argc, char **argv)
 		cell.cpus = cpus_of_machine();
 	if (cell.cpus > CPUS_MAX || cell.threads > cell.cpus || cell.runs > RUNS_MAX || !cell.runs)
 		refuse("cpus=, threads= or runs=");
+	if (whats[what].run == measure_replay)
+		prepare_replay(&cell);
+	if (!cell.arena)
+		cell.arena = ARENA;
 	/* The module takes four times the memory. */
 	host_start(cell.cpus, cell.arena / 4);
 	find_link_cost();

@@ -229,32 +229,43 @@ static double run_once(const struct cell *cell, unsigned int side, void *(*threa
 	return sum / cell->threads;
 }
 
-static void measure(const struct cell *cell, void *(*thread)(void *))
+/* Runs of all sides, in turns; `once` returns the nanoseconds of one. */
+void measure_runs(const struct cell *cell, double (*once)(const struct cell *cell, unsigned int side))
 {
 	unsigned int run, side;
 
 	for (side = 0; side < cell->number_of_sides; side++)
-		run_once(cell, side, thread);
+		once(cell, side);
 	for (run = 0; run < cell->runs; run++) {
 		for (side = 0; side < cell->number_of_sides; side++) {
 			unsigned long before = kernel_flushes;
 
 			usleep(REST_US);
-			results[side][run] = run_once(cell, side, thread);
+			results[side][run] = once(cell, side);
 			flushes[side] += kernel_flushes - before;
 		}
 	}
 	print_results(cell);
 }
 
+static double pairs_once(const struct cell *cell, unsigned int side)
+{
+	return run_once(cell, side, pairs_thread);
+}
+
 void measure_pairs(const struct cell *cell)
 {
-	measure(cell, pairs_thread);
+	measure_runs(cell, pairs_once);
+}
+
+static double relay_once(const struct cell *cell, unsigned int side)
+{
+	return run_once(cell, side, relay_thread);
 }
 
 void measure_relay(const struct cell *cell)
 {
-	measure(cell, relay_thread);
+	measure_runs(cell, relay_once);
 }
 
 /* ---- lookups ---- */

@@ -2,8 +2,9 @@
 
 //! `recording`: shows what a recording has.
 
-use super::{file, Recording, What};
+use super::{file, replay::program_for, Recording, What};
 use crate::{
+    machine::Machine,
     sheet::{Cell, Row, Sheet},
     size, Output,
 };
@@ -20,6 +21,12 @@ pub struct Options {
     /// Each request, instead of a summary
     #[arg(long)]
     requests: bool,
+    /// The requests as the laboratory takes them in bench/program, for `scenario=replay`
+    #[arg(long, conflicts_with_all = ["requests", "output", "filter"])]
+    program: bool,
+    /// With --program: CPUs of the machine that is to replay it (default: of this one)
+    #[arg(long, value_name = "NUMBER", requires = "program", value_parser = clap::value_parser!(u16).range(1..=256))]
+    cpus: Option<u16>,
     /// For people, or for other programs: then always each request
     #[arg(short = 'O', long, value_enum, default_value_t)]
     output: Output,
@@ -177,7 +184,14 @@ pub fn show(options: &Options) -> Result<bool, String> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let say = |e: io::Error| format!("output: {e}");
     let each = options.requests || !options.filter.is_empty();
-    if options.output == Output::Raw && !each {
+    if options.program {
+        let cpus = options
+            .cpus
+            .map_or_else(|| Machine::here().cpus, usize::from);
+        let program = program_for(&recording, cpus)
+            .map_err(|e| format!("{}: {e}", options.file.display()))?;
+        out.write_all(program.text.as_bytes()).map_err(say)?;
+    } else if options.output == Output::Raw && !each {
         summary(&recording, &mut out).map_err(say)?;
     } else {
         let mut sheet = sheet(&recording);

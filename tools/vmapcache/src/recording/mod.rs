@@ -4,7 +4,7 @@
 //!
 //! [`capture`] follows the tracepoints, whose pages [`page`] reads by the layout that tracefs tells
 //! ([`layout`]); [`gather`] makes requests of the events and [`names`] finds their callers. [`file`] keeps
-//! them; [`list`] shows them, and [`replay`] makes them again.
+//! them; [`list`] shows them, and [`replay`] makes them again, by the laboratory or on the [`native`] ground.
 
 pub mod capture;
 mod file;
@@ -12,6 +12,7 @@ mod gather;
 mod layout;
 pub mod list;
 mod names;
+mod native;
 mod page;
 pub mod replay;
 #[cfg(test)]

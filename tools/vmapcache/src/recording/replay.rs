@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `replay`: the requests of a recording on both allocators, in one boot, by the laboratory.
+//! `replay`: the requests of a recording on both allocators, in one boot, by the laboratory; or in one process,
+//! by the native program.
 
-use super::{file, Recording, What};
+use super::{file, native, Recording, What};
 use crate::{lab, machine::Machine, module, record::Record, signals, size, tables, Output};
 use std::{
     fmt::Write as _,
@@ -15,6 +16,8 @@ use std::{
 #[command(
     after_help = "Addresses alone are asked for: no memory, no mapping. Each CPU of the recording is a thread, bound to a \
 CPU, which makes its requests in their order as fast as it can; a free waits for its allocation.\n\n\
+With --ground native, neither a module nor root is needed: one ordinary program has the code of both allocators. Its \
+threads are real-time ones if the user may have such.\n\n\
 The status is 1 if an allocation failed, or if the two sides do not hold the same areas at each checkpoint."
 )]
 pub struct Options {
@@ -26,11 +29,24 @@ pub struct Options {
     /// Runs of each side; they take turns
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=64))]
     runs: u32,
+    /// Where: this kernel, with both modules, or the native program
+    #[arg(long, value_enum, default_value_t)]
+    ground: Ground,
+    /// The native program, which `scripts/native --build` makes
+    #[arg(long, value_name = "PATH", default_value = "build/native/native")]
+    native: PathBuf,
     /// A table, or all results as build/bench.json has them
     #[arg(short = 'O', long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
     module: module::Options,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
+enum Ground {
+    #[default]
+    Kernel,
+    Native,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
@@ -59,18 +75,18 @@ const CHECKPOINTS: usize = 8;
 
 /// A recording as the laboratory takes it, and what had to go.
 #[derive(Debug, Default, PartialEq)]
-struct Program {
-    text: String,
-    requests: usize,
-    cpus: u16,
+pub struct Program {
+    pub text: String,
+    pub requests: usize,
+    pub cpus: u16,
     /// Areas and pages that live at each checkpoint.
-    live: Vec<(u64, u64)>,
+    pub live: Vec<(u64, u64)>,
     /// Frees of areas from before the recording.
-    older: u64,
+    pub older: u64,
     /// Allocations that are too large, and their frees.
-    large: u64,
+    pub large: u64,
     /// Requests behind the last one that the laboratory takes.
-    behind: u64,
+    pub behind: u64,
 }
 
 /// Makes a program for so many CPUs, whose pages have this size.
@@ -194,32 +210,39 @@ fn plural(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Makes the requests of a recording on these sides. Returns the program, the results, and what is wrong with
-/// them.
-fn measure(
-    recording: &Recording,
+/// The program of a recording for a machine with so many CPUs.
+pub fn program_for(recording: &Recording, cpus: usize) -> Result<Program, String> {
+    let cpus = u16::try_from(cpus).unwrap_or(u16::MAX).min(256);
+    let program = program(recording, cpus, super::capture::page_bytes());
+    match program.requests {
+        0 => Err("the recording has no request that can be replayed".into()),
+        _ => Ok(program),
+    }
+}
+
+/// Makes the requests of a program on these sides, by the laboratory.
+fn in_kernel(
+    program: &Program,
     sides: &str,
     runs: u32,
     machine: &Machine,
-) -> Result<(Program, Vec<Record>, Vec<String>), String> {
-    let cpus = u16::try_from(machine.cpus).unwrap_or(u16::MAX).min(256);
-    let program = program(recording, cpus, super::capture::page_bytes());
-    if program.requests == 0 {
-        return Err("the recording has no request that can be replayed".into());
-    }
-    load(&program)?;
+) -> Result<Vec<Record>, String> {
+    load(program)?;
     let switches = lab::switches()?;
     let line = format!("scenario=replay sides={sides} runs={runs} hold=0");
     let result = lab::run(&line).map_err(|e| match signals::check() {
         Err(interrupted) => interrupted,
         Ok(()) => e.to_string(),
     })?;
-    let records: Vec<Record> = result
+    result
         .lines()
         .map(|text| Record::parse(text, &switches, machine))
-        .collect::<Result<_, _>>()?;
-    let trouble = records.iter().filter_map(|r| wrong(r, &program)).collect();
-    Ok((program, records, trouble))
+        .collect()
+}
+
+/// What is wrong with the results.
+fn trouble(records: &[Record], program: &Program) -> Vec<String> {
+    records.iter().filter_map(|r| wrong(r, program)).collect()
 }
 
 /// Recorded by `scripts/live --record`.
@@ -233,18 +256,19 @@ const SHIPPED: [(&str, &[u8]); 2] = [
 
 /// Replays the recordings that ship, on both sides. Returns the results, and what is wrong with them.
 pub fn shipped(machine: &Machine) -> Result<(Vec<Record>, Vec<String>), String> {
-    let (mut all, mut trouble) = (Vec::new(), Vec::new());
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
     for (name, bytes) in SHIPPED {
         let say = |e: String| format!("recording {name}: {e}");
         let recording = file::read(bytes).map_err(say)?;
-        let (_, records, wrong) = measure(&recording, On::Both.sides(), 5, machine).map_err(say)?;
+        let program = program_for(&recording, machine.cpus).map_err(say)?;
+        let records = in_kernel(&program, On::Both.sides(), 5, machine).map_err(say)?;
+        faults.extend(trouble(&records, &program).into_iter().map(say));
         all.extend(records.into_iter().map(|record| Record {
             recording: Some(name.into()),
             ..record
         }));
-        trouble.extend(wrong.into_iter().map(say));
     }
-    Ok((all, trouble))
+    Ok((all, faults))
 }
 
 pub fn replay(options: &Options) -> Result<bool, String> {
@@ -253,17 +277,39 @@ pub fn replay(options: &Options) -> Result<bool, String> {
     }
     let recording = file::load(&options.file)?;
     let machine = Machine::here();
-    let module = module::Loaded::take(&options.module)?;
-    let measured = measure(&recording, options.on.sides(), options.runs, &machine);
-    drop(module);
-    signals::check()?;
-    let (program, records, trouble) =
-        measured.map_err(|e| format!("{}: {e}", options.file.display()))?;
+    let sides = options.on.sides();
+    let of_file = |e: String| format!("{}: {e}", options.file.display());
+    let program = program_for(&recording, machine.cpus).map_err(of_file)?;
+    let mut real_time = true;
+    let records = match options.ground {
+        Ground::Kernel => {
+            let module = module::Loaded::take(&options.module)?;
+            let records = in_kernel(&program, sides, options.runs, &machine);
+            drop(module);
+            signals::check()?;
+            records.map_err(of_file)?
+        }
+        Ground::Native => {
+            let said = native::measure(&options.native, &program, sides, options.runs, &machine)?;
+            real_time = said.real_time;
+            said.records
+        }
+    };
+    let trouble = trouble(&records, &program);
     if options.output == Output::Json {
         let text = serde_json::to_string_pretty(&records).map_err(|e| e.to_string())?;
         println!("{text}");
     } else {
         println!("{machine}");
+        if options.ground == Ground::Native {
+            println!("ground: native, real cores without a kernel (Documentation/native.rst)");
+        }
+        if !real_time {
+            println!(
+                "this user may not run real-time threads: other work preempts the holders of locks, which a \
+                 kernel does not do; trust the least only"
+            );
+        }
         print(&recording, &program, &records, trouble.is_empty());
     }
     for line in &trouble {
