@@ -11,6 +11,7 @@ import struct
 import sys
 
 PAGE = os.sysconf("SC_PAGESIZE")
+WORDS = PAGE // 8
 
 
 def segments(core):
@@ -46,9 +47,9 @@ def main():
     if len(data) != (pages + 1) * PAGE:
         sys.exit(f"{len(data)} bytes of {(pages + 1) * PAGE}")
     for page in range(pages):
-        words = struct.unpack_from("<512Q", data, page * PAGE)
+        words = struct.unpack_from(f"<{WORDS}Q", data, page * PAGE)
         value = (seed + page + 1) * 0x9E3779B97F4A7C15 % 2**64
-        if (words[0], words[value % 510 + 1], words[511]) != (value, value, value ^ (2**64 - 1)):
+        if (words[0], words[value % (WORDS - 2) + 1], words[-1]) != (value, value, value ^ (2**64 - 1)):
             sys.exit(f"page {page} of {pages} begins with {words[0]:#x}, not with {value:#x}")
     if any(data[pages * PAGE:]):
         sys.exit("the guard page has contents")

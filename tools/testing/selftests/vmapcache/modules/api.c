@@ -331,7 +331,8 @@ static void odd_flags(struct run *run)
 		vmapcache_vmalloc_aligned(4 * PAGE_SIZE, 1, odd, NUMA_NO_NODE, NULL),
 		vmapcache_vrealloc(NULL, 4 * PAGE_SIZE, odd),
 		vmapcache_vrealloc_node_align(NULL, 4 * PAGE_SIZE, 1, odd, NUMA_NO_NODE),
-		vmapcache_kvmalloc(SZ_16M, 1, odd, NUMA_NO_NODE),
+		/* What kmalloc() can serve, it does, and its pages may be compound. */
+		vmapcache_kvmalloc(KMALLOC_MAX_SIZE + PAGE_SIZE, 1, odd, NUMA_NO_NODE),
 	};
 	unsigned int i;
 
