@@ -3,7 +3,10 @@
 //! `bundle`: what a report of a fault needs, in one archive. Addresses in it are replaced by words that tell
 //! them apart, and say nothing else.
 
-use crate::doctor::{self, Run};
+use crate::{
+    doctor::{self, Run},
+    output,
+};
 use flate2::{write::GzEncoder, Compression};
 use std::{
     fs::{self, File},
@@ -288,18 +291,7 @@ impl Bundle {
 /// Writes a file as a whole or not at all.
 fn save(options: &Options, bundle: &Bundle) -> io::Result<()> {
     let disguise = Disguise((!options.addresses).then(RandomState::new));
-    let mut name = options.out.clone().into_os_string();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let written = File::create(&new).and_then(|file| bundle.write(file, &disguise));
-    match written.and_then(|()| fs::rename(&new, &options.out)) {
-        Ok(()) => Ok(()),
-        Err(e) => {
-            // It may not have been made.
-            let _ = fs::remove_file(&new);
-            Err(e)
-        }
-    }
+    output::replace(&options.out, |file| bundle.write(file, &disguise))
 }
 
 /// Makes the archive of this machine.

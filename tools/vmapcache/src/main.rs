@@ -2,6 +2,10 @@
 
 //! `vmapcache`: drives the laboratory, and shows the module's counters.
 
+// First: all others have its macros.
+#[macro_use]
+mod output;
+
 #[cfg(feature = "bundle")]
 mod bundle;
 mod doctor;
@@ -258,7 +262,22 @@ fn run(command: Command) -> Result<bool, String> {
 
 fn main() -> ExitCode {
     signals::usual();
-    match run(Arguments::parse().command) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Also what --help and --version print.
+        Err(text) => {
+            let printed = text.print().map_err(|e| format!("output: {e}"));
+            return match printed.and_then(|()| output::check()) {
+                Ok(()) => ExitCode::from(u8::try_from(text.exit_code()).unwrap_or(2)),
+                Err(e) => {
+                    eprintln!("vmapcache: {e}");
+                    ExitCode::from(2)
+                }
+            };
+        }
+    };
+    let result = run(arguments.command);
+    match result.and_then(|good| output::check().map(|()| good)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {

@@ -2,9 +2,14 @@
 
 //! One result: that of one side in one setting, as bench.json keeps it.
 
-use crate::machine::Machine;
+use crate::{machine::Machine, output, view::text_of};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{ErrorKind, Write},
+    path::Path,
+};
 
 /// A switch is on or off, or a number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,19 +179,21 @@ pub fn save(path: &Path, records: &[Record]) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(say)?;
     }
     let text = serde_json::to_string_pretty(records).map_err(|e| e.to_string())?;
-    // By rename: a reader sees the old file or the new one.
-    let unfinished = path.with_extension("json.new");
-    fs::write(&unfinished, text + "\n").map_err(say)?;
-    fs::rename(&unfinished, path).map_err(say)
+    output::replace(path, |mut file| file.write_all((text + "\n").as_bytes())).map_err(say)
 }
 
 pub fn load(path: &Path) -> Result<Vec<Record>, String> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-    parse(&name, &text)
+    let bytes = fs::read(path).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => {
+            format!("{name}: there is no such file; `vmapcache bench` makes one")
+        }
+        _ => format!("{name}: {e}"),
+    })?;
+    parse(&name, &text_of(&name, bytes)?)
 }
 
 /// The text of the file `name`.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Record>, String> {
-    serde_json::from_str(text).map_err(|e| format!("{name}: {e}"))
+    serde_json::from_str(text).map_err(|e| format!("{name}: no data of `vmapcache bench`: {e}"))
 }

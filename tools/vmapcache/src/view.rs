@@ -88,6 +88,14 @@ pub fn open(source: Source, from: Option<&Path>) -> Result<fs::File, String> {
     }
 }
 
+/// What the file `name` has, if that is text.
+pub fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        format!("{name}: byte {at} is not text")
+    })
+}
+
 impl Text {
     /// Reads the module's file, or a saved copy.
     pub fn read(source: Source, from: Option<&Path>) -> Result<Text, String> {
@@ -109,10 +117,7 @@ impl Text {
                 name
             }
         };
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            format!("{name}: byte {at} is not text")
-        })?;
+        let text = text_of(&name, bytes)?;
         Ok(Text { name, text })
     }
 

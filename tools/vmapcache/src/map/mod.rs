@@ -7,6 +7,7 @@ mod svg;
 mod terminal;
 
 use crate::{
+    output,
     parse::{self, Area, State, Wrong},
     view::{self, Source},
 };
@@ -14,7 +15,7 @@ use clap::ValueEnum;
 use picture::{Groups, Picture, Piece};
 use std::{
     fs,
-    io::{self, BufRead, IsTerminal},
+    io::{self, BufRead, IsTerminal, Write},
     path::PathBuf,
 };
 
@@ -166,6 +167,9 @@ pub fn show(options: &Options) -> Result<bool, String> {
         range = Some(arena(&text).ok_or("/proc/vmallocinfo does not show where the arena is")?);
     }
     let Some(range) = range else {
+        if options.output.is_some() {
+            return Err(format!("{name}: there are no areas to draw"));
+        }
         println!("There are no areas.");
         return Ok(true);
     };
@@ -178,7 +182,8 @@ pub fn show(options: &Options) -> Result<bool, String> {
         Some(path) => {
             let picture = Picture::new(range, &pieces, &groups, shape(128, 64));
             let text = svg::draw(&picture, &groups, options.by);
-            fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+            let written = output::replace(path, |mut file| file.write_all(text.as_bytes()));
+            written.map_err(|e| format!("{}: {e}", path.display()))?;
         }
         None => {
             let picture = Picture::new(range, &pieces, &groups, shape(64, 16));

@@ -7,6 +7,7 @@ use crate::{
     machine::Machine,
     record::{self, Record},
     tables,
+    view::text_of,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -227,23 +228,20 @@ impl File {
     /// Reads a file of any kind: its objects say which.
     pub fn read(path: &Path) -> Result<File, String> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-        File::parse(&name, &text)
+        let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
+        File::parse(&name, &text_of(&name, bytes)?)
     }
 
     pub fn parse(name: &str, text: &str) -> Result<File, String> {
-        let say = |e: serde_json::Error| format!("{name}: {e}");
+        let none = format!("{name}: no data of make bench, make native or make live");
+        let say = |e: serde_json::Error| format!("{none}: {e}");
         let objects: Vec<Value> = serde_json::from_str(text).map_err(say)?;
         let has = |key: &str| objects.iter().any(|object| object.get(key).is_some());
         let kind = match (has("workload"), has("title"), has("scenario")) {
             (true, _, _) => Kind::Live,
             (_, true, true) => Kind::Native,
             (_, _, true) => Kind::Bench,
-            _ => {
-                return Err(format!(
-                    "{name}: no data of make bench, make native or make live"
-                ))
-            }
+            _ => return Err(none),
         };
         let mut file = File {
             name: name.into(),

@@ -11,10 +11,12 @@ mod said;
 #[cfg(test)]
 mod tests;
 
+use crate::output;
 use changes::Changes;
 use data::File;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -77,7 +79,7 @@ pub fn show(options: &Options) -> Result<bool, String> {
     if let Some(folder) = options.out.parent() {
         fs::create_dir_all(folder).map_err(say)?;
     }
-    fs::write(&options.out, text).map_err(say)?;
+    output::replace(&options.out, |mut file| file.write_all(text.as_bytes())).map_err(say)?;
     if let Some(changes) = &changes {
         for line in changes.lines() {
             println!("{line}");

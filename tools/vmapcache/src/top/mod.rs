@@ -5,12 +5,12 @@
 mod sample;
 mod screen;
 
-use crate::signals;
+use crate::{output, signals};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use sample::{Files, Sample};
 use screen::{Choice, COLUMNS};
 use std::{
-    io::{stdout, IsTerminal, Write},
+    io::{stdout, IsTerminal},
     path::PathBuf,
     thread::sleep,
     time::{Duration, Instant},
@@ -198,7 +198,9 @@ pub fn show(options: &Options) -> Result<bool, String> {
             last = files.sample(Some(&last))?;
             let break_ = if n > 0 { "\n" } else { "" };
             print!("{break_}{}", screen::text(&last, &choice, TEXT_COLUMNS));
-            stdout().flush().map_err(|e| format!("output: {e}"))?;
+            if output::gone() {
+                break;
+            }
         }
         return Ok(true);
     }

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The program's output where there is no room for it, or nobody who reads it; on recorded files of the module."""
+
+import os
+import pathlib
+import signal
+import stat
+import subprocess
+import tempfile
+import unittest
+
+from weather import SCRIPTS
+
+ROOT = SCRIPTS.parent
+TOOL = pathlib.Path(os.environ.get("TOOL", ROOT / "tools/vmapcache/target/release/vmapcache"))
+RECORDED = ROOT / "tools/vmapcache/recorded"
+
+
+def commands(folder):
+    """All that print and need no module; `folder` is for what they write."""
+    bench = RECORDED / "bench.json"
+    for source in ("stats", "info", "callers", "areas"):
+        for form in ("raw", "csv", "json", "openmetrics"):
+            yield source, "-O", form, "--from", RECORDED / source
+    for form in ("raw", "csv", "json"):
+        yield "events", "-O", form, "--from", RECORDED / "events"
+        yield "recording", RECORDED / "f2fs.rec", "-O", form
+    for by in ("state", "caller", "size"):
+        yield "map", "--by", by, "--from", RECORDED / "areas"
+    yield "top", "--once", "--delay", "0.1", "--from", RECORDED
+    # Without an end: only the output can end it.
+    yield "top", "--batch", "--delay", "0.1", "--from", RECORDED
+    yield "export", "--dashboard"
+    yield ("doctor",)
+    yield "bundle", "--force", "-o", folder / "bundle.tar.gz"
+    yield "report", bench, "-o", folder / "report.html"
+    yield "report", bench, "--compare", bench, "-o", folder / "report.html"
+    yield "tables", bench
+    for shell in ("bash", "zsh", "fish"):
+        yield "completions", shell
+    for words in ("help", "--help", "--version"):
+        yield (words,)
+    yield "help", "top"
+
+
+def files(folder):
+    """All that write a file that the user names."""
+    bench = RECORDED / "bench.json"
+    yield folder / "map.svg", ("map", "--from", RECORDED / "areas", "-o")
+    yield folder / "report.html", ("report", bench, "-o")
+    yield folder / "bundle.tar.gz", ("bundle", "--force", "-o")
+
+
+class Output(unittest.TestCase):
+    """Full disks, closed pipes, devices."""
+
+    @classmethod
+    def setUpClass(cls):
+        if "TOOL" not in os.environ:
+            subprocess.run([SCRIPTS / "tool"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def run_tool(self, words, **where):
+        return subprocess.run([TOOL, *words], check=False, text=True, stdin=subprocess.DEVNULL, timeout=120,
+                              **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **where})
+
+    def test_no_room_for_what_is_printed(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            for words in commands(self.folder):
+                with self.subTest(words=words):
+                    done = self.run_tool(words, stdout=full)
+                    self.assertEqual(done.returncode, 2)
+                    self.assertRegex(done.stderr, r"^vmapcache: .*output: No space left on device")
+                    self.assertNotIn("panicked", done.stderr)
+
+    def test_nobody_reads_what_is_printed(self):
+        for words in commands(self.folder):
+            with self.subTest(words=words):
+                ours, its = os.pipe()
+                os.close(ours)
+                try:
+                    done = self.run_tool(words, stdout=its)
+                finally:
+                    os.close(its)
+                self.assertIn(done.returncode, (0, -signal.SIGPIPE))
+                self.assertIn(done.stderr, ("", "vmapcache: 7 events lost\n"))
+
+    def test_no_room_for_a_complaint(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            for words, status in ((("stats", "--from", "/nonexistent"), 2), (("junk",), 2), (("top",), 2),
+                                  (("events", "--from", RECORDED / "events"), 0)):
+                with self.subTest(words=words):
+                    self.assertEqual(self.run_tool(words, stderr=full).returncode, status)
+
+    def test_a_file_stays_if_there_is_no_room_for_the_new_one(self):
+        # A file may have so many bytes, and then writing fails.
+        limit = "trap '' XFSZ; ulimit -f 1; exec \"$@\""
+        for path, words in files(self.folder):
+            with self.subTest(words=words):
+                path.write_text("old", encoding="utf-8")
+                done = subprocess.run(["sh", "-c", limit, "sh", TOOL, *words, path], check=False, text=True,
+                                      capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+                self.assertEqual(done.returncode, 2)
+                self.assertRegex(done.stderr, f"^vmapcache: {path}: ")
+                self.assertEqual(path.read_text(encoding="utf-8"), "old")
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()),
+                         sorted(path.name for path, _ in files(self.folder)))
+
+    def test_a_device_is_not_replaced(self):
+        for _, words in files(self.folder):
+            with self.subTest(words=words):
+                # A node of our own: if the program replaces it, nobody else notices.
+                device = self.folder / "full"
+                try:
+                    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+                    with open(device, "wb"):
+                        pass
+                except OSError as why:
+                    self.skipTest(f"no device can be made here: {why}")
+                done = self.run_tool((*words, device))
+                self.assertTrue(stat.S_ISCHR(device.stat().st_mode))
+                self.assertEqual(done.returncode, 2)
+                self.assertRegex(done.stderr, f"^vmapcache: {device}: No space left on device")
+                device.unlink()
+
+    def test_data_that_are_none(self):
+        junk = self.folder / "junk"
+        for content, said in ((b"\xff\xfe", "byte 0 is not text"), (b"", "no data of"), (b"areas 1\n", "no data of"),
+                              (b"{}", "no data of"), ((RECORDED / "bench.json").read_bytes()[:3000], "no data of")):
+            junk.write_bytes(content)
+            for words in (("tables", junk), ("report", junk, "-o", self.folder / "page")):
+                with self.subTest(words=words, content=content[:20]):
+                    done = self.run_tool(words)
+                    self.assertEqual((done.returncode, done.stdout), (2, ""))
+                    self.assertIn(f"vmapcache: {junk}: {said}", done.stderr)
+        missing = self.run_tool(("tables", self.folder / "none"))
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("vmapcache bench", missing.stderr)
+
+    def test_an_arena_without_areas_makes_no_picture(self):
+        picture = self.folder / "map.svg"
+        done = self.run_tool(("map", "--from", "/dev/null", "-o", picture))
+        self.assertEqual((done.returncode, done.stderr), (2, "vmapcache: /dev/null: there are no areas to draw\n"))
+        self.assertFalse(picture.exists())
+        done = self.run_tool(("map", "--from", "/dev/null"))
+        self.assertEqual((done.returncode, done.stdout), (0, "There are no areas.\n"))
