@@ -11,7 +11,7 @@ use super::{
     line::{Complaint, Spec, Why},
     measure,
     program::{Live, CHECKPOINTS},
-    report::{self, FlushReport, Latency, Report},
+    report::{self, FlushReport, Latency, Report, SHARES},
     scenario::{
         self,
         bare::{BareMap, BarePage},
@@ -235,9 +235,10 @@ impl Runner {
             stop,
         )?;
         self.latency = sums.latencies.map(|h| Latency {
-            p50: h.at(500),
-            p99: h.at(990),
-            p999: h.at(999),
+            p50: h.at(5_000),
+            p99: h.at(9_900),
+            p999: h.at(9_990),
+            quantiles: SHARES.map(|share| h.at(share)),
             max: h.max(),
             samples: h.count(),
             clock,

@@ -76,11 +76,11 @@ impl<B: DerefMut<Target = [u32]>> Histogram<B> {
         self.max
     }
 
-    /// The value that `permille` of 1,000 values do not exceed, up to the resolution; never
+    /// The value that `share` of 10,000 values do not exceed, up to the resolution; never
     /// more than the maximum.
-    pub(crate) fn at(&self, permille: u32) -> u64 {
-        let rank = (self.count.saturating_mul(u64::from(permille)))
-            .div_ceil(1_000)
+    pub(crate) fn at(&self, share: u32) -> u64 {
+        let rank = (self.count.saturating_mul(u64::from(share)))
+            .div_ceil(10_000)
             .max(1);
         let mut seen = 0u64;
         for (i, n) in self.buckets.iter().enumerate() {

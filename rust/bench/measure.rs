@@ -123,5 +123,5 @@ where
         let after = ground.now();
         scratch.add(after.saturating_sub(before));
     }
-    scratch.at(500)
+    scratch.at(5_000)
 }

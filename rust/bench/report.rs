@@ -11,12 +11,17 @@ use super::{
 };
 use core::fmt::{self, Write};
 
+/// Of so many of 10,000 operations, none took longer than the quantile at the same place.
+pub(crate) const SHARES: [u32; 9] = [100, 1_000, 2_500, 5_000, 7_500, 9_000, 9_900, 9_990, 9_999];
+
 /// Latencies of single operations in ns, without the cost of the clock.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Latency {
     pub(crate) p50: u64,
     pub(crate) p99: u64,
     pub(crate) p999: u64,
+    /// Those at `SHARES`.
+    pub(crate) quantiles: [u64; SHARES.len()],
     pub(crate) max: u64,
     pub(crate) samples: u64,
     /// The cost of the clock, which was subtracted.
@@ -135,6 +140,10 @@ pub(crate) fn write(f: &mut dyn Write, spec: &Spec, r: &Report<'_>) -> fmt::Resu
             " p50_ns={} p99_ns={} p999_ns={} max_ns={} samples={} clock_ns={}",
             l.p50, l.p99, l.p999, l.max, l.samples, l.clock
         )?;
+        f.write_str(" quantiles_ns=")?;
+        for (i, (share, ns)) in SHARES.iter().zip(l.quantiles).enumerate() {
+            write!(f, "{}{share}:{ns}", if i == 0 { "" } else { "," })?;
+        }
     }
     if let Some(flush) = r.flushes {
         write!(

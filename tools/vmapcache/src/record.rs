@@ -49,6 +49,9 @@ pub struct Record {
     pub p99_ns: Option<f64>,
     pub p999_ns: Option<f64>,
     pub max_ns: Option<f64>,
+    /// Of so many of 10,000 operations, none took longer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quantiles_ns: BTreeMap<u32, f64>,
     /// Cost of the clock, already subtracted from the latencies.
     pub clock_ns: Option<f64>,
     pub ops: u64,
@@ -115,6 +118,11 @@ impl Record {
         };
         let (pages_min, pages) = span("pages")?;
         let (align_min, align) = span("align")?;
+        let quantiles = words.get("quantiles_ns").map_or("", |text| *text);
+        let quantiles = quantiles.split_terminator(',').map(|text| {
+            let (share, ns) = text.split_once(':').unwrap_or((text, ""));
+            Ok((number("quantiles_ns", share)?, number("quantiles_ns", ns)?))
+        });
         let runs = text("runs_ns")?.split(',').map(|t| number("runs_ns", t));
         let allocator = text("allocator")?.to_string();
         Ok(Record {
@@ -141,6 +149,7 @@ impl Record {
             p99_ns: may!("p99_ns"),
             p999_ns: may!("p999_ns"),
             max_ns: may!("max_ns"),
+            quantiles_ns: quantiles.collect::<Result<_, String>>()?,
             clock_ns: may!("clock_ns"),
             ops: need!("ops"),
             failures: need!("failures"),

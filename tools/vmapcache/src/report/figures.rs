@@ -43,6 +43,17 @@ impl Figures {
         legend: &[(RGBColor, &'static str)],
         rows: Vec<Row>,
     ) -> Result<(), String> {
+        self.rows_of(title, axes, legend, rows, true)
+    }
+
+    fn rows_of(
+        &mut self,
+        title: &str,
+        axes: &'static str,
+        legend: &[(RGBColor, &'static str)],
+        rows: Vec<Row>,
+        ratios: bool,
+    ) -> Result<(), String> {
         let parts = rows.chunks(ROWS).count();
         for (n, part) in rows.chunks(ROWS).enumerate() {
             let part_of = match parts {
@@ -53,7 +64,7 @@ impl Figures {
                 title: format!("{title}{part_of}"),
                 axes,
                 legend: legend.to_vec(),
-                svg: plots::rows(part)?,
+                svg: plots::rows(part, ratios)?,
             });
         }
         Ok(())
@@ -86,6 +97,16 @@ impl Figures {
         axes: &'static str,
         series: Vec<Series>,
     ) -> Result<(), String> {
+        self.lines_named(title, axes, series, plots::number)
+    }
+
+    fn lines_named(
+        &mut self,
+        title: &str,
+        axes: &'static str,
+        series: Vec<Series>,
+        name: fn(f64) -> String,
+    ) -> Result<(), String> {
         let series: Vec<Series> = series
             .into_iter()
             .filter(|one| one.points.len() > 1)
@@ -95,7 +116,7 @@ impl Figures {
                 title: title.into(),
                 axes,
                 legend: SIDES.to_vec(),
-                svg: plots::lines(&series)?,
+                svg: plots::lines(&series, name)?,
             });
         }
         Ok(())
@@ -129,6 +150,88 @@ fn growth(
 /// What the records of a plot over live areas or threads share but for that.
 fn plain(record: &Record) -> bool {
     record.pages == 1 && record.align == 1 && record.writers == 0 && record.lazy == 0
+}
+
+/// All of 10,000 operations: their quantile is the longest.
+const ALL: u32 = 10_000;
+
+/// How long single operations took: shares of 10,000, and what none of them exceeded. Data of older laboratories have
+/// fewer.
+fn quantiles(record: &Record) -> BTreeMap<u32, f64> {
+    let mut all = record.quantiles_ns.clone();
+    for (share, ns) in [
+        (5_000, record.p50_ns),
+        (9_900, record.p99_ns),
+        (9_990, record.p999_ns),
+        (ALL, record.max_ns),
+    ] {
+        if let Some(ns) = ns {
+            all.insert(share, ns);
+        }
+    }
+    all
+}
+
+fn percent(share: f64) -> String {
+    if share == f64::from(ALL) {
+        "max".into()
+    } else {
+        plots::number(share / 100.0)
+    }
+}
+
+/// A curve for each side, of the settings that say most: an allocation alone, beside most threads, beside most areas.
+fn distributions(all: &mut Figures, pairs: &[(&Record, &Record)]) -> Result<(), String> {
+    for scenario in ["va_only", "vmap", "vmalloc"] {
+        let this = || {
+            let pairs = pairs.iter();
+            pairs.filter(move |(a, _)| a.scenario == scenario && plain(a))
+        };
+        let alone = this().find(|(a, _)| a.threads == 1 && a.live == 0);
+        let crowd = this().filter(|(a, _)| a.threads > 1 && a.live == 0);
+        let many = this().filter(|(a, _)| a.threads == 1 && a.live > 0);
+        let chosen = [
+            alone,
+            crowd.max_by_key(|(a, _)| a.threads),
+            many.max_by_key(|(a, _)| a.live),
+        ];
+        for (a, b) in chosen.into_iter().flatten() {
+            let series = [(a, IN_TREE), (b, OURS)].map(|(record, colour)| Series {
+                colour,
+                hollow: false,
+                points: quantiles(record)
+                    .into_iter()
+                    .map(|(share, ns)| (share.into(), ns))
+                    .collect(),
+            });
+            all.lines_named(
+                &format!("Latency: {}", setting(a)),
+                "across: percent of the operations; up: ns that none of them exceeded, the clock's cost taken off",
+                series.into(),
+                percent,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Of all settings, how far the slow operations are from the usual ones.
+fn tails(pairs: &[(&Record, &Record)]) -> Vec<Row> {
+    let mark = |record: &Record, colour| {
+        let (p50, p999) = (record.p50_ns?, record.p999_ns?);
+        Some(Mark {
+            value: p50,
+            spread: Some((p50, p999)),
+            colour,
+        })
+    };
+    let rows = pairs.iter().filter_map(|(a, b)| {
+        Some(Row {
+            name: setting(a),
+            marks: vec![mark(a, IN_TREE)?, mark(b, OURS)?],
+        })
+    });
+    rows.collect()
 }
 
 /// Of each idea that was switched off: how much longer an operation took.
@@ -218,6 +321,15 @@ fn bench(file: &File) -> Result<Vec<Figure>, String> {
             growth(&pairs, |r| r.threads, |r| this(r) && r.live == 0),
         )?;
     }
+    distributions(&mut all, &pairs)?;
+    let timed: Vec<(&Record, &Record)> = pairs.iter().copied().filter(|(a, _)| rest(a)).collect();
+    all.rows_of(
+        "Latency of single operations",
+        "ns: the dot is the median; of 1,000 operations one takes longer than where the line ends",
+        &SIDES,
+        tails(&timed),
+        false,
+    )?;
     let ours = [(OURS, "vmapcache")];
     all.rows(
         "What each idea is worth",

@@ -65,7 +65,7 @@ fn ticks(range: &Range<f64>) -> Vec<f64> {
     }
 }
 
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{}M", v / 1e6),
         v if v >= 1e3 => format!("{}k", v / 1e3),
@@ -141,14 +141,15 @@ fn drawn(height: i32, draw: impl FnOnce(&Pen) -> Result<(), String>) -> Result<S
     Ok(svg.replacen(&plain, "", 1))
 }
 
-/// A row for each setting, its name above its marks, on a logarithmic scale with a line at 1.
-pub fn rows(rows: &[Row]) -> Result<String, String> {
+/// A row for each setting, its name above its marks, on a logarithmic scale. If the values are `ratios`, 1 is
+/// on the scale, with a line of its own.
+pub fn rows(rows: &[Row], ratios: bool) -> Result<String, String> {
     let marks = || rows.iter().flat_map(|row| &row.marks);
     let values = marks().flat_map(|mark| {
         let (least, greatest) = mark.spread.unwrap_or((mark.value, mark.value));
         [least, mark.value, greatest]
     });
-    let range = range(values.chain([1.0]));
+    let range = range(values.chain(ratios.then_some(1.0)));
     let count = i32::try_from(rows.len()).unwrap_or(0);
     let bottom = count * ROW + 4;
     drawn(bottom + 20, |pen| {
@@ -162,10 +163,12 @@ pub fn rows(rows: &[Row]) -> Result<String, String> {
             pen.text(&row.name, (2, top + 12), HPos::Left)?;
             // No line goes through a name.
             for tick in &ticks {
-                let colour = if *tick == 1.0 { INK } else { FAINT };
+                let colour = if ratios && *tick == 1.0 { INK } else { FAINT };
                 pen.line((at(*tick), y - 7), (at(*tick), y + 7), colour, 1)?;
             }
-            for mark in &row.marks {
+            // Two sides do not cover each other.
+            let first = y + 4 - 4 * i32::try_from(row.marks.len()).unwrap_or(1);
+            for (mark, y) in row.marks.iter().zip((first..).step_by(8)) {
                 if let Some((least, greatest)) = mark.spread {
                     pen.line((at(least), y), (at(greatest), y), mark.colour, 3)?;
                 }
@@ -176,9 +179,11 @@ pub fn rows(rows: &[Row]) -> Result<String, String> {
     })
 }
 
-/// Lines over a logarithmic scale, whose ticks are the points themselves. The point 0 is left of all others.
-pub fn lines(series: &[Series]) -> Result<String, String> {
+/// Lines over a scale whose ticks, with these names, are the points themselves. The point 0 is left of all others.
+pub fn lines(series: &[Series], name: fn(f64) -> String) -> Result<String, String> {
     const LEFT: i32 = 44;
+    /// Half of the longest name below a point.
+    const RIGHT: i32 = 20;
     const BOTTOM: i32 = 210;
     let points = || series.iter().flat_map(|series| &series.points);
     let mut at: Vec<f64> = points().map(|(x, _)| *x).collect();
@@ -188,7 +193,7 @@ pub fn lines(series: &[Series]) -> Result<String, String> {
     // The points are far apart, each many times the last one: all steps are as wide.
     let x = |value: f64| {
         let step = at.iter().position(|x| *x == value).unwrap_or(0);
-        LEFT + SIDE + i32::try_from(step).unwrap_or(0) * (WIDTH - 2 * SIDE - LEFT) / steps
+        LEFT + SIDE + i32::try_from(step).unwrap_or(0) * (WIDTH - SIDE - RIGHT - LEFT) / steps
     };
     let range = range(points().map(|(_, y)| *y));
     drawn(BOTTOM + 20, |pen| {
@@ -198,7 +203,7 @@ pub fn lines(series: &[Series]) -> Result<String, String> {
             pen.text(&number(tick), (LEFT - 6, y(tick)), HPos::Right)?;
         }
         for value in &at {
-            pen.text(&number(*value), (x(*value), BOTTOM + 10), HPos::Center)?;
+            pen.text(&name(*value), (x(*value), BOTTOM + 10), HPos::Center)?;
         }
         for one in series {
             for two in one.points.windows(2) {

@@ -129,9 +129,66 @@ fn each_figure_of_the_data_is_on_it() {
         "What each idea is worth",
         "How far from the limit",
         "Locks that CPUs share",
+        "Latency: va_only 1p",
+        "Latency: vmalloc 1p",
+        "Latency of single operations",
     ] {
         assert!(body.contains(words), "{words}");
     }
+}
+
+/// The names below the points of a figure, and how many points it has.
+fn points(text: &str, title: &str) -> Option<(Vec<String>, usize)> {
+    let page = parsed(&page(&[File::parse("bench.json", text).unwrap()], None).unwrap());
+    let of = |words| Selector::parse(words).unwrap();
+    let (figures, heads, texts, circles) = (of("figure"), of("h3"), of("svg text"), of("circle"));
+    let figure = page.select(&figures).find(|figure| {
+        let head = figure.select(&heads).next().unwrap();
+        head.text().collect::<String>() == title
+    })?;
+    let names = figure.select(&texts).map(|text| {
+        let text: String = text.text().collect();
+        text.trim().to_string()
+    });
+    Some((names.collect(), figure.select(&circles).count()))
+}
+
+/// The points of that figure have these names, on both sides.
+fn points_are(text: &str, title: &str, names: &[&str]) {
+    let (all, count) = points(text, title).unwrap();
+    let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+    assert!(all.ends_with(&names), "{all:?}");
+    assert_eq!(count, 2 * names.len());
+}
+
+#[test]
+fn latencies_have_a_curve_and_a_row() {
+    let title = "Latency: va_only 1p, 2 threads";
+    // Data from before there were quantiles.
+    points_are(BENCH, title, &["50", "99", "99.9", "max"]);
+    let new = changed(BENCH, |object| {
+        let of = |key: &str| object[key].as_f64().unwrap();
+        let (p50, p99, p999, max) = (of("p50_ns"), of("p99_ns"), of("p999_ns"), of("max_ns"));
+        object["quantiles_ns"] = json!({
+            "100": 0, "1000": p50, "2500": p50, "5000": p50, "7500": p99, "9000": p99, "9900": p99, "9990": p999,
+            "9999": max,
+        });
+    });
+    let names = [
+        "1", "10", "25", "50", "75", "90", "99", "99.9", "99.99", "max",
+    ];
+    points_are(&new, title, &names);
+    let (rows, count) = points(&new, "Latency of single operations").unwrap();
+    assert!(rows.contains(&"vmalloc 1p".into()), "{rows:?}");
+    assert_eq!(count % 2, 0);
+    // A run may leave that pass out.
+    let none = changed(BENCH, |object| {
+        for key in ["p50_ns", "p99_ns", "p999_ns", "max_ns"] {
+            object.as_object_mut().unwrap().remove(key);
+        }
+    });
+    assert_eq!(points(&none, title), None);
+    assert_eq!(points(&none, "Latency of single operations"), None);
 }
 
 #[test]
@@ -358,7 +415,8 @@ fn a_plot_takes_any_values() {
             name: "x".into(),
             marks,
         };
-        assert!(plots::rows(&[row]).unwrap().ends_with("</svg>\n"));
+        assert!(plots::rows(&[row], true).unwrap().ends_with("</svg>\n"));
     }
-    assert!(plots::rows(&[]).is_ok() && plots::lines(&[]).is_ok());
+    assert!(plots::rows(&[], true).is_ok() && plots::rows(&[], false).is_ok());
+    assert!(plots::lines(&[], plots::number).is_ok());
 }

@@ -16,13 +16,13 @@ fn empty() -> Histogram<Vec<u32>> {
 fn small_values_are_exact() {
     let mut h = empty();
     (1..=60).for_each(|v| h.add(v));
-    assert_eq!((h.at(500), h.at(990), h.at(1000)), (30, 60, 60));
+    assert_eq!((h.at(5_000), h.at(9_900), h.at(10_000)), (30, 60, 60));
     assert_eq!((h.count(), h.max()), (60, 60));
 }
 
 #[test]
 fn of_nothing_all_is_zero() {
-    assert_eq!((empty().at(500), empty().max(), empty().count()), (0, 0, 0));
+    assert_eq!((empty().at(5_000), empty().max(), empty().count()), (0, 0, 0));
 }
 
 #[test]
@@ -42,12 +42,12 @@ fn quantiles_are_within_the_resolution() {
             (h.count(), h.max()),
             (all.len() as u64, *all.last().unwrap())
         );
-        for permille in [1, 500, 990, 999, 1000] {
-            let rank = (all.len() as u64 * permille).div_ceil(1000).max(1) as usize;
-            let (exact, got) = (all[rank - 1], h.at(permille as u32));
+        for share in [1, 10, 5_000, 9_900, 9_990, 9_999, 10_000] {
+            let rank = (all.len() as u64 * share).div_ceil(10_000).max(1) as usize;
+            let (exact, got) = (all[rank - 1], h.at(share as u32));
             assert!(
                 got >= exact && got - exact <= exact / 32,
-                "round {round}: {permille} permille is {got}, not {exact}"
+                "round {round}: {share} of 10,000 is {got}, not {exact}"
             );
         }
     }
@@ -58,11 +58,11 @@ fn values_beyond_the_last_bucket_count() {
     let mut h = empty();
     h.add(u64::MAX);
     h.add(1);
-    assert_eq!((h.count(), h.max(), h.at(500)), (2, u64::MAX, 1));
-    assert!(h.at(999) > 1 << 39);
+    assert_eq!((h.count(), h.max(), h.at(5_000)), (2, u64::MAX, 1));
+    assert!(h.at(9_990) > 1 << 39);
     // The last bucket counts them; they are not only known as the largest.
     h.add(u64::MAX);
-    assert!((1 << 39..u64::MAX).contains(&h.at(500)));
+    assert!((1 << 39..u64::MAX).contains(&h.at(5_000)));
 }
 
 #[test]

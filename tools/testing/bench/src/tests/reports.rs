@@ -72,6 +72,7 @@ fn what_was_measured_beside() {
         p50: 1,
         p99: 2,
         p999: 3,
+        quantiles: [1, 1, 1, 1, 2, 2, 2, 3, 4],
         max: 4,
         samples: 9,
         clock: 30,
@@ -90,7 +91,7 @@ fn what_was_measured_beside() {
     );
     for words in [
         " writer_ops=5 writer_cpu_ns=70.00 ",
-        " p50_ns=1 p99_ns=2 p999_ns=3 max_ns=4 samples=9 clock_ns=30 ",
+        " p50_ns=1 p99_ns=2 p999_ns=3 max_ns=4 samples=9 clock_ns=30 quantiles_ns=100:1,1000:1,2500:1,5000:1,7500:2,9000:2,9900:2,9990:3,9999:4 ",
         " flushes=6 flush_ops=100 flush_source=kprobe flush_probe=0 ",
     ] {
         assert!(text.contains(words), "{words:?} is not in {text}");
