@@ -149,3 +149,22 @@ class Output(unittest.TestCase):
         self.assertFalse(picture.exists())
         done = self.run_tool(("map", "--from", "/dev/null"))
         self.assertEqual((done.returncode, done.stdout), (0, "There are no areas.\n"))
+
+    def test_installed_modules_are_loaded_and_go(self):
+        calls = self.folder / "calls"
+        for program in ("modprobe", "rmmod"):
+            stub = self.folder / program
+            stub.write_text(f'#!/bin/sh\necho {program} "$@" >>{calls}\n[ ! -e {self.folder}/none ]\n', encoding="utf-8")
+            stub.chmod(0o755)
+        # The stub loads nothing, so there is no laboratory afterwards.
+        environment = {"PATH": f"{self.folder}:{os.environ['PATH']}"}
+        done = self.run_tool(("run", "scenario=va_only", "--arena-mb", "64"), env=environment)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is debugfs mounted?", done.stderr)
+        self.assertEqual(calls.read_text(encoding="utf-8").splitlines(),
+                         ["modprobe -q vmapcache arena_mb=64", "modprobe -q vmapcache_bench", "rmmod vmapcache_bench",
+                          "rmmod vmapcache"])
+        (self.folder / "none").touch()
+        done = self.run_tool(("replay", RECORDED / "f2fs.rec"), env=environment)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "^vmapcache: vmapcache is not loaded, and modprobe -q vmapcache: .*; --module takes a file$")

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads the module and its laboratory for the time of a run, unless they are loaded already.
+//! Loads the module and its laboratory for the time of a run, unless they are loaded already: from the files that
+//! options name, else those that are installed.
 
 use crate::{lab, signals};
 use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// vmapcache.ko, loaded if it is not (default: $VMAPCACHE_KO)
+    /// vmapcache.ko, loaded if it is not (default: $VMAPCACHE_KO, else the one that is installed)
     #[arg(long)]
     module: Option<PathBuf>,
-    /// vmapcache_bench.ko, likewise (default: $BENCH_KO, else the one beside vmapcache.ko)
+    /// vmapcache_bench.ko, likewise (default: $BENCH_KO, else the one beside vmapcache.ko, or installed)
     #[arg(long)]
     laboratory: Option<PathBuf>,
     /// Size of its arena, in MiB (default: for the whole matrix 16384, else the module's own)
@@ -82,10 +83,15 @@ impl Loaded {
         option: &str,
         parameters: Option<String>,
     ) -> Result<(), String> {
-        let file = file.ok_or_else(|| format!("{name} is not loaded; {option} loads it"))?;
-        let mut arguments = vec![file.display().to_string()];
+        let (program, mut arguments) = match &file {
+            Some(file) => ("insmod", vec![file.display().to_string()]),
+            None => ("modprobe", vec!["-q".into(), name.into()]),
+        };
         arguments.extend(parameters);
-        call("insmod", &arguments)?;
+        call(program, &arguments).map_err(|why| match &file {
+            Some(_) => why,
+            None => format!("{name} is not loaded, and {why}; {option} takes a file"),
+        })?;
         self.ours.push(name);
         Ok(())
     }

@@ -94,7 +94,9 @@ pub fn setting(record: &Record) -> String {
     let mut text = record.scenario.clone();
     if let Some(name) = &record.recording {
         text = name.clone();
-    } else if !record.scenario.ends_with("_test") && record.scenario != "info_read" {
+    } else if !record.scenario.ends_with("_test")
+        && !["info_read", "replay"].contains(&&*record.scenario)
+    {
         text += &format!(" {}p", span(record.pages_min, record.pages));
     }
     if record.align > 1 {
@@ -631,7 +633,7 @@ pub fn all(extent: Extent, records: &[Record]) -> Vec<Table> {
     }
     let test = |r: &Record| r.scenario.ends_with("_test");
     let lookup = |r: &Record| r.scenario.starts_with("lookup_");
-    let replay = |r: &Record| r.recording.is_some();
+    let replay = |r: &Record| r.scenario == "replay";
     let other = |r: &Record| lookup(r) || test(r) || replay(r) || r.scenario == "info_read";
     let fast = |r: &Record| {
         !other(r) && r.live == 0 && (r.threads == 1 || r.scenario == "producer_consumer")
