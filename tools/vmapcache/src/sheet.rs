@@ -120,6 +120,11 @@ impl Condition {
 pub struct Filter(Vec<Condition>);
 
 impl Filter {
+    /// Whether nothing is left out.
+    pub fn takes_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn holds(&self, row: &Row) -> bool {
         self.0.iter().all(|c| c.holds(&row.cells[c.column]))
     }
@@ -184,7 +189,9 @@ impl Sheet {
 
     /// A row that comes alone.
     pub fn csv_row(&self, row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(out);
+        // The usual buffer is larger than the row, and would be cleared each time.
+        let mut writer = csv::WriterBuilder::new();
+        let mut writer = writer.buffer_capacity(512).from_writer(out);
         writer.write_record(row.cells.iter().map(Cell::shown))?;
         writer.flush()
     }
@@ -193,11 +200,18 @@ impl Sheet {
     pub fn json_row(&self, row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
         let pairs = self.columns.iter().zip(&row.cells);
         let pairs = pairs.filter(|(_, cell)| **cell != Cell::Nothing);
-        let object: Map<String, Value> = pairs
-            .map(|(name, cell)| (name.clone(), cell.json()))
-            .collect();
-        serde_json::to_writer(&mut *out, &object)?;
-        writeln!(out)
+        out.write_all(b"{")?;
+        for (n, (name, cell)) in pairs.enumerate() {
+            out.write_all(if n == 0 { b"\"" } else { b",\"" })?;
+            out.write_all(name.as_bytes())?;
+            out.write_all(b"\":")?;
+            match cell {
+                Cell::Number(number) => write!(out, "{number}")?,
+                Cell::Text(text) => serde_json::to_writer(&mut *out, text)?,
+                cell => serde_json::to_writer(&mut *out, &cell.json())?,
+            }
+        }
+        out.write_all(b"}\n")
     }
 
     /// The largest number first, or texts by the alphabet; equal rows stay in their order. Cells

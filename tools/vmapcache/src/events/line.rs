@@ -83,22 +83,33 @@ fn fields(mut text: &str) -> Option<Vec<(&str, &str)>> {
 /// The name of a task takes 16 columns, and may have anything in it.
 const TASK: usize = 16;
 
-fn event(line: &str) -> Option<Event<'_>> {
-    let task = line.get(..TASK)?.trim_start();
+/// Process, CPU, time, name and fields of an event, as they are in its line.
+fn parts(line: &str) -> Option<[&str; 5]> {
     let rest = line.get(TASK..)?.strip_prefix('-')?;
-    let (pid, rest) = rest.split_once(" [").or_else(|| rest.split_once('['))?;
+    let (pid, rest) = rest.split_once('[')?;
     let (cpu, rest) = rest.split_once("] ")?;
     let (before, rest) = rest.split_once(": ")?;
     let time = before.rsplit(' ').next()?;
+    let (name, fields) = rest.split_once(": ")?;
+    Some([pid, cpu, time, name, fields])
+}
+
+/// The name of the event in a line, if there seems to be one.
+pub fn name(line: &str) -> Option<&str> {
+    let [.., name, _] = parts(line)?;
+    NAMES.contains(&name).then_some(name)
+}
+
+fn event(line: &str) -> Option<Event<'_>> {
+    let task = line.get(..TASK)?.trim_start();
+    let [pid, cpu, time, _, rest] = parts(line)?;
     time.parse::<f64>().ok()?;
-    let (name, rest) = rest.split_once(": ")?;
-    NAMES.contains(&name).then_some(())?;
     Some(Event {
         time,
         cpu: cpu.parse().ok()?,
         task,
         pid: pid.trim_end().parse().ok()?,
-        name,
+        name: name(line)?,
         fields: fields(rest.trim_end())?,
     })
 }

@@ -13,6 +13,8 @@ use crate::{
 };
 use line::{Event, Line, FIELDS, NAMES};
 use std::{
+    borrow::Cow,
+    collections::HashMap,
     fs::File,
     io::{self, BufRead, BufWriter, ErrorKind, Read, Write},
     os::fd::AsFd,
@@ -52,22 +54,22 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-fn cell(key: &str, value: &str) -> Cell {
-    match key {
-        "caller" => Cell::Text(line::caller(value)),
-        _ => match value.parse() {
-            Ok(number) => Cell::Number(number),
-            // Addresses, words, and negative error numbers.
-            Err(_) => Cell::text(Some(value)),
-        },
+/// Callers as tracefs prints them, and as a row has them. There are few, and many events of each.
+#[derive(Default)]
+struct Callers(HashMap<String, String>);
+
+impl Callers {
+    fn of(&mut self, text: &str) -> String {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let caller = line::caller(text);
+        self.0.insert(text.into(), caller.clone());
+        caller
     }
 }
 
-fn row(event: &Event) -> Row {
-    let fields = FIELDS.map(|key| {
-        let field = event.fields.iter().find(|(name, _)| *name == key);
-        field.map_or(Cell::Nothing, |(_, value)| cell(key, value))
-    });
+fn row(event: &Event, callers: &mut Callers) -> Row {
     let first = [
         Cell::text(Some(event.time)),
         Cell::Number(event.cpu),
@@ -75,8 +77,22 @@ fn row(event: &Event) -> Row {
         Cell::Number(event.pid),
         Cell::text(Some(event.name)),
     ];
+    let before = first.len();
+    let mut cells = Vec::from(first);
+    cells.resize_with(before + FIELDS.len(), || Cell::Nothing);
+    for (key, value) in &event.fields {
+        let at = FIELDS.iter().position(|name| name == key);
+        if let Some(cell) = at.and_then(|at| cells.get_mut(before + at)) {
+            *cell = match value.parse() {
+                _ if *key == "caller" => Cell::Text(callers.of(value)),
+                Ok(number) => Cell::Number(number),
+                // Addresses, words, and negative error numbers.
+                Err(_) => Cell::text(Some(value)),
+            };
+        }
+    }
     Row {
-        cells: first.into_iter().chain(fields).collect(),
+        cells,
         raw: String::new(),
     }
 }
@@ -94,6 +110,24 @@ enum End {
     Enough,
 }
 
+/// A line as text. A task's name may have any bytes, and takes as many columns as it has bytes.
+fn ascii(bytes: &[u8]) -> Cow<'_, str> {
+    let text = std::str::from_utf8(bytes).ok();
+    match text.filter(|text| text.is_ascii()) {
+        Some(text) => text.into(),
+        None => {
+            let ascii = |byte: &u8| {
+                if byte.is_ascii() {
+                    char::from(*byte)
+                } else {
+                    '?'
+                }
+            };
+            bytes.iter().map(ascii).collect::<String>().into()
+        }
+    }
+}
+
 /// Shows lines of a trace.
 struct Shown<'a> {
     options: &'a Options,
@@ -105,6 +139,7 @@ struct Shown<'a> {
     line: usize,
     /// Lines that are no events.
     strange: u64,
+    callers: Callers,
 }
 
 impl<'a> Shown<'a> {
@@ -122,6 +157,7 @@ impl<'a> Shown<'a> {
             lost: 0,
             line: 0,
             strange: 0,
+            callers: Callers::default(),
         })
     }
 
@@ -135,19 +171,21 @@ impl<'a> Shown<'a> {
     /// A line, without its end.
     fn line(&mut self, bytes: &[u8], out: &mut dyn Write) -> Result<(), End> {
         self.line += 1;
-        // A task's name may have any bytes, and takes as many columns as it has bytes.
-        let ascii = |byte: &u8| {
-            if byte.is_ascii() {
-                char::from(*byte)
-            } else {
-                '?'
-            }
-        };
-        let text: String = bytes.iter().map(ascii).collect();
+        let text = ascii(bytes);
         let raw = |out: &mut dyn Write| {
             let line = out.write_all(bytes).and_then(|()| out.write_all(b"\n"));
             line.map_err(End::Output)
         };
+        // Most lines of a running trace go through as they are. Lines of a file may be anything.
+        let as_it_is = self.options.output == Output::Raw && self.filter.takes_all();
+        if as_it_is && self.options.from.is_none() {
+            if let Some(name) = line::name(&text) {
+                return match self.wanted(name) {
+                    true => raw(out).and_then(|()| self.counted()),
+                    false => Ok(()),
+                };
+            }
+        }
         let parsed = match line::read(&text) {
             Ok(parsed) => parsed,
             Err(e) if self.options.from.is_some() => {
@@ -173,11 +211,10 @@ impl<'a> Shown<'a> {
             }
             Line::Event(event) => event,
         };
-        let wanted = &self.options.events;
-        if !wanted.is_empty() && !wanted.iter().any(|name| name == event.name) {
+        if !self.wanted(event.name) {
             return Ok(());
         }
-        let row = row(&event);
+        let row = row(&event, &mut self.callers);
         if !self.filter.holds(&row) {
             return Ok(());
         }
@@ -186,6 +223,15 @@ impl<'a> Shown<'a> {
             Output::Json => self.sheet.json_row(&row, out).map_err(End::Output)?,
             Output::Raw | Output::Openmetrics => raw(out)?,
         }
+        self.counted()
+    }
+
+    fn wanted(&self, event: &str) -> bool {
+        let wanted = &self.options.events;
+        wanted.is_empty() || wanted.iter().any(|name| name == event)
+    }
+
+    fn counted(&mut self) -> Result<(), End> {
         self.seen += 1;
         match self.options.count {
             Some(most) if self.seen >= most => Err(End::Enough),
@@ -418,6 +464,34 @@ mod tests {
         assert!(first("alloc")["size"].is_u64() && first("alloc")["addr"].is_string());
         assert_eq!(first("fail")["error"], "-12");
         assert!(first("flush").get("size").is_none());
+    }
+
+    /// What a running trace shows: its lines go through as they are, or by way of rows.
+    #[test]
+    fn a_running_trace_shows_what_a_saved_one_does() {
+        for events in [&[][..], &["alloc", "flush"]] {
+            for filter in [&[][..], &["cpu>=0"]] {
+                let mut options = Options {
+                    events: events.iter().map(|e| e.to_string()).collect(),
+                    output: Output::Raw,
+                    filter: filter.iter().map(|c| c.to_string()).collect(),
+                    count: None,
+                    seconds: None,
+                    buffer_kb: 64,
+                    from: None,
+                };
+                let mut said = Vec::new();
+                for from in [None, Some("file".into())] {
+                    options.from = from;
+                    let mut out = Vec::new();
+                    let mut shown = Shown::new(&options).unwrap();
+                    assert!(saved(TRACE.as_bytes(), &mut shown, &mut out).is_ok());
+                    said.push((shown.seen, shown.lost, shown.strange, out));
+                }
+                assert_eq!(said[0], said[1], "{events:?} {filter:?}");
+                assert!(said[0].0 > 0);
+            }
+        }
     }
 
     #[test]
