@@ -7,16 +7,14 @@
 //! map a page that is not clean (invariants 1 and 2 of Documentation/design.rst).
 
 use crate::{
-    sys::{sync::assert_may_sleep, Page},
+    collections::{Box, Mutex, Vec},
+    knobs::{assert_may_sleep, is_atomic, yield_now},
+    sys::Page,
     va::{env::Purged, Env},
 };
-use std::{
-    cell::Cell,
+use core::{
     ffi::CStr,
-    sync::{
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-        Mutex,
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
 };
 
 const CLEAN: u64 = 0;
@@ -24,15 +22,6 @@ const MAPPED: u64 = u64::MAX;
 
 /// Nanoseconds from one reading of the clock to the next.
 pub const TICK: u64 = 1_000;
-
-thread_local! {
-    static ATOMIC: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Says whether this thread pretends to be in a context that must not sleep.
-pub fn set_atomic(atomic: bool) {
-    ATOMIC.with(|a| a.set(atomic));
-}
 
 /// Page tables and TLB of an arena.
 pub struct TestEnv {
@@ -123,13 +112,13 @@ impl TestEnv {
 
 impl Env for TestEnv {
     fn flush(&self, start: Page, end: Page) {
-        assert!(!ATOMIC.with(|a| a.get()), "a flush where nothing may sleep");
+        assert!(!is_atomic(), "a flush where nothing may sleep");
         assert_may_sleep();
         if let Some((_, flushes)) = &mut *self.purging.lock().unwrap() {
             *flushes += 1;
         }
         let began = self.clock.fetch_add(1, SeqCst);
-        std::thread::yield_now();
+        yield_now();
         for page in self.range(start, end.since(start)) {
             let cleared = page.load(SeqCst);
             if cleared < began {
@@ -156,15 +145,12 @@ impl Env for TestEnv {
     }
 
     fn resched(&self) {
-        assert!(
-            !ATOMIC.with(|a| a.get()),
-            "a point to sleep where nothing may"
-        );
+        assert!(!is_atomic(), "a point to sleep where nothing may");
         assert_may_sleep();
     }
 
     fn may_sleep(&self) -> bool {
-        !ATOMIC.with(|a| a.get())
+        !is_atomic()
     }
 
     /// A tick later each time.

@@ -2,6 +2,8 @@
 
 //! The oracle of the extents: a list, and a plain linear first fit over it.
 
+use crate::collections::Vec;
+
 /// Free space as a sorted list, searched from its beginning each time.
 pub struct FirstFit {
     free: Vec<(u64, u64)>,
@@ -35,8 +37,10 @@ impl FirstFit {
     fn cut(&mut self, i: usize, start: u64, pages: u64) {
         let (from, to) = self.free[i];
         let rest = [(from, start), (start + pages, to)];
-        self.free
-            .splice(i..=i, rest.into_iter().filter(|(s, e)| s < e));
+        self.free.remove(i);
+        for rest in rest.into_iter().rev().filter(|(s, e)| s < e) {
+            self.free.insert(i, rest);
+        }
     }
 
     /// Takes a range if all of it is free.

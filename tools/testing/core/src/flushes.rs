@@ -3,6 +3,9 @@
 //! What a flush plan must do.
 
 use crate::{
+    choice::{Choice, Rng},
+    collections::Vec,
+    knobs,
     sys::Page,
     va::{
         flush::{
@@ -15,12 +18,15 @@ use crate::{
 
 /// Whether there are too many areas, runs or pages for anything but a full flush.
 fn must_be_full(areas: &[(u32, u32)], ceiling: u32) -> bool {
-    let mut areas: Vec<_> = areas.iter().filter(|a| a.1 > 0).collect();
-    areas.sort();
+    let mut sorted: Vec<(u32, u32)> = Vec::new();
+    for &area in areas.iter().filter(|a| a.1 > 0) {
+        let i = sorted.partition_point(|other| *other < area);
+        sorted.insert(i, area);
+    }
     let mut pages = 0u64;
     let mut runs = 0;
     let mut behind: Option<u32> = None;
-    for &&(start, count) in &areas {
+    for &(start, count) in &sorted {
         let end = start.saturating_add(count);
         match behind {
             Some(last) if start <= last.saturating_add(GUARD) => {
@@ -34,7 +40,7 @@ fn must_be_full(areas: &[(u32, u32)], ceiling: u32) -> bool {
             }
         }
     }
-    areas.len() > AREAS_MAX || runs > RUNS_MAX || pages > u64::from(ceiling)
+    sorted.len() > AREAS_MAX || runs > RUNS_MAX || pages > u64::from(ceiling)
 }
 
 /// Plans a flush of these areas, start and pages, and checks that it covers them, and that it is a full
@@ -75,4 +81,18 @@ pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
         }
     }
     plan
+}
+
+/// Plans of a few areas each, of all densities.
+pub fn at_random(seed: u64, plans: u32) {
+    knobs::begin(seed);
+    let mut rng = Rng::new(seed);
+    for _ in 0..plans {
+        let span = 1 << rng.below(12);
+        let areas: Vec<_> = (0..rng.below(12))
+            .map(|_| (rng.below(span), rng.below(8)))
+            .collect();
+        let ceiling = rng.below(80);
+        check_plan(&areas, ceiling);
+    }
 }

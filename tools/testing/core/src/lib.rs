@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! rust/va on the host's rust/sys (`std` or loom): the same files as in the module; and code that the
-//! tests and the fuzz targets share.
+//! tests and the fuzz targets share. KUnit suites run a part of that in a kernel, upon its rust/sys: they
+//! have files of their own in place of [`collections`] and [`knobs`].
 //!
 //! | command | what it does |
 //! |---|---|
@@ -16,23 +17,27 @@ pub mod sys;
 pub mod va;
 
 pub mod choice;
+pub mod collections;
 #[cfg(not(loom))]
 pub mod env;
 pub mod first_fit;
+#[cfg(not(loom))]
 pub mod flushes;
 pub mod inputs;
 #[cfg(not(loom))]
+pub mod knobs;
+#[cfg(not(loom))]
 pub mod laws;
+mod look;
 #[cfg(not(loom))]
 pub mod model;
+#[cfg(not(loom))]
 pub mod pair;
 #[cfg(not(loom))]
 pub mod rows;
+#[cfg(not(loom))]
 pub mod sorted;
+#[cfg(not(loom))]
+pub mod sorts;
 
-/// What the arena looks like, and whether that came from the cache.
-pub fn look<E: va::Env>(manager: &va::Manager<E>) -> (va::info::cache::Info, bool) {
-    let mut info = va::info::cache::Info::default();
-    let cached = manager.info(&mut info);
-    (info, cached)
-}
+pub use look::look;

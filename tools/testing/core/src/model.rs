@@ -4,14 +4,15 @@
 //! compares.
 
 use crate::{
-    choice::Choice,
-    env::{set_atomic, TestEnv},
-    look,
-    sys::{
-        mem::{fail_from_nth, fail_nth, fail_nth_left, without_reclaim},
-        sync::run_on_cpu,
-        Mode, Page,
+    choice::{Choice, Rng},
+    collections::{BTreeMap, BTreeSet, Vec},
+    env::TestEnv,
+    knobs::{
+        self, fail_from_nth, fail_nth, fail_nth_left, run_on_cpu, set_atomic, without_reclaim,
+        MEMORY_IS_SHORT,
     },
+    look,
+    sys::{found_broken, Mode, Page},
     va::{
         area::{class::Class, Kind, Snapshot},
         space::shards::FreeSpace,
@@ -20,10 +21,7 @@ use crate::{
         Ticket, Unpinned, GUARD,
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering::SeqCst,
-};
+use core::sync::atomic::Ordering::SeqCst;
 
 const CPUS: u32 = 3;
 const CALLERS: [usize; 4] = [0x1000, 0x2000, 0x2008, 0x3000];
@@ -97,6 +95,18 @@ pub fn manager(choice: &mut impl Choice) -> Manager<TestEnv> {
     Manager::new(config, TestEnv::new(pages)).unwrap()
 }
 
+/// A manager and its model, for so many steps.
+pub fn run(seed: u64, steps: u32, inject: bool) {
+    knobs::begin(seed);
+    let mut rng = Rng::new(seed);
+    let manager = manager(&mut rng);
+    let mut model = Model::new(&manager, inject);
+    for _ in 0..steps {
+        model.step(&mut rng);
+    }
+    model.finish();
+}
+
 /// The free extents, as the counters have them.
 pub fn free_space(stats: &Stats) -> FreeSpace {
     FreeSpace {
@@ -149,7 +159,7 @@ impl<'m> Model<'m> {
     /// Frees everything, and checks that all of the arena is free again.
     pub fn finish(mut self) {
         fail_nth(0);
-        for held in std::mem::take(&mut self.held) {
+        for held in core::mem::take(&mut self.held) {
             self.abort(held);
         }
         for start in self.lives.keys().copied().collect::<Vec<_>>() {
@@ -177,6 +187,7 @@ impl<'m> Model<'m> {
         for page in 0..self.manager.pages() {
             assert!(self.manager.lookup(Page::new(page)).is_none());
         }
+        assert_eq!(found_broken(), 0);
     }
 
     /// All taken ranges, as start and gross pages.
@@ -192,11 +203,10 @@ impl<'m> Model<'m> {
 
     /// Whether the request fits between the taken ranges.
     fn fits(&self, pages: u32, align: u32) -> bool {
-        let mut taken: Vec<_> = self.taken().collect();
-        taken.sort_unstable();
-        taken.push((Page::new(self.manager.pages()), 0));
+        let taken: BTreeMap<_, _> = self.taken().collect();
+        let end = Page::new(self.manager.pages());
         let mut at = 0u64;
-        for (start, gross) in taken {
+        for (&start, &gross) in taken.iter().chain([(&end, &0)]) {
             let place = at.next_multiple_of(u64::from(align));
             if place + u64::from(pages) + u64::from(GUARD) <= u64::from(start.get()) {
                 return true;
@@ -255,7 +265,8 @@ impl<'m> Model<'m> {
             Mode::Gentle | Mode::NoWait => without_reclaim(|| self.manager.alloc(request)),
         };
         set_atomic(false);
-        let injected = inject && fail_nth_left() == 0;
+        let short = MEMORY_IS_SHORT && request.mode != Mode::Sleep;
+        let injected = short || inject && fail_nth_left() == 0;
         fail_nth(0);
         let valid = request.pages > 0 && request.align.is_power_of_two();
         match result {

@@ -4,8 +4,10 @@
 //! compares.
 
 use crate::{
-    choice::Choice,
+    choice::{Choice, Rng},
+    collections::Vec,
     first_fit::FirstFit,
+    knobs,
     sys::{mem::Mode, Page},
     va::space::extents::{Extents, Refused},
 };
@@ -60,7 +62,7 @@ pub const MIXES: [Mix; 4] = [
 /// All extents from page `from` on, as start and pages. One that holds `from` counts.
 pub fn iter_from(extents: &Extents, from: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
     let mut at = Page::new(from);
-    std::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         let extent = extents.extent_from(at)?;
         at = extent.end;
         Some((extent.start.get(), extent.pages()))
@@ -213,4 +215,43 @@ impl Pair {
         self.check();
         assert_eq!(self.extents.count(), 1);
     }
+}
+
+/// Whether the extents use their free-area cache.
+#[derive(Clone, Copy, PartialEq)]
+pub enum CacheUse {
+    /// Always.
+    On,
+    /// Never.
+    Off,
+    /// Now and then.
+    Toggled,
+}
+
+/// So many operations of a load, on both.
+pub fn differential(seed: u64, mix: &Mix, operations: u32, cache: CacheUse) {
+    knobs::begin(seed);
+    let mut rng = Rng::new(seed);
+    // Shards begin anywhere.
+    let mut pair = Pair::new(rng.below(1 << 12), mix.pages);
+    pair.extents.set_cache(cache != CacheUse::Off);
+    for op in 0..operations {
+        if cache == CacheUse::Toggled && rng.below(50) == 0 {
+            pair.extents.set_cache(rng.below(2) == 0);
+        }
+        // Now the shard fills up, now it empties.
+        let filling = (op / 2_000) % 2 == 0;
+        let more = if pair.live.len() > mix.live * 2 {
+            10
+        } else if filling {
+            65
+        } else {
+            40
+        };
+        pair.step(&mut rng, mix, more);
+        if op % 500 == 0 {
+            pair.check();
+        }
+    }
+    pair.finish();
 }

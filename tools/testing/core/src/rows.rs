@@ -4,12 +4,13 @@
 //! kind, while areas come and go.
 
 use crate::{
-    choice::Choice,
+    choice::{Choice, Rng},
+    collections::{BTreeMap, Vec},
     env::TestEnv,
-    sys::{sync::run_on_cpu, Mode, Page},
+    knobs::{self, run_on_cpu},
+    sys::{Mode, Page},
     va::{area::Kind, Config, Freed, Manager, Purge, Request, GUARD},
 };
-use std::collections::BTreeMap;
 
 /// One reader on its way through the file.
 #[derive(Default)]
@@ -153,4 +154,15 @@ impl Rows {
         reader.shown.push(row.start);
         reader.position = end.plus(GUARD);
     }
+}
+
+/// So many steps, and each reader to its end.
+pub fn run(seed: u64, steps: u32) {
+    knobs::begin(seed);
+    let mut rng = Rng::new(seed);
+    let mut rows = Rows::new(&mut rng);
+    for _ in 0..steps {
+        rows.step(&mut rng);
+    }
+    rows.finish();
 }

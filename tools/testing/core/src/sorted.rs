@@ -4,7 +4,9 @@
 //! compares.
 
 use crate::{
-    choice::Choice,
+    choice::{Choice, Rng},
+    collections::Vec,
+    knobs,
     sys::{mem::Mode, Page},
     va::space::tree::{Extent, NodeId, Passed, Request, Tree},
 };
@@ -289,4 +291,18 @@ impl Sorted {
         }
         self.check();
     }
+}
+
+/// So many steps, and all invariants after each.
+pub fn differential(seed: u64, ground: &Ground, steps: u32) {
+    knobs::begin(seed);
+    let mut rng = Rng::new(seed);
+    let mut sorted = Sorted::new();
+    for step in 0..steps {
+        // Now the tree grows, now it shrinks.
+        let more = if (step / 250) % 2 == 0 { 60 } else { 25 };
+        sorted.step(&mut rng, ground, more);
+        sorted.check();
+    }
+    sorted.finish();
 }

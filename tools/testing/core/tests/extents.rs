@@ -6,43 +6,10 @@
 
 use core_tests::{
     choice::{Choice, Rng},
-    pair::{iter_from, Mix, Pair, MIXES},
+    pair::{differential, iter_from, CacheUse, Pair, MIXES},
     sys::{mem::Mode, Page},
     va::space::extents::{Extents, Refused},
 };
-
-#[derive(Clone, Copy, PartialEq)]
-enum CacheUse {
-    On,
-    Off,
-    Toggled,
-}
-
-fn differential(seed: u64, mix: &Mix, operations: u32, cache: CacheUse) {
-    let mut rng = Rng::new(seed);
-    // Shards begin anywhere.
-    let mut pair = Pair::new(rng.below(1 << 12), mix.pages);
-    pair.extents.set_cache(cache != CacheUse::Off);
-    for op in 0..operations {
-        if cache == CacheUse::Toggled && rng.below(50) == 0 {
-            pair.extents.set_cache(rng.below(2) == 0);
-        }
-        // Now the shard fills up, now it empties.
-        let filling = (op / 2_000) % 2 == 0;
-        let more = if pair.live.len() > mix.live * 2 {
-            10
-        } else if filling {
-            65
-        } else {
-            40
-        };
-        pair.step(&mut rng, mix, more);
-        if op % 500 == 0 {
-            pair.check();
-        }
-    }
-    pair.finish();
-}
 
 /// 16 seeds, 1,152,000 operations, a third of them each with the cache on, off, and switched.
 fn seeds(seeds: std::ops::Range<u64>) {

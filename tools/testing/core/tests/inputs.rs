@@ -7,7 +7,7 @@
 use core_tests::{
     choice::{Choice, Rng},
     inputs::{check_number, rule, words, WORDS_MAX},
-    rows::Rows,
+    rows,
 };
 
 #[test]
@@ -81,11 +81,6 @@ fn words_of_takeover() {
 #[test]
 fn readers_of_proc() {
     for seed in 0..150 {
-        let mut rng = Rng::new(seed);
-        let mut rows = Rows::new(&mut rng);
-        for _ in 0..3_000 {
-            rows.step(&mut rng);
-        }
-        rows.finish();
+        rows::run(seed, 3_000);
     }
 }

@@ -7,7 +7,7 @@
 use core_tests::{
     choice::{Bytes, Choice, Rng},
     env::{TestEnv, TICK},
-    model::{manager, Model},
+    model::{manager, run, Model},
     sys::{
         mem::{fail_nth, fail_nth_left, without_reclaim, NoMemory},
         sync::run_on_cpu,
@@ -25,16 +25,6 @@ use core_tests::{
 };
 use proptest::prelude::*;
 use std::sync::atomic::Ordering::SeqCst;
-
-fn run(seed: u64, steps: u32, inject: bool) {
-    let mut rng = Rng::new(seed);
-    let manager = manager(&mut rng);
-    let mut model = Model::new(&manager, inject);
-    for _ in 0..steps {
-        model.step(&mut rng);
-    }
-    model.finish();
-}
 
 #[test]
 fn random_operations() {

@@ -5,8 +5,7 @@
 #![cfg(not(loom))]
 
 use core_tests::{
-    choice::{Choice, Rng},
-    flushes::check_plan,
+    flushes::{at_random, check_plan},
     va::flush::plan::{Plan, AREAS_MAX, RUNS_MAX},
 };
 use proptest::prelude::*;
@@ -43,15 +42,7 @@ fn nothing_is_no_flush() {
 
 #[test]
 fn many_at_random() {
-    let mut rng = Rng::new(1);
-    for _ in 0..200_000 {
-        let span = 1 << rng.below(12);
-        let areas: Vec<_> = (0..rng.below(12))
-            .map(|_| (rng.below(span), rng.below(8)))
-            .collect();
-        let ceiling = rng.below(80);
-        check_plan(&areas, ceiling);
-    }
+    at_random(1, 200_000);
 }
 
 proptest! {

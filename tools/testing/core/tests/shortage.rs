@@ -5,7 +5,8 @@
 #![cfg(not(loom))]
 
 use core_tests::{
-    env::{set_atomic, TestEnv},
+    env::TestEnv,
+    knobs::set_atomic,
     sys::{sync::run_on_cpu, Mode, Page},
     va::{area::Kind, AllocError, Area, Config, Freed, Manager, Purge, Request},
 };

@@ -8,7 +8,8 @@
 
 use core_tests::{
     choice::{Choice, Rng},
-    env::{set_atomic, TestEnv},
+    env::TestEnv,
+    knobs::set_atomic,
     look,
     sys::{sync::run_on_cpu, Mode, Page},
     va::{

@@ -6,7 +6,7 @@
 
 use core_tests::{
     choice::{Bytes, Choice, Rng},
-    sorted::{extent, Sorted, GROUNDS},
+    sorted::{differential, extent, Sorted, GROUNDS},
     sys::{mem::Mode, Page},
     va::space::tree::{NodeId, Passed, Request, Tree, CHUNK},
 };
@@ -17,15 +17,7 @@ use proptest::prelude::*;
 fn same_as_a_sorted_vector() {
     for (g, ground) in GROUNDS.iter().enumerate() {
         for seed in 0..12 {
-            let mut rng = Rng::new(seed * 31 + g as u64);
-            let mut sorted = Sorted::new();
-            for step in 0..1_500 {
-                // Now the tree grows, now it shrinks.
-                let more = if (step / 250) % 2 == 0 { 60 } else { 25 };
-                sorted.step(&mut rng, ground, more);
-                sorted.check();
-            }
-            sorted.finish();
+            differential(seed * 31 + g as u64, ground, 1_500);
         }
     }
 }
