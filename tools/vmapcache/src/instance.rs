@@ -45,6 +45,8 @@ impl System {
 pub struct Instance {
     folder: PathBuf,
     system: System,
+    /// It stays when this goes.
+    stays: bool,
     /// What [`Instance::open`] has opened. The kernel keeps the instance while one is open.
     pub files: Vec<File>,
 }
@@ -98,6 +100,82 @@ fn remove_left(instances: &Path) {
     }
 }
 
+/// The words of a kernel's command line with which `record --boot` finds that instance.
+#[cfg(feature = "record")]
+pub fn words_of_boot(name: &str, buffer_kb: u64) -> String {
+    let size = match buffer_kb % 1024 {
+        0 => format!("{}M", buffer_kb / 1024),
+        _ => format!("{buffer_kb}K"),
+    };
+    format!("trace_instance={name},vmalloc trace_options=stacktrace trace_buf_size={size}")
+}
+
+/// What those words should say, if nothing else is known.
+#[cfg(feature = "record")]
+const BOOT_KB: u64 = 16_384;
+
+/// Whether the command line asks for an instance of that name.
+#[cfg(feature = "record")]
+fn asked_for(cmdline: &str, name: &str) -> bool {
+    let words = cmdline.split_ascii_whitespace();
+    let mut names = words.filter_map(|word| {
+        let rest = word.trim_matches('"').strip_prefix("trace_instance=")?;
+        rest.split([',', '^', '@', '=']).next()
+    });
+    names.any(|asked| asked == name)
+}
+
+#[cfg(feature = "record")]
+fn of_boot(instances: &Path, cmdline: &str, name: &str) -> Result<Instance, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(format!(
+            "{name:?} is no name of an instance: letters, digits, _ and -"
+        ));
+    }
+    let folder = instances.join(name);
+    let words = words_of_boot(name, BOOT_KB);
+    match (folder.exists(), asked_for(cmdline, name)) {
+        (true, true) => {}
+        (true, false) => {
+            return Err(format!(
+                "{}: not made by the kernel's command line, which has no trace_instance={name}",
+                folder.display()
+            ))
+        }
+        (false, true) => {
+            return Err(format!(
+            "{}: gone, although the kernel's command line asks for it: a boot can be recorded once",
+            folder.display()
+        ))
+        }
+        (false, false) => {
+            return Err(format!(
+            "this boot has not been traced; boot with this on the kernel's command line: {words}"
+        ))
+        }
+    }
+    let instance = Instance {
+        folder,
+        system: System::Vmalloc,
+        stays: true,
+        files: Vec::new(),
+    };
+    for event in ["alloc_vmap_area", "free_vmap_area_noflush"] {
+        // A * or the like may follow.
+        if !instance
+            .read(&instance.event(event, "enable"))?
+            .starts_with('1')
+        {
+            return Err(format!(
+                "{}: does not trace {event}; the kernel's command line should have {words}",
+                instance.folder.display()
+            ));
+        }
+    }
+    Ok(instance)
+}
+
 impl Instance {
     /// A new one, whose buffers have so many KiB for each CPU. It traces nothing yet.
     pub fn new(system: System, buffer_kb: u32) -> Result<Instance, String> {
@@ -109,12 +187,36 @@ impl Instance {
         let instance = Instance {
             folder,
             system,
+            stays: false,
             files: Vec::new(),
         };
+        // A new instance has the options of the whole system, and a boot may have left this one.
+        #[cfg(feature = "record")]
+        let _ = instance.set("options/stacktrace", "0");
         // The clocks of CPUs agree, and so does what is in dmesg.
         instance.set("trace_clock", "mono")?;
         instance.set("buffer_size_kb", &buffer_kb.to_string())?;
         Ok(instance)
+    }
+
+    /// The one that the kernel's command line has made, for events of vmalloc. It stays until
+    /// [`Instance::remove`].
+    ///
+    /// # Errors
+    ///
+    /// A line that says what the command line should have.
+    #[cfg(feature = "record")]
+    pub fn of_boot(name: &str) -> Result<Instance, String> {
+        let instances = place(System::Vmalloc)?.join("instances");
+        let cmdline =
+            fs::read_to_string("/proc/cmdline").map_err(say(Path::new("/proc/cmdline")))?;
+        of_boot(&instances, &cmdline, name)
+    }
+
+    /// Removes it, whoever made it.
+    #[cfg(feature = "record")]
+    pub fn remove(mut self) {
+        self.stays = false;
     }
 
     pub fn set(&self, name: &str, value: &str) -> Result<(), String> {
@@ -202,6 +304,9 @@ fn lost_of(stats: &str) -> u64 {
 impl Drop for Instance {
     fn drop(&mut self) {
         self.files.clear();
+        if self.stays {
+            return;
+        }
         let _ = fs::write(self.folder.join("events/enable"), "0");
         if let Err(e) = fs::remove_dir(&self.folder) {
             eprintln!("vmapcache: {}: {e}", self.folder.display());
@@ -220,6 +325,77 @@ mod tests {
              now ts:  2723.1\ndropped events: 5\nread events: 6\n";
         assert_eq!(lost_of(stats), 12);
         assert_eq!(lost_of("junk\noverrun: x"), 0);
+    }
+
+    #[cfg(feature = "record")]
+    #[test]
+    fn the_command_line_asks_for_an_instance() {
+        for cmdline in [
+            "quiet trace_instance=vmapcache,vmalloc trace_buf_size=16M",
+            "trace_instance=other trace_instance=vmapcache",
+            "trace_instance=vmapcache^traceprintk,sched",
+            "trace_instance=vmapcache@0x1000:1M,vmalloc\n",
+            "\"trace_instance=vmapcache,vmalloc\" quiet",
+        ] {
+            assert!(asked_for(cmdline, "vmapcache"), "{cmdline}");
+        }
+        for cmdline in [
+            "",
+            "quiet",
+            "trace_instance=vmapcache2,vmalloc",
+            "xtrace_instance=vmapcache",
+            "trace_instance=other,vmapcache",
+            "trace_instance",
+        ] {
+            assert!(!asked_for(cmdline, "vmapcache"), "{cmdline}");
+        }
+        assert_eq!(
+            words_of_boot("it", 2048),
+            "trace_instance=it,vmalloc trace_options=stacktrace trace_buf_size=2M"
+        );
+        assert!(words_of_boot("it", 2047).ends_with("=2047K"));
+    }
+
+    #[cfg(feature = "record")]
+    #[test]
+    fn an_instance_of_a_boot_is_found_or_it_is_said_why_not() {
+        let folder = std::env::temp_dir().join(format!("vmapcache-boot-{}", std::process::id()));
+        let line = "quiet trace_instance=it,vmalloc";
+        let said = |cmdline, name| of_boot(&folder, cmdline, name).err().unwrap();
+        assert_eq!(
+            said("quiet", "it"),
+            "this boot has not been traced; boot with this on the kernel's command line: \
+             trace_instance=it,vmalloc trace_options=stacktrace trace_buf_size=16M"
+        );
+        assert!(
+            said(line, "it").contains("/it: gone, although"),
+            "{}",
+            said(line, "it")
+        );
+        for name in ["", ".", "..", "a/b", "a b", "../it"] {
+            assert!(
+                said(line, name).contains("is no name of an instance"),
+                "{name}"
+            );
+        }
+        let events = folder.join("it/events/vmalloc");
+        for (event, enable) in [
+            ("alloc_vmap_area", "1*\n"),
+            ("free_vmap_area_noflush", "0\n"),
+        ] {
+            fs::create_dir_all(events.join(event)).unwrap();
+            fs::write(events.join(event).join("enable"), enable).unwrap();
+        }
+        assert!(said("quiet", "it").contains("/it: not made by the kernel's command line"));
+        let none = said(line, "it");
+        assert!(
+            none.contains("/it: does not trace free_vmap_area_noflush"),
+            "{none}"
+        );
+        fs::write(events.join("free_vmap_area_noflush/enable"), "1\n").unwrap();
+        drop(of_boot(&folder, line, "it").unwrap());
+        assert!(events.exists(), "it stays");
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

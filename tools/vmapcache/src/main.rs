@@ -56,6 +56,7 @@ const EXAMPLES: &str = "Examples:
   vmapcache info -O json                for other programs
   vmapcache events fail                 each allocation that fails, as it happens
   vmapcache record -- make -j4          what the kernel asks of the in-tree allocator meanwhile
+  vmapcache record --boot -o boot.rec   what the kernel has asked since its beginning
   vmapcache replay vmapcache.rec        the same requests on both allocators
   vmapcache map --by size -o map.svg    the arena as a picture
   vmapcache report                      a page of what was measured

@@ -9,7 +9,7 @@ use super::{
     Head, Recording, MOST_REQUESTS,
 };
 use crate::{
-    instance::{Instance, System},
+    instance::{words_of_boot, Instance, System},
     machine::Machine,
     signals, size,
 };
@@ -25,9 +25,13 @@ use std::{
 
 #[derive(clap::Args)]
 #[command(
-    group = clap::ArgGroup::new("until").required(true).args(["command", "span", "all"]),
+    group = clap::ArgGroup::new("until").required(true).args(["command", "span", "all", "boot"]),
     after_help = "All requests of the whole machine are recorded meanwhile, not only those of COMMAND: what it frees is\n\
         often freed by a worker of the kernel.\n\n\
+        A boot is traced by the kernel itself, from its beginning. Put this on its command line:\n\n  \
+        trace_instance=vmapcache,vmalloc trace_options=stacktrace trace_buf_size=16M\n\n\
+        The size is for each CPU. After the boot, `vmapcache record --boot` makes a file of what is there, and removes the \
+        instance. The status is 1 if the buffers had too little room.\n\n\
         The file has no addresses. It has the names of functions, and the words of COMMAND."
 )]
 pub struct Options {
@@ -40,6 +44,17 @@ pub struct Options {
     /// Ends when it is interrupted (Ctrl-C)
     #[arg(long)]
     all: bool,
+    /// Records nothing: keeps what the kernel has traced since its boot, in an instance of tracefs that its command
+    /// line made
+    #[arg(
+        long,
+        value_name = "INSTANCE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "vmapcache",
+        conflicts_with_all = ["no_callers", "buffer_kb"]
+    )]
+    boot: Option<String>,
     /// Does not look who asks: recording costs less
     #[arg(long)]
     no_callers: bool,
@@ -196,8 +211,169 @@ fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-pub fn record(options: &Options) -> Result<bool, String> {
+/// When a recording began, and how long it took.
+struct Span {
+    began: Duration,
+    ns: u64,
+}
+
+/// Makes a recording of what was gathered, and a file of it. Returns the events that were lost.
+fn keep(
+    options: &Options,
+    gathered: Gathered,
+    callers: bool,
+    lost: Vec<u64>,
+    span: Span,
+) -> Result<u64, String> {
+    // Functions of a module that has gone meanwhile are not among them.
+    let names = match callers {
+        true => fs::read_to_string("/proc/kallsyms").unwrap_or_default(),
+        false => String::new(),
+    };
+    let names = Names::new(&names);
+    if callers && names.is_empty() {
+        eprintln!("vmapcache: /proc/kallsyms has no addresses: the callers stay unknown");
+    }
+    let machine = Machine::here();
+    let (failed, purges, purged) = (gathered.failed, gathered.purges, gathered.purged);
+    let strange = gathered.strange;
+    let cpus = lost.len().max(gathered.cpus());
+    let (requests, ranges, callers) = gathered.requests(&names);
+    let head = Head {
+        kernel: machine.kernel,
+        architecture: std::env::consts::ARCH.into(),
+        machine: machine.machine,
+        cpus: cpus as u32,
+        memory_mb: machine.memory_mb,
+        began: span.began.as_secs(),
+        ns: span.ns,
+        command: options.command.clone(),
+        boot: options.boot.is_some(),
+        page_bytes: page_bytes(),
+        requests: requests.len() as u64,
+        lost,
+        failed,
+        purges,
+        purged,
+        ranges,
+        callers,
+    };
+    let recording = Recording { head, requests };
+    let bytes = file::save(&options.output, &recording)?;
+    let (allocations, frees, older) = recording.counts();
+    let lost: u64 = recording.head.lost.iter().sum();
+    eprintln!(
+        "vmapcache: {} recorded in {:.1} s, {} lost: {}, {} ({older} of older ones), {failed} failed; {} with {}",
+        count(recording.head.requests, "request"),
+        span.ns as f64 / 1e9,
+        count(lost, "event"),
+        count(allocations, "allocation"),
+        count(frees, "free"),
+        options.output.display(),
+        size::bytes(bytes),
+    );
+    if strange > 0 {
+        eprintln!("vmapcache: {} made no sense", count(strange, "more event"));
+    }
+    Ok(lost)
+}
+
+fn since_1970() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
+}
+
+/// The number in KiB at the beginning of buffer_size_kb, or behind "expanded:".
+fn kib(text: &str) -> Option<u64> {
+    let digits = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_digit());
+        text[..end.unwrap_or(text.len())].parse().ok()
+    };
+    match text.split_once("expanded: ") {
+        Some((_, behind)) => digits(behind),
+        None => digits(text.trim()),
+    }
+}
+
+/// The size for each CPU, in KiB, with which so many events more would have had room.
+fn room(kb: u64, events: u64, lost: u64) -> u64 {
+    let all = u128::from(kb) * (u128::from(events) + u128::from(lost));
+    let needed = all / u128::from(events.max(1)) * 3 / 2;
+    let megabytes = u64::try_from(needed / 1024 + 1).unwrap_or(u64::MAX);
+    megabytes
+        .checked_next_power_of_two()
+        .unwrap_or(megabytes)
+        .saturating_mul(1024)
+}
+
+/// Keeps what the kernel has traced since its beginning.
+fn boot(options: &Options, name: &str) -> Result<bool, String> {
     let _signals = signals::PutOff::begin();
+    let mut instance = Instance::of_boot(name)?;
+    // What has been read is no longer there.
+    file::may_save(&options.output)?;
+    let layout = Layout::new(|name| instance.read(&format!("events/{name}")))?;
+    let kb = instance
+        .read("buffer_size_kb")
+        .ok()
+        .and_then(|text| kib(&text));
+    let cpus = instance.cpus()?;
+    for cpu in &cpus {
+        instance.open(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"))?;
+    }
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let uptime = uptime
+        .split(' ')
+        .next()
+        .and_then(|seconds| seconds.parse().ok());
+    let uptime = Duration::try_from_secs_f64(uptime.unwrap_or_default()).unwrap_or_default();
+    instance.stop();
+    let mut gathered = Gathered::new(layout, page_bytes());
+    let mut page = vec![0; 1 << 16];
+    for (cpu, file) in cpus.iter().zip(&instance.files) {
+        while drain(file, *cpu, &mut page, usize::MAX, &mut gathered)? {}
+    }
+    if gathered.len() == 0 {
+        return Err(format!(
+            "instance {name} has no event: it was read already, or tracing was off"
+        ));
+    }
+    let (events, callers) = (gathered.events, gathered.stacks_seen());
+    let lost = of_cpus(&cpus, |cpu| instance.lost_on(cpu));
+    let span = Span {
+        began: since_1970().saturating_sub(uptime),
+        ns: uptime.as_nanos() as u64,
+    };
+    let lost = keep(options, gathered, callers, lost, span)?;
+    instance.remove();
+    if lost == 0 {
+        return Ok(true);
+    }
+    eprintln!(
+        "vmapcache: the buffers had no room for {}, the oldest ones, so the recording does not begin with the boot; boot \
+         again with {}",
+        count(lost, "event"),
+        words_of_boot(name, room(kb.unwrap_or(0), events, lost))
+    );
+    Ok(false)
+}
+
+/// Something of each CPU, by its number.
+fn of_cpus(cpus: &[u16], of: impl Fn(u16) -> u64) -> Vec<u64> {
+    let mut all = Vec::new();
+    for cpu in cpus {
+        all.resize(usize::from(*cpu), 0);
+        all.push(of(*cpu));
+    }
+    all
+}
+
+pub fn record(options: &Options) -> Result<bool, String> {
+    if let Some(name) = &options.boot {
+        return boot(options, name);
+    }
+    let _signals = signals::PutOff::begin();
+    file::may_save(&options.output)?;
     let (instance, layout) = prepare(options)?;
     let callers = layout.has_stacks();
     let cpus = instance.cpus()?;
@@ -205,7 +381,7 @@ pub fn record(options: &Options) -> Result<bool, String> {
     for event in EVENTS {
         instance.enable(event)?;
     }
-    let (wall, began) = (SystemTime::now(), Instant::now());
+    let (wall, began) = (since_1970(), Instant::now());
     let mut until = match (options.command.split_first(), options.span) {
         (Some((program, arguments)), _) => {
             let child = Command::new(program).args(arguments).spawn();
@@ -225,61 +401,14 @@ pub fn record(options: &Options) -> Result<bool, String> {
     );
     let ns = began.elapsed().as_nanos() as u64;
     instance.stop();
-    let lost: Vec<u64> = cpus.iter().map(|cpu| instance.lost_on(*cpu)).collect();
+    let lost = of_cpus(&cpus, |cpu| instance.lost_on(cpu));
     drop(instance);
     if let (Err(_), Until::Command(child)) = (&followed, &mut until) {
         // What it does is of no use any more, but it may be half-way.
         let _ = child.wait();
     }
     let status = followed?;
-    // Functions of a module that has gone meanwhile are not among them.
-    let names = match callers {
-        true => fs::read_to_string("/proc/kallsyms").unwrap_or_default(),
-        false => String::new(),
-    };
-    let names = Names::new(&names);
-    if callers && names.is_empty() {
-        eprintln!("vmapcache: /proc/kallsyms has no addresses: the callers stay unknown");
-    }
-    let machine = Machine::here();
-    let (failed, purges, purged) = (gathered.failed, gathered.purges, gathered.purged);
-    let strange = gathered.strange;
-    let (requests, ranges, callers) = gathered.requests(&names);
-    let head = Head {
-        kernel: machine.kernel,
-        architecture: std::env::consts::ARCH.into(),
-        machine: machine.machine,
-        cpus: cpus.last().map_or(1, |last| u32::from(*last) + 1),
-        memory_mb: machine.memory_mb,
-        began: wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
-        ns,
-        command: options.command.clone(),
-        page_bytes: page_bytes(),
-        requests: requests.len() as u64,
-        lost,
-        failed,
-        purges,
-        purged,
-        ranges,
-        callers,
-    };
-    let recording = Recording { head, requests };
-    let bytes = file::save(&options.output, &recording)?;
-    let (allocations, frees, older) = recording.counts();
-    let lost: u64 = recording.head.lost.iter().sum();
-    eprintln!(
-        "vmapcache: {} recorded in {:.1} s, {} lost: {}, {} ({older} of older ones), {failed} failed; {} with {}",
-        count(recording.head.requests, "request"),
-        ns as f64 / 1e9,
-        count(lost, "event"),
-        count(allocations, "allocation"),
-        count(frees, "free"),
-        options.output.display(),
-        size::bytes(bytes),
-    );
-    if strange > 0 {
-        eprintln!("vmapcache: {} made no sense", count(strange, "more event"));
-    }
+    keep(options, gathered, callers, lost, Span { began: wall, ns })?;
     match (status, signals::caught()) {
         (Some(status), _) if !status.success() => {
             eprintln!("vmapcache: {}: {status}", options.command.join(" "));
@@ -314,6 +443,24 @@ mod tests {
         ] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_size_of_a_buffer_is_read_and_made_larger() {
+        assert_eq!(kib("2051\n"), Some(2051));
+        assert_eq!(kib("7 (expanded: 2048)\n"), Some(2048));
+        assert_eq!(kib("X\n"), None);
+        // A third of the events had room: 12 MiB, and a half more.
+        assert_eq!(room(4096, 1000, 2000), 32 << 10);
+        assert_eq!(room(64, 100, 1), 1 << 10);
+        assert_eq!(room(0, 0, 5), 1 << 10);
+        assert!(room(u64::MAX, 1, u64::MAX) > 0);
+    }
+
+    #[test]
+    fn numbers_of_cpus_may_have_gaps() {
+        assert_eq!(of_cpus(&[0, 3], |cpu| u64::from(cpu) + 7), [7, 0, 0, 10]);
+        assert!(of_cpus(&[], |_| 1).is_empty());
     }
 
     #[test]

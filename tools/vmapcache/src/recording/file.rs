@@ -14,7 +14,7 @@ use super::{Alloc, Head, Recording, Request, What, MOST_REQUESTS};
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// The version follows.
@@ -73,25 +73,49 @@ pub fn write(recording: &Recording, mut out: impl Write) -> io::Result<()> {
     frame.finish()?.flush()
 }
 
+/// Something like /dev/stdout cannot be replaced, and is written as it is.
+fn is_special(path: &Path) -> bool {
+    path.exists() && !path.is_file()
+}
+
+/// Where a recording is written before it gets its name.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Fails if a recording cannot be written there: better now than when it is made.
+pub fn may_save(path: &Path) -> Result<(), String> {
+    let say = |e: io::Error| format!("{}: {e}", path.display());
+    if path.is_dir() {
+        return Err(format!("{}: is a folder", path.display()));
+    }
+    if is_special(path) {
+        // To open a pipe, and to close it again, would end its reader.
+        return Ok(());
+    }
+    let unfinished = unfinished(path);
+    File::create(&unfinished).map_err(say)?;
+    fs::remove_file(&unfinished).map_err(say)
+}
+
 /// Writes a recording into a file: a reader sees the old file or the new one.
 pub fn save(path: &Path, recording: &Recording) -> Result<u64, String> {
     let say = |e: io::Error| format!("{}: {e}", path.display());
-    let mut name = path.as_os_str().to_owned();
-    // Something like /dev/stdout cannot be replaced.
-    if path.exists() && !path.is_file() {
+    if is_special(path) {
         let file = File::create(path).map_err(say)?;
         write(recording, file).map_err(say)?;
         return Ok(0);
     }
-    name.push(".new");
-    let unfinished = Path::new(&name);
-    let written = File::create(unfinished).and_then(|file| {
+    let unfinished = unfinished(path);
+    let written = File::create(&unfinished).and_then(|file| {
         write(recording, &file)?;
-        fs::rename(unfinished, path)?;
+        fs::rename(&unfinished, path)?;
         Ok(file.metadata()?.len())
     });
     written.map_err(|e| {
-        let _ = fs::remove_file(unfinished);
+        let _ = fs::remove_file(&unfinished);
         say(e)
     })
 }
@@ -185,7 +209,7 @@ pub fn read(input: impl Read) -> Result<Recording, String> {
             head.requests
         ));
     }
-    if !head.page_bytes.is_power_of_two() {
+    if !head.page_bytes.is_power_of_two() || !(4096..=1 << 20).contains(&head.page_bytes) {
         return Err(format!("pages of {} bytes", head.page_bytes));
     }
     let mut numbers = Numbers(frame);

@@ -5,7 +5,7 @@
 use super::{
     layout::{check_page, Field, Format},
     names::Names,
-    page, Alloc, Request, What,
+    page, Alloc, Request, What, MOST_REQUESTS,
 };
 use std::collections::HashMap;
 
@@ -99,6 +99,8 @@ pub struct Gathered {
     pub purged: u64,
     /// Events that make no sense.
     pub strange: u64,
+    /// All events.
+    pub events: u64,
 }
 
 /// More ranges than kernels have.
@@ -118,7 +120,18 @@ impl Gathered {
             purges: 0,
             purged: 0,
             strange: 0,
+            events: 0,
         }
+    }
+
+    /// CPUs that had a page are below this one.
+    pub fn cpus(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether an allocation had a stack.
+    pub fn stacks_seen(&self) -> bool {
+        !self.stacks.is_empty()
     }
 
     /// Requests until now.
@@ -136,6 +149,7 @@ impl Gathered {
             self.open.resize(usize::from(cpu) + 1, None);
         }
         page::events(page, |time, event| {
+            self.events += 1;
             if self.event(time, cpu, event).is_none() {
                 self.strange += 1;
             }
@@ -213,6 +227,8 @@ impl Gathered {
     pub fn requests(mut self, names: &Names) -> (Vec<Request>, Vec<u64>, Vec<String>) {
         // Stable: events of the same time stay as their CPU saw them.
         self.seen.sort_by_key(|seen| seen.time);
+        // A round may have brought more, and no file has more.
+        self.seen.truncate(MOST_REQUESTS);
         let mut callers = vec![String::new()];
         let mut caller_of = vec![0; self.stacks.len() + 1];
         let mut known = HashMap::new();

@@ -136,6 +136,15 @@ fn summary(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
         "{}, {} CPUs, {} MiB, Linux {}",
         head.machine, head.cpus, head.memory_mb, head.kernel
     )?;
+    if head.boot {
+        let all = head.lost.iter().all(|lost| *lost == 0);
+        let from = if all {
+            "from the kernel's beginning"
+        } else {
+            "whose beginning is lost"
+        };
+        writeln!(out, "of a boot, {from}")?;
+    }
     if !head.command.is_empty() {
         writeln!(out, "command: {}", head.command.join(" "))?;
     }

@@ -39,6 +39,9 @@ pub struct Head {
     pub ns: u64,
     /// The command that ran meanwhile, if one did.
     pub command: Vec<String>,
+    /// It is of a boot, from the kernel's beginning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub boot: bool,
     pub page_bytes: u64,
     /// Requests that follow.
     pub requests: u64,

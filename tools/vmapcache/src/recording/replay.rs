@@ -246,7 +246,8 @@ fn trouble(records: &[Record], program: &Program) -> Vec<String> {
 }
 
 /// Recorded by `scripts/live --record`.
-const SHIPPED: [(&str, &[u8]); 2] = [
+const SHIPPED: [(&str, &[u8]); 3] = [
+    ("boot", include_bytes!("../../recorded/boot.rec")),
     ("f2fs", include_bytes!("../../recorded/f2fs.rec")),
     (
         "tasks-and-modules",
@@ -436,6 +437,7 @@ mod tests {
             assert!(program.requests > 300, "{name}: {}", program.requests);
             assert_eq!((program.large, program.behind), (0, 0), "{name}");
             assert_eq!(program.cpus, 2, "{name}");
+            assert_eq!(recording.head.boot, name == "boot");
         }
     }
 
