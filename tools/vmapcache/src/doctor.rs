@@ -250,6 +250,12 @@ impl Patient<'_> {
         if folder.join("rust/libkernel.rmeta").exists() {
             return good(about, format!("{shown} is prepared for Rust modules"));
         }
+        // debian/dkms/prepare makes what Debian's headers lack, and keeps it here.
+        let kept = self.path(&format!("/var/cache/vmapcache/{}/build", self.release()));
+        if self.kdir.is_none() && folder.exists() && kept.join("rust/libkernel.rmeta").exists() {
+            let what = format!("{} is prepared for Rust modules", kept.display());
+            return good(about, format!("{what}, by vmapcache-dkms"));
+        }
         let advice = "`make` in the tree of vmapcache prepares Debian's kernel in a sandbox and needs none of this. \
                       For another kernel: `make KDIR=FOLDER`, with a FOLDER after `make modules_prepare`.";
         if folder.exists() {
@@ -744,6 +750,25 @@ mod tests {
                 "{complaints:?} is not {wanted}"
             );
         }
+    }
+
+    /// With the package vmapcache-dkms, Debian's headers are enough. Without headers it builds nothing.
+    #[test]
+    fn what_dkms_has_prepared_is_found() {
+        let folder = Folder::healthy("dkms");
+        folder.remove(&format!("lib/modules/{RELEASE}/build/rust/libkernel.rmeta"));
+        folder.put(
+            "var/cache/vmapcache/7.2-other/build/rust/libkernel.rmeta",
+            "",
+        );
+        assert_eq!(folder.complaints().len(), 1);
+        let kept = format!("var/cache/vmapcache/{RELEASE}/build/rust/libkernel.rmeta");
+        folder.put(&kept, "");
+        assert_eq!(folder.complaints(), [""; 0]);
+        fs::remove_dir_all(folder.0.join("lib")).unwrap();
+        let complaints = folder.complaints();
+        let without = |c: &String| c.contains("headers are not installed");
+        assert!(complaints.iter().any(without), "{complaints:?}");
     }
 
     /// Without its build folder a kernel may say its options elsewhere.
