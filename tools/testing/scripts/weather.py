@@ -24,7 +24,7 @@ class BadWeather(unittest.TestCase):
         self.top = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.top)
         self.scripts = self.top / "tree/scripts"
-        shutil.copytree(SCRIPTS, self.scripts)
+        shutil.copytree(SCRIPTS, self.scripts, ignore=shutil.ignore_patterns("__pycache__"))
         self.cache = self.top / "cache"
         self.cache.mkdir()
         self.stubs = self.top / "stubs"

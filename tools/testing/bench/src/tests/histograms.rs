@@ -22,7 +22,10 @@ fn small_values_are_exact() {
 
 #[test]
 fn of_nothing_all_is_zero() {
-    assert_eq!((empty().at(5_000), empty().max(), empty().count()), (0, 0, 0));
+    assert_eq!(
+        (empty().at(5_000), empty().max(), empty().count()),
+        (0, 0, 0)
+    );
 }
 
 #[test]
