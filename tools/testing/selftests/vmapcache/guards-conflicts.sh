@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
-TIMEOUT=400
+TIMEOUT=700
 LONG="each rival comes before and after the guard"
 DESCRIPTION="have a BPF program, a livepatch, another direct call and a kprobe with a post_handler on a function that should have a guard, before and after the guard: who comes second is refused, with a line"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
-TIMEOUT=300
+TIMEOUT=700
 LONG="50 loads"
 DESCRIPTION="load and unload the module ROUNDS times while processes come and go, whose stacks go through guards, with frees left to RCU and to work items"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

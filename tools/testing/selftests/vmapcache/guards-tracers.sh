@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
-TIMEOUT=300
+TIMEOUT=700
 LONG="each tracer comes before and after the guards"
 DESCRIPTION="put tracers and kprobes on functions that have a guard, before and after the guards, and see the guards in effect all the time"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

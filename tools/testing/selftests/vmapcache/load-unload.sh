@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 FIRST=2
-TIMEOUT=300
+TIMEOUT=700
 LONG="200 loads"
 DESCRIPTION="load the module and unload it 200 times, with readers, consumers and open files in between, and find no memory lost afterwards"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

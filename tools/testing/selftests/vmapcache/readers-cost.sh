@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
-TIMEOUT=300
+TIMEOUT=700
 LONG="it compares CPU times, and repeats that"
 DESCRIPTION="measure the CPU time of 2 writers while 2 others read without a pause, beside the in-tree allocator"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
-TIMEOUT=300
+TIMEOUT=700
 LONG="each rival comes before and after the hook"
 DESCRIPTION="take functions over that a BPF program, a livepatch or another direct call has, or that are traced, and see the others served; whoever comes second is refused"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
-TIMEOUT=240
+TIMEOUT=700
 LONG="it goes on for 20 seconds at the least, and then waits for what is left"
 DESCRIPTION="take everything of everybody over, on and off each second, while bpf maps, filters, processes and CPUs come and go and memory is short, and find all of it given back"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
