@@ -11,7 +11,7 @@ use super::{
 };
 use core::fmt::{self, Write};
 
-/// Of so many of 10,000 operations, none took longer than the quantile at the same place.
+/// Places of quantiles: N stands for the time that N of 10,000 operations did not exceed.
 pub(crate) const SHARES: [u32; 9] = [100, 1_000, 2_500, 5_000, 7_500, 9_000, 9_900, 9_990, 9_999];
 
 /// Latencies of single operations in ns, without the cost of the clock.

@@ -3,39 +3,22 @@
 
 import json
 import os
-import pathlib
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-import unittest
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from weather import SCRIPTS
+from program import Program, RECORDED, TOOL
 
-ROOT = SCRIPTS.parent
-TOOL = pathlib.Path(os.environ.get("TOOL", ROOT / "tools/vmapcache/target/release/vmapcache"))
-RECORDED = ROOT / "tools/vmapcache/recorded"
 OPENMETRICS = "application/openmetrics-text"
 
 
-class Export(unittest.TestCase):
+class Export(Program):
     """A server, and a writer of files."""
-
-    @classmethod
-    def setUpClass(cls):
-        if "TOOL" not in os.environ:
-            subprocess.run([SCRIPTS / "tool"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL)
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
 
     def start(self, *words, source=RECORDED):
         """The program, while it runs."""

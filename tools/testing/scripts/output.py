@@ -2,18 +2,11 @@
 """The program's output where there is no room for it, or nobody who reads it; on recorded files of the module."""
 
 import os
-import pathlib
 import signal
 import stat
 import subprocess
-import tempfile
-import unittest
 
-from weather import SCRIPTS
-
-ROOT = SCRIPTS.parent
-TOOL = pathlib.Path(os.environ.get("TOOL", ROOT / "tools/vmapcache/target/release/vmapcache"))
-RECORDED = ROOT / "tools/vmapcache/recorded"
+from program import Program, RECORDED, TOOL
 
 
 def commands(folder):
@@ -51,19 +44,8 @@ def files(folder):
     yield folder / "bundle.tar.gz", ("bundle", "--force", "-o")
 
 
-class Output(unittest.TestCase):
+class Output(Program):
     """Full disks, closed pipes, devices."""
-
-    @classmethod
-    def setUpClass(cls):
-        if "TOOL" not in os.environ:
-            subprocess.run([SCRIPTS / "tool"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL)
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
 
     def run_tool(self, words, **where):
         return subprocess.run([TOOL, *words], check=False, text=True, stdin=subprocess.DEVNULL, timeout=120,

@@ -3,7 +3,6 @@
 
 import collections
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -13,11 +12,9 @@ import tempfile
 import unittest
 import zlib
 
+from program import Program, RECORDED, ROOT, TOOL
 from weather import SCRIPTS
 
-ROOT = SCRIPTS.parent
-TOOL = pathlib.Path(os.environ.get("TOOL", ROOT / "tools/vmapcache/target/release/vmapcache"))
-RECORDED = ROOT / "tools/vmapcache/recorded"
 PICTURES = ROOT / "build/check"
 WIDTHS = {"wide": 1280, "telephone": 390}
 # The background of either: style.css says so.
@@ -94,14 +91,12 @@ def line(method, row, above, size):
     return row
 
 
-class Pages(unittest.TestCase):
+class Pages(Program):
     """A person who opens the page."""
 
     @classmethod
     def setUpClass(cls):
-        if "TOOL" not in os.environ:
-            subprocess.run([SCRIPTS / "tool"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL)
+        super().setUpClass()
         made = subprocess.run([SCRIPTS / "browser"], cwd=ROOT, check=False, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True)
         if made.returncode:
@@ -109,14 +104,14 @@ class Pages(unittest.TestCase):
         cls.browser = made.stdout.strip()
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
-        cls.folder = pathlib.Path(folder.name)
-        cls.page = cls.folder / "report.html"
+        kept = pathlib.Path(folder.name)
+        cls.page = kept / "report.html"
         # As the laboratory gives them since then.
         bench = json.loads((RECORDED / "bench.json").read_text(encoding="utf-8"))
         for record in bench:
             record["quantiles_ns"] = {share: record["p50_ns"] * (1 + int(share) / 5000) for share in (
                 "100", "1000", "2500", "5000", "7500", "9000", "9900", "9990", "9999")}
-        new = cls.folder / "bench.json"
+        new = kept / "bench.json"
         new.write_text(json.dumps(bench), encoding="utf-8")
         data = [RECORDED / "native.json", new, RECORDED / "live.json"]
         subprocess.run([TOOL, "report", "--compare", data[1], "-o", cls.page, *data], check=True,

@@ -49,7 +49,7 @@ pub struct Record {
     pub p99_ns: Option<f64>,
     pub p999_ns: Option<f64>,
     pub max_ns: Option<f64>,
-    /// Of so many of 10,000 operations, none took longer.
+    /// N of 10,000 operations did not take longer, for each N that the laboratory asks for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quantiles_ns: BTreeMap<u32, f64>,
     /// Cost of the clock, already subtracted from the latencies.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests keep their models in. The KUnit module has a file of this name, upon the kernel's
-//! memory: tools/testing/selftests/vmapcache/modules/kunit/collections.rs.
+//! The collections in which the tests keep their models. The KUnit module has a file of this name, upon
+//! the kernel's memory: tools/testing/selftests/vmapcache/modules/kunit/collections.rs.
 
 pub use std::{
     boxed::Box,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests turn in the world below the manager: the CPU, the context, memory that fails. The KUnit
-//! module has a file of this name: tools/testing/selftests/vmapcache/modules/kunit/knobs.rs.
+//! Functions by which a test changes the world below the manager: the CPU, the context, memory that fails.
+//! The KUnit module has a file of this name: tools/testing/selftests/vmapcache/modules/kunit/knobs.rs.
 
 pub use crate::sys::{
     mem::{fail_from_nth, fail_nth, fail_nth_left, without_reclaim},

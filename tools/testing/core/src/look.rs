@@ -4,7 +4,7 @@
 
 use crate::va::{info::cache::Info, Env, Manager};
 
-/// What the arena looks like, and whether that came from the cache.
+/// Asks the manager for the state of the arena; also returns whether the cache had it.
 pub fn look<E: Env>(manager: &Manager<E>) -> (Info, bool) {
     let mut info = Info::default();
     let cached = manager.info(&mut info);

@@ -95,7 +95,7 @@ pub fn manager(choice: &mut impl Choice) -> Manager<TestEnv> {
     Manager::new(config, TestEnv::new(pages)).unwrap()
 }
 
-/// A manager and its model, for so many steps.
+/// Runs a new manager beside its model for `steps` steps.
 pub fn run(seed: u64, steps: u32, inject: bool) {
     knobs::begin(seed);
     let mut rng = Rng::new(seed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module's sort must do.
+//! Checks that the module's sort puts keys in order and loses none.
 
 use crate::{
     choice::{Choice, Rng},

@@ -51,7 +51,7 @@ u32 prandom_u32_state(struct rnd_state *state)
 	return get_random_u64();
 }
 
-/* Who counts failures prints them. */
+/* The program counts failed allocations and prints the number, so the kernel's messages are left out. */
 int ___ratelimit(struct ratelimit_state *state, const char *func)
 {
 	return 0;

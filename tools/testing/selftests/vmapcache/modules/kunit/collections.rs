@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests keep their models in: the standard library's names, as far as the tests use them, upon
-//! the kernel's vectors. A map is a sorted vector, which is fast enough for them. Where there is no memory, they
-//! panic, in a kernel a BUG. tools/testing/core/src/collections.rs is the host's file of this name.
+//! The collections in which the tests keep their models: the standard library's names, as far as the tests
+//! use them, upon the kernel's vectors. A map is a sorted vector, which is fast enough for them. Where there is
+//! no memory, they panic, in a kernel a BUG. tools/testing/core/src/collections.rs is the host's file of this name.
 
 use crate::knobs;
 use core::{

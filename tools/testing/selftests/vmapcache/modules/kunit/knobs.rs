@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests turn in the world below the manager, as far as a kernel lets them: the CPU, and the
-//! context. Memory never fails here. tools/testing/core/src/knobs.rs is the host's file of this name.
+//! Functions by which a test changes the world below the manager, as far as a kernel lets it: the CPU, and
+//! the context. Memory never fails here. tools/testing/core/src/knobs.rs is the host's file of this name.
 
 use crate::bindings;
 use core::{
