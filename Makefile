@@ -109,10 +109,10 @@ check: ## the tests for each change, from a bare machine: check-core, check-stoc
 check-core: ## tests without a VM: formatting, lints, host tests, models, litmus tests, object code, the scripts
 	@scripts/check core
 
-check-stock: ## the kselftests on the stock kernel in VMs, one with 256 MB, one with two NUMA nodes (KERNEL_SERIES=7.2 for another series)
+check-stock: ## the kselftests on the stock kernel in VMs, but for the long ones (KERNEL_SERIES=7.2 for another series)
 	@scripts/check stock
 
-check-long: ## what takes longer: fuzzing (FUZZ_SECONDS=60), the other kselftests on the stock kernel, the VM, make demo and vmapcache top in a terminal (KERNEL_SERIES=7.2 for another series)
+check-long: ## what takes longer: fuzzing (FUZZ_SECONDS=60), the other kselftests on the stock kernel, some in a VM with 256 MB or with two NUMA nodes, the VM, make demo and vmapcache top in a terminal (KERNEL_SERIES=7.2 for another series)
 	@scripts/check long
 
 check-rt: ## the kselftests on the stock kernel with PREEMPT_RT in the VM (KERNEL_SERIES=7.2 for another series)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
+LONG="it interrupts twelve measurements, each a while after it began"
 DESCRIPTION="interrupt measurements, ask for two at once, and find nothing left behind"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

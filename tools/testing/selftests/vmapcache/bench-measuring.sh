@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
 TIMEOUT=240
+LONG="it measures many scenarios"
 DESCRIPTION="measure allocators of known cost, failures and overlaps, and see them come out"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

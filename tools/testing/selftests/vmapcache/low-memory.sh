@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
+LONG="it has a boot with little memory of its own"
 DESCRIPTION="run out of memory under load, see stocks given back, the hog killed, and everything go on"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
+LONG="a load for each kernel function that the module needs"
 DESCRIPTION="load the module with each kernel function that it needs under a name that no kernel has"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

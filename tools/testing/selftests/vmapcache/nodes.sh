@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
+LONG="it has a boot with two nodes of its own, and compares with the in-tree allocator"
 DESCRIPTION="find pages on the NUMA node that the caller or the task's memory policy asks for, also in single pages, as of the in-tree allocator"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

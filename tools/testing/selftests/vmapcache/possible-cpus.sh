@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=one
+LONG="it has a boot with 240 possible CPUs of its own"
 DESCRIPTION="load the module where many CPUs are possible and few are there, and find that each of the others costs less than 8 KiB"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
+LONG="it compares latencies, and repeats that"
 DESCRIPTION="measure how late a timer's thread is while 50,000 areas are purged, beside the in-tree allocator"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 TIMEOUT=200
+LONG="it starts 500 processes, and waits for the kernel to give their stacks back"
 DESCRIPTION="take over the stacks of 500 processes, turn takeover off, and have the kernel give the stacks back that it keeps"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

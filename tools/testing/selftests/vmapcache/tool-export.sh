@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 TIMEOUT=200
+LONG="Python and the program start anew for each scrape"
 DESCRIPTION="scrape the program vmapcache while areas come and go and when the module goes, and compare with debugfs"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 TIMEOUT=300
+LONG="it has a boot of its own, which the kernel traces"
 DESCRIPTION="record a boot that the kernel's command line has traced, compare it with what tracefs prints of it"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # the runner reads it
 GROUP=two
 TIMEOUT=300
+LONG="it makes several recordings, and replays them on both sides"
 DESCRIPTION="record requests to the in-tree allocator, count them by other means, and replay them on both sides"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
