@@ -222,7 +222,7 @@ void vmapcache_vfree_rcu(const void *addr, void *head)
 	if (!addr || VC_REFUSE_NMI(__func__, _RET_IP_))
 		return;
 	if (llist_add(head, &waiting))
-		schedule_work(&free_work);
+		queue_work(system_dfl_wq, &free_work);
 }
 EXPORT_SYMBOL_GPL(vmapcache_vfree_rcu);
 

@@ -43,6 +43,12 @@ static void finish_deferred(struct work_struct *work)
 }
 static DECLARE_WORK(deferred_work, finish_deferred);
 
+static void trim(struct work_struct *work)
+{
+	vc_rs_trim();
+}
+static DECLARE_WORK(trim_work, trim);
+
 /*
  * A task that asks the other users of the vmalloc range passes them one of these words. Our own
  * callback knows by its address that we asked.
@@ -73,7 +79,7 @@ static unsigned long count_objects(struct shrinker *s, struct shrink_control *sc
 
 static unsigned long scan_objects(struct shrinker *s, struct shrink_control *sc)
 {
-	return vc_rs_shrink() ?: SHRINK_STOP;
+	return vc_rs_shrink(sc->nr_to_scan) ?: SHRINK_STOP;
 }
 
 /**
@@ -140,6 +146,7 @@ void vc_events_stop(void)
 	vc_names_stop();
 	/* The last purge has waited for this one, which may ask for the other. */
 	WARN_ON(flush_work(&deferred_work));
+	cancel_work_sync(&trim_work);
 	cancel_delayed_work_sync(&purge_work);
 	irq_work_sync(&wake_work);
 	destroy_workqueue(queue);
@@ -164,6 +171,17 @@ void vc_kick_purge(void)
 void vc_kick_deferred(void)
 {
 	queue_work(queue, &deferred_work);
+}
+
+/**
+ * vc_kick_trim() - have vc_rs_trim() called soon
+ *
+ * Context: Any but NMI.
+ */
+void vc_kick_trim(void)
+{
+	/* Not on our own queue, whose rescuer it would keep from purges: it waits for readers. */
+	queue_work(system_dfl_wq, &trim_work);
 }
 
 /**

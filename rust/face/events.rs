@@ -47,10 +47,14 @@ impl Drop for Events {
     }
 }
 
-/// Pages of stock whose bookkeeping weighs about as much as one object of the shrinker.
+/// Bytes of one object of the shrinker: with most shrinkers an object weighs about as much.
+const OBJECT: usize = 1024;
+
+/// Pages of stock whose bookkeeping weighs as much.
 const PAGES_PER_OBJECT: u64 = 16;
 
-fn shrinker_objects(a: &Allocator) -> usize {
+/// Stock and lazy areas, as objects.
+fn stock_objects(a: &Allocator) -> usize {
     (a.manager().reclaimable() / PAGES_PER_OBJECT) as usize
 }
 
@@ -94,18 +98,28 @@ export! {
     }
 
     fn vc_rs_shrink_count() -> usize {
-        with(shrinker_objects)
+        with(|a| stock_objects(a).saturating_add(a.manager().trimmable() / OBJECT))
     }
 
-    fn vc_rs_shrink() -> usize {
+    fn vc_rs_shrink(nr: usize) -> usize {
         with(|a| {
-            let before = shrinker_objects(a);
-            // A drain waits for a grace period, and takes the stock of all CPUs.
-            if before == 0 || !a.manager().try_purge(Purge::Drain) {
-                return 0;
+            let mut given = 0;
+            let before = stock_objects(a);
+            // A drain waits for a grace period, and takes the stock of all CPUs: so not for nothing.
+            if before > 0 && a.manager().try_purge(Purge::Drain) {
+                given = before.saturating_sub(stock_objects(a));
             }
-            a.manager().shrink();
-            before.saturating_sub(shrinker_objects(a))
+            given += a.manager().shrink() / OBJECT;
+            // What the areas leave behind: no more than was asked for.
+            let rest = nr.saturating_sub(given);
+            if rest > 0 {
+                given += a.manager().trim(rest.saturating_mul(OBJECT)) / OBJECT;
+            }
+            given
         })
+    }
+
+    fn vc_rs_trim() {
+        with(|a| a.manager().finish_trim());
     }
 }

@@ -54,7 +54,8 @@ void vc_rs_finish_deferred(void);
 void vc_rs_cpu_dead(unsigned int cpu);
 void vc_rs_space_exhausted(void);
 unsigned long vc_rs_shrink_count(void);
-unsigned long vc_rs_shrink(void);
+unsigned long vc_rs_shrink(unsigned long nr);
+void vc_rs_trim(void);
 /* The caller of a number; 0 if it has none, or if the caller's code is gone. */
 unsigned long vc_rs_caller(unsigned int id);
 void vc_rs_retire_callers(const void *module);

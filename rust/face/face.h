@@ -16,6 +16,7 @@ int vc_events_start(void);
 void vc_events_stop(void);
 void vc_kick_purge(void);
 void vc_kick_deferred(void);
+void vc_kick_trim(void);
 void vc_wait_deferred(void);
 bool vc_ask_others(void);
 void vc_wait_last(const void *ticket);

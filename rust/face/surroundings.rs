@@ -39,6 +39,11 @@ impl Env for Surroundings {
         unsafe { bindings::vc_kick_deferred() };
     }
 
+    fn kick_trim(&self) {
+        // SAFETY: As above.
+        unsafe { bindings::vc_kick_trim() };
+    }
+
     fn finish_deferred(&self) {
         with(Allocator::finish_deferred);
     }

@@ -32,6 +32,9 @@ pub trait Env: Send + Sync {
     /// soon. Any context.
     fn kick_deferred(&self);
 
+    /// Asks for [`Manager::finish_trim`](super::Manager::finish_trim) soon. In task context.
+    fn kick_trim(&self);
+
     /// Finishes all deferred frees, also those that the worker has begun. Sleeps. The manager holds no
     /// lock.
     fn finish_deferred(&self);

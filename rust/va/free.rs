@@ -10,7 +10,7 @@ use crate::{
         sync::{
             cpu_hint,
             Ordering::{Relaxed, Release},
-            Owned,
+            Owned, Reading,
         },
         Page,
     },
@@ -113,10 +113,12 @@ impl<E: Env> Manager<E> {
     #[inline(always)]
     pub fn begin_free_plain(&self, page: Page) -> Option<Dying<'_>> {
         let id = Id::of(page);
-        let descriptor = self.descriptors.get(id)?;
+        let reading = Reading::begin();
+        let descriptor = self.descriptors.look(id, &reading)?;
         if !descriptor.kill_plain(page) {
             return None;
         }
+        let descriptor = self.descriptors.keep(descriptor);
         Some(Dying { descriptor, id })
     }
 
@@ -136,11 +138,15 @@ impl<E: Env> Manager<E> {
         kill: impl FnOnce(&Descriptor, Page) -> Kill,
     ) -> Result<Freed<'_>, FreeError> {
         let id = Id::of(page);
-        let Some(descriptor) = self.descriptors.get(id) else {
+        let reading = Reading::begin();
+        let Some(descriptor) = self.descriptors.look(id, &reading) else {
             return Err(self.refuse(page));
         };
         match kill(descriptor, page) {
-            Kill::Dead => Ok(Freed::Now(Dying { descriptor, id })),
+            Kill::Dead => {
+                let descriptor = self.descriptors.keep(descriptor);
+                Ok(Freed::Now(Dying { descriptor, id }))
+            }
             Kill::Pinned(version) => {
                 self.shared.frees_pinned.fetch_add(1, Relaxed);
                 Ok(Freed::Deferred(Ticket { id, version }))
@@ -152,7 +158,8 @@ impl<E: Env> Manager<E> {
     #[cold]
     #[inline(never)]
     fn refuse(&self, page: Page) -> FreeError {
-        let (error, counter) = match self.descriptors.get(self.index.get(page)) {
+        let reading = Reading::begin();
+        let (error, counter) = match self.descriptors.look(self.index.get(page), &reading) {
             _ if page >= self.end() => (FreeError::Foreign, &self.shared.errors_foreign_free),
             None => (FreeError::NoArea, &self.shared.errors_foreign_free),
             Some(d) if d.start() != page && d.snapshot().is_some() => {

@@ -3,9 +3,12 @@
 //! From an address to its area by one or two loads, pins, and the walk: all without a lock.
 
 use crate::{
-    sys::{sync::Ordering::Relaxed, Page},
+    sys::{
+        sync::{Ordering::Relaxed, Reading},
+        Page,
+    },
     va::{
-        area::{Descriptor, Found, Id, Snapshot, Unpin},
+        area::{Descriptor, Found, Id, Link, Snapshot, Unpin},
         count::callers::CallerId,
         switches::Switch,
         BadPin, Dying, Env, Manager,
@@ -88,6 +91,14 @@ pub struct Walked {
     pub claimed: bool,
 }
 
+/// What a walk saw of one area, in the order of [`Walked`].
+struct Seen {
+    live: Option<Snapshot>,
+    range: (Page, u32),
+    link: Link,
+    claimed: bool,
+}
+
 /// Pages of the arena to walk before other tasks may run.
 const PART: u32 = 1 << 16;
 
@@ -101,11 +112,14 @@ impl<E: Env> Manager<E> {
         page: Page,
         ask: impl Fn(Id, &Descriptor) -> Option<(Found, R)>,
     ) -> Option<(Found, R)> {
+        let reading = Reading::begin();
         let window = self.index.window(page)?;
         let cached = self.switch(Switch::LookupCache);
         if cached {
             let guess = window.guess(page);
-            if let Some((id, guess)) = guess.and_then(|id| Some((id, self.descriptors.get(id)?))) {
+            if let Some((id, guess)) =
+                guess.and_then(|id| Some((id, self.descriptors.look(id, &reading)?)))
+            {
                 // But if a Live area holds the page, it is the right one.
                 let answer = ask(id, guess);
                 if answer.is_some() {
@@ -114,7 +128,7 @@ impl<E: Env> Manager<E> {
             }
         }
         let id = window.get(page);
-        let (found, answer) = ask(id, self.descriptors.get(id)?)?;
+        let (found, answer) = ask(id, self.descriptors.look(id, &reading)?)?;
         if cached {
             window.remember(page, id, found.start, found.pages);
         }
@@ -157,8 +171,9 @@ impl<E: Env> Manager<E> {
     /// Notes that the caller keeps something for the life of a ticket: [`Dying::take_note`] tells when that
     /// must go. False if that life is over already. Any context.
     pub fn note(&self, ticket: Ticket) -> bool {
+        let reading = Reading::begin();
         self.descriptors
-            .get(ticket.id)
+            .look(ticket.id, &reading)
             .is_some_and(|d| d.note(ticket.version))
     }
 
@@ -181,14 +196,18 @@ impl<E: Env> Manager<E> {
     #[inline(always)]
     pub fn unpin(&self, pin: Pin) -> Result<Unpinned<'_>, BadPin> {
         let Ticket { id, version } = pin.0;
+        let reading = Reading::begin();
         let unpinned = self
             .descriptors
-            .get(id)
+            .look(id, &reading)
             .and_then(|d| Some((d, d.unpin(version)?)));
         match unpinned {
             Some((_, Unpin::Live)) => Ok(Unpinned::Live),
             Some((_, Unpin::Dying)) => Ok(Unpinned::Dying),
-            Some((descriptor, Unpin::Last)) => Ok(Unpinned::Last(Dying { descriptor, id })),
+            Some((descriptor, Unpin::Last)) => {
+                let descriptor = self.descriptors.keep(descriptor);
+                Ok(Unpinned::Last(Dying { descriptor, id }))
+            }
             None => {
                 self.shared.errors_unpin.fetch_add(1, Relaxed);
                 Err(BadPin)
@@ -198,16 +217,18 @@ impl<E: Env> Manager<E> {
 
     /// Whether the area of a ticket has one pin left.
     pub fn is_last(&self, ticket: Ticket) -> bool {
+        let reading = Reading::begin();
         self.descriptors
-            .get(ticket.id)
+            .look(ticket.id, &reading)
             .is_some_and(|d| d.is_last(ticket.version))
     }
 
     /// Whether the last unpin has ended the life of a ticket.
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn is_gone(&self, ticket: Ticket) -> bool {
+        let reading = Reading::begin();
         self.descriptors
-            .get(ticket.id)
+            .look(ticket.id, &reading)
             .is_none_or(|d| d.version() != ticket.version)
     }
 
@@ -225,15 +246,13 @@ impl<E: Env> Manager<E> {
         let mut floor = page;
         while let Some((page, id)) = self.index.next_from(at, to.min(self.end())) {
             at = page.plus(1);
-            let Some(descriptor) = self.descriptors.held(id) else {
-                continue;
-            };
-            let live = descriptor.snapshot().filter(|seen| seen.covers(page));
-            let range = match &live {
-                Some(seen) => Some((seen.start, seen.pages)),
-                None => descriptor.range(),
-            };
-            let Some((start, pages)) = range else {
+            let Some(Seen {
+                live,
+                range: (start, pages),
+                link,
+                claimed,
+            }) = self.see(page, id)
+            else {
                 continue;
             };
             let end = start.plus(pages);
@@ -246,8 +265,8 @@ impl<E: Env> Manager<E> {
                     start,
                     pages,
                     live,
-                    lazy: live.is_none() && self.numbers.is_lazy(descriptor.link()),
-                    claimed: live.is_none() && descriptor.is_claimed(),
+                    lazy: live.is_none() && self.numbers.is_lazy(link),
+                    claimed: live.is_none() && claimed,
                 };
                 if !visit(&walked) {
                     return false;
@@ -256,6 +275,24 @@ impl<E: Env> Manager<E> {
             at = end;
         }
         true
+    }
+
+    /// What the descriptor says of the area that the index has named for `page`; `None` if it has gone since, or is
+    /// changing.
+    fn see(&self, page: Page, id: Id) -> Option<Seen> {
+        let reading = Reading::begin();
+        let descriptor = self.descriptors.look(id, &reading)?;
+        let live = descriptor.snapshot().filter(|seen| seen.covers(page));
+        let range = match &live {
+            Some(seen) => (seen.start, seen.pages),
+            None => descriptor.range()?,
+        };
+        Some(Seen {
+            live,
+            range,
+            link: descriptor.link(),
+            claimed: descriptor.is_claimed(),
+        })
     }
 
     /// The first area that begins at or after `page` and is live or lazy: for readers that show areas

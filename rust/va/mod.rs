@@ -44,6 +44,7 @@ mod lookup;
 mod purge;
 mod report;
 mod room;
+mod trim;
 
 pub use alloc::{Area, Request};
 pub use env::Env;
@@ -72,6 +73,7 @@ use stock::{
     ordered::Ordered,
 };
 use switches::Switches;
+use trim::Trims;
 
 /// How a manager is set up.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +163,7 @@ pub struct Manager<E: Env> {
     flushed_frees: AtomicU64,
     /// The purging task has it, and what it dissolves.
     purging: Mutex<Ordered>,
+    trims: Box<Trims>,
 
     callers: Callers,
     counters: Counters,
@@ -218,6 +221,7 @@ impl<E: Env> Manager<E> {
             epochs: Epochs::new(),
             flushed_frees: AtomicU64::new(0),
             purging: Mutex::new(Ordered::new(pages)?)?,
+            trims: Trims::new(pages)?,
             callers: Callers::new()?,
             counters,
             shared: Padded(SharedCounters::default()),

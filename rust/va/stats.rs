@@ -166,6 +166,8 @@ counters! {
         descriptor_bytes: Number = seen.descriptors.1 as u64,
         /// Memory for the index, which finds the area of an address.
         index_bytes: Number = seen.manager.index.footprint() as u64,
+        /// Memory for free extents, and for those that there will be when all areas are gone.
+        extent_bytes: Number = seen.manager.shards.bytes() as u64,
         /// Lazy pages that start a purge; see the file of that name.
         lazy_max_pages: Number = seen.manager.lazy_max().into(),
     }

@@ -17,11 +17,38 @@ fn held() -> (u32, u32) {
     HELD.with(|held| held.get())
 }
 
+#[cfg(loom)]
+loom::thread_local! {
+    static READERS: std::cell::Cell<u32> = std::cell::Cell::new(0);
+}
+#[cfg(not(loom))]
+std::thread_local! {
+    static READERS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts a stretch of code that must not sleep, until dropped. It may hold anything, and anybody may interrupt it.
+pub(super) struct Reader(());
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        READERS.with(|readers| readers.set(readers.get() + 1));
+        Self(())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        READERS.with(|readers| readers.set(readers.get() - 1));
+    }
+}
+
 /// Panics where the kernel could not sleep. This and the functions below check invariants 4 and 6 of
 /// Documentation/design.rst.
 #[track_caller]
 pub fn assert_may_sleep() {
     assert_eq!(held(), (0, 0), "sleeps with a spinlock or a CPU held");
+    let readers = READERS.with(|readers| readers.get());
+    assert_eq!(readers, 0, "sleeps while it reads what may be taken away");
 }
 
 /// Panics where nobody may ask the kernel for memory.

@@ -30,7 +30,7 @@ pub fn fail_nth_left() -> u64 {
     FAIL_NTH.with(|f| f.get())
 }
 
-fn charge(mode: Mode) -> Result<(), NoMemory> {
+pub(super) fn charge(mode: Mode) -> Result<(), NoMemory> {
     assert_may_allocate();
     if mode == Mode::Sleep {
         assert_may_reclaim();

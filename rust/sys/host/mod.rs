@@ -6,6 +6,7 @@
 mod bug;
 mod held;
 pub mod mem;
+mod slot;
 pub mod sync;
 
 pub use bug::{broken, found_broken};

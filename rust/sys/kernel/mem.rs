@@ -5,7 +5,7 @@
 pub use crate::sys::{Mode, NoMemory};
 use kernel::{alloc::Flags, prelude::*, sync::Arc};
 
-fn flags(mode: Mode) -> Flags {
+pub(super) fn flags(mode: Mode) -> Flags {
     match mode {
         Mode::Sleep => GFP_KERNEL | __GFP_NOWARN,
         Mode::Gentle | Mode::NoWait => GFP_NOWAIT | __GFP_NOWARN,

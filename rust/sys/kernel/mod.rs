@@ -7,6 +7,7 @@ pub mod mem;
 mod once_box;
 mod percpu;
 pub mod preempt;
+mod slot;
 pub mod sync;
 
 pub use bug::{broken, found_broken};

@@ -6,6 +6,7 @@ use super::preempt;
 pub use super::{
     once_box::OnceBox,
     percpu::{Owned, PerCpu},
+    slot::{free_unread, keep, Limbo, Reading, Slot},
 };
 pub use crate::sys::{LockClass, Padded};
 use crate::{bindings, sys::NoMemory};

@@ -33,4 +33,8 @@ unsigned int vc_cpus_online(void);
 void vc_cpu_wait_owners(void);
 void vc_cpu_report_owner(unsigned int cpu);
 
+/* slot.c */
+
+void vc_wait_for_readers(void);
+
 #endif /* VMAPCACHE_SYS_H */

@@ -2,8 +2,8 @@
 
 //! Area descriptors: what the manager knows of one range of the arena, and who may touch it.
 //!
-//! A descriptor's memory stays a descriptor until the manager goes (type-stable), so a reader may look
-//! at any descriptor at any time. One word, the *state*, tells a reader whether to trust what it reads:
+//! A descriptor's memory stays a descriptor as long as anybody may look at it (see [`super::descriptors`]), so a
+//! reader needs no lock. One word, the *state*, tells a reader whether to trust what it reads:
 //! it has version, pins and state together, so that lookup, pin and free agree by compare-and-swap on
 //! that word alone. The version grows with each free; a reader that finds it
 //! unchanged has read one life of the area. It wraps after 2^32 lives of one descriptor: a reader would have to
@@ -149,10 +149,10 @@ impl core::fmt::Debug for Descriptor {
 }
 
 impl Descriptor {
-    /// A descriptor of no area.
-    pub fn new() -> Self {
+    /// A descriptor of no area, whose last life had `version`.
+    pub fn new(version: u32) -> Self {
         Self {
-            state: AtomicU64::new(0),
+            state: AtomicU64::new(u64::from(version) << VERSION_SHIFT | FREE),
             payload: AtomicUsize::new(0),
             start: AtomicU32::new(0),
             pages: AtomicU32::new(0),

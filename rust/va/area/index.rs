@@ -4,7 +4,8 @@
 //!
 //! Shaped like the page tables: the arena is cut into *windows* of 512 pages (2 MiB, what one page
 //! table maps). A window's table holds one word per page, the area's descriptor; it is made when
-//! first needed. If one area covers a whole window, a single word says so, and the window needs no
+//! first needed, and goes again when memory is short and all of its pages are free or have one area
+//! ([`Index::give_up`]). If one area covers a whole window, a single word says so, and the window needs no
 //! table: so large areas cost no more than small ones. The window caches the area found last, next to
 //! the words that a lookup reads anyway.
 //!
@@ -18,8 +19,9 @@ use crate::{
         broken,
         mem::{boxed_array, Box, Mode, NoMemory, Table},
         sync::{
-            AtomicU32, AtomicU64, OnceBox,
-            Ordering::{Acquire, Release},
+            AtomicU32, AtomicU64, Limbo,
+            Ordering::{Acquire, Relaxed, Release},
+            Reading, Slot,
         },
         Page,
     },
@@ -41,7 +43,8 @@ fn place(page: Page) -> (usize, u32) {
     ((page.get() / WINDOW) as usize, page.get() % WINDOW)
 }
 
-type Words = [AtomicU32; WINDOW as usize];
+/// One word for each page of a window.
+pub type Words = [AtomicU32; WINDOW as usize];
 
 /// What the index knows of 512 pages.
 pub struct Window {
@@ -50,18 +53,19 @@ pub struct Window {
     last: AtomicU64,
     /// The area that takes the whole window.
     whole: AtomicU32,
-    words: OnceBox<Words>,
+    words: Slot<Words>,
 }
 
 impl Window {
     /// The area that holds `page`, which is one of this window, or `NO_ID`. Any context, no lock.
     #[inline(always)]
     pub fn get(&self, page: Page) -> Id {
+        let reading = Reading::begin();
         let whole = Id::from_word(self.whole.load(Acquire));
         if whole != NO_ID {
             return whole;
         }
-        let words = self.words.get();
+        let words = self.words.read(&reading);
         match words.and_then(|words| words.get(place(page).1 as usize)) {
             Some(word) => Id::from_word(word.load(Acquire)),
             None => NO_ID,
@@ -98,6 +102,8 @@ impl Window {
 /// The index of one arena.
 pub struct Index {
     windows: Table<Window>,
+    /// Windows that have words.
+    made: AtomicU32,
 }
 
 /// The parts of a range, one per window: `(window, first word, words)`.
@@ -127,8 +133,9 @@ impl Index {
             windows: Table::new(windows, Mode::Sleep, |_| Window {
                 whole: AtomicU32::new(NO_ID.word()),
                 last: AtomicU64::new(NO_RANGE),
-                words: OnceBox::new(),
+                words: Slot::new(),
             })?,
+            made: AtomicU32::new(0),
         })
     }
 
@@ -143,10 +150,12 @@ impl Index {
                 broken(c"the index is asked for pages that are not in the arena");
                 return Err(NoMemory);
             };
-            if len < WINDOW && window.words.get().is_none() {
+            if len < WINDOW && !window.words.is_set() {
                 let words: Box<Words> = boxed_array(mode, |_| AtomicU32::new(NO_ID.word()))?;
                 // If another made it meanwhile, that one serves as well.
-                drop(window.words.set(words));
+                if window.words.set(words).is_ok() {
+                    self.made.fetch_add(1, Relaxed);
+                }
             }
         }
         Ok(())
@@ -201,7 +210,8 @@ impl Index {
             if whole != NO_ID {
                 return Some((at, whole));
             }
-            if let Some(words) = window.words.get() {
+            let reading = Reading::begin();
+            if let Some(words) = window.words.read(&reading) {
                 let words = words.get(first as usize..).unwrap_or_default();
                 for (n, word) in (0..end.since(at)).zip(words) {
                     let id = Id::from_word(word.load(Acquire));
@@ -215,13 +225,35 @@ impl Index {
         None
     }
 
+    /// Number of windows.
+    pub fn windows(&self) -> u32 {
+        self.windows.len() as u32
+    }
+
+    /// Whether window `number` has words.
+    pub fn has_words(&self, number: u32) -> bool {
+        let window = self.windows.get(number as usize);
+        window.is_some_and(|window| window.words.is_set())
+    }
+
+    /// Takes the words of window `number` out of use, all of whose pages are free or have one area. The caller lets
+    /// nobody take one or give one back meanwhile, and frees what it finds in `limbo` when no reader has it any more. Returns the bytes.
+    pub fn give_up(&self, number: u32, limbo: &mut Limbo<Words>) -> usize {
+        let window = self.windows.get(number as usize);
+        if !window.is_some_and(|window| limbo.take(&window.words)) {
+            return 0;
+        }
+        self.made.fetch_sub(1, Relaxed);
+        core::mem::size_of::<Words>()
+    }
+
+    /// Bytes of what [`Self::give_up`] could take at most.
+    pub fn bytes(&self) -> usize {
+        self.made.load(Relaxed) as usize * core::mem::size_of::<Words>()
+    }
+
     /// Bytes that the index takes.
     pub fn footprint(&self) -> usize {
-        let tables = self
-            .windows
-            .iter()
-            .filter(|w| w.words.get().is_some())
-            .count();
-        self.windows.len() * core::mem::size_of::<Window>() + tables * core::mem::size_of::<Words>()
+        self.windows.len() * core::mem::size_of::<Window>() + self.bytes()
     }
 }

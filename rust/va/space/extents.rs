@@ -38,7 +38,7 @@ use crate::{
         Page,
     },
     va::space::{
-        range::{size_of, SIZES},
+        range::{size_of, Range, SIZES},
         tree::{Chunk, Extent, NodeId, Passed, Request, Tree, CHUNK},
     },
 };
@@ -135,6 +135,9 @@ impl Extents {
         Ok(extents)
     }
 
+    /// Bytes of the nodes that [`Self::prepare`] makes.
+    pub const CHUNK_BYTES: usize = Chunk::BYTES;
+
     /// Makes nodes to [`Self::donate`]. Sleeps where `mode` may; never call it under a lock.
     ///
     /// # Errors
@@ -144,7 +147,7 @@ impl Extents {
         Tree::prepare(mode)
     }
 
-    /// Takes in the nodes of `chunk`. They stay until the extents are dropped.
+    /// Takes in the nodes of `chunk`.
     ///
     /// If there are nodes for any state of the shard already, it gives the chunk back, to be
     /// dropped.
@@ -164,6 +167,27 @@ impl Extents {
         // Taking the piece may itself cut an extent in two.
         let worst = u64::from(pieces) + u64::from(self.count()) + 3;
         u64::from(self.tree.nodes()) * 2 >= worst || self.tree.is_full()
+    }
+
+    /// Some nodes beside those that [`Self::covers`] asks for, to be dropped; `None` if there are none, or
+    /// the extents are too many to be moved together.
+    pub fn give_up(&mut self, pieces: u32) -> Option<Chunk> {
+        let rest = self.tree.nodes().saturating_sub(CHUNK);
+        let worst = u64::from(pieces) + u64::from(self.count()) + 3;
+        if u64::from(rest) * 2 < worst {
+            return None;
+        }
+        if let Some(chunk) = self.tree.give_up() {
+            return Some(chunk);
+        }
+        self.tree.gather(&mut self.cache.node);
+        self.tree.give_up()
+    }
+
+    /// Whether all pages of `range` are free.
+    pub fn is_free(&self, range: Range) -> bool {
+        let (floor, _) = self.tree.around(range.start);
+        self.tree.get(floor).is_some_and(|e| range.end() <= e.end)
     }
 
     /// A size, as [`size_of`] sorts them, whose number of extents has changed since it was returned

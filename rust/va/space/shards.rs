@@ -38,6 +38,9 @@ pub const SHARDS_MAX: u32 = 64;
 /// Most ranges that one lock hold gives back.
 pub const STEP: usize = 32;
 
+/// Most chunks of nodes that one lock hold gives up.
+const CHUNKS_MAX: usize = 16;
+
 struct Held {
     extents: Extents,
     /// Pieces of areas that were taken out of `extents`.
@@ -132,6 +135,8 @@ pub struct Shards {
     pub extent_searches: AtomicU64,
     /// Acquisitions of a shard's lock.
     pub locks: AtomicU64,
+    /// Chunks of nodes of all shards.
+    chunks: AtomicU32,
 }
 
 /// A range of which no TLB holds a translation any more. A type implements this only if each of its
@@ -199,6 +204,8 @@ impl Shards {
             extents_visited: AtomicU64::new(0),
             extent_searches: AtomicU64::new(0),
             locks: AtomicU64::new(0),
+            // Each shard began with one.
+            chunks: AtomicU32::new(count),
         })
     }
 
@@ -217,9 +224,13 @@ impl Shards {
         let mut prepared = None;
         loop {
             let mut space = self.lock(shard);
-            let surplus = prepared
-                .take()
-                .and_then(|chunk| space.extents.donate(chunk));
+            let surplus = prepared.take().and_then(|chunk| {
+                let surplus = space.extents.donate(chunk);
+                if surplus.is_none() {
+                    self.chunks.fetch_add(1, Relaxed);
+                }
+                surplus
+            });
             if space.extents.covers(space.pieces) {
                 return Ok(space);
             }
@@ -386,6 +397,50 @@ impl Shards {
     pub fn are_one(&self, range: Range, next: Range) -> bool {
         let shard = self.shards.get(self.shard_of(range.start));
         next.start == range.end() && shard.is_some_and(|shard| next.end() <= shard.end)
+    }
+
+    /// Shows `f` the end of the shard that has page `at`, and which of its ranges are free. Meanwhile nobody takes or
+    /// gives back pages of this shard. Returns its end.
+    pub fn with_free(
+        &self,
+        at: Page,
+        f: impl FnOnce(Page, &dyn Fn(Range) -> bool),
+    ) -> Option<Page> {
+        let shard = self.shards.get(self.shard_of(at))?;
+        let space = self.lock(shard);
+        f(shard.end, &|range| space.extents.is_free(range));
+        Some(shard.end)
+    }
+
+    /// Frees chunks of nodes that shard `number` does not need, of some `most` bytes, but only a few. Returns their
+    /// bytes, and whether there may be more.
+    pub fn give_up(&self, number: usize, most: usize) -> (usize, bool) {
+        let Some(shard) = self.shards.get(number) else {
+            return (0, false);
+        };
+        let mut given = [const { None }; CHUNKS_MAX];
+        let mut space = self.lock(shard);
+        let pieces = space.pieces;
+        for place in given.iter_mut().take(most.div_ceil(Extents::CHUNK_BYTES)) {
+            *place = space.extents.give_up(pieces);
+            if place.is_none() {
+                break;
+            }
+        }
+        drop(space);
+        let count = given.iter().flatten().count();
+        self.chunks.fetch_sub(count as u32, Relaxed);
+        (count * Extents::CHUNK_BYTES, count == CHUNKS_MAX)
+    }
+
+    /// Number of shards.
+    pub fn count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Bytes of all nodes.
+    pub fn bytes(&self) -> usize {
+        self.chunks.load(Relaxed) as usize * Extents::CHUNK_BYTES
     }
 
     /// Switches the free-area cache on or off.

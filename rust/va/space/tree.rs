@@ -15,8 +15,8 @@
 //!
 //! # Memory and context
 //!
-//! Nodes are in chunks. [`Tree::prepare`] makes a chunk, [`Tree::donate`] takes it in; nothing else
-//! in this file allocates, and nothing sleeps or blocks. Any context may call the rest.
+//! Nodes are in chunks. [`Tree::prepare`] makes a chunk, [`Tree::donate`] takes it in, and
+//! [`Tree::give_up`] gives it out again; nothing else in this file allocates or frees, and nothing sleeps or blocks. Any context may call the rest.
 //!
 //! # Invariants
 //!
@@ -185,6 +185,11 @@ fn differing(a: &Node, b: &Node) -> Maxima {
 /// Memory for nodes; [`Tree::prepare`] makes it.
 pub struct Chunk(Table<Node>);
 
+impl Chunk {
+    /// Its bytes.
+    pub const BYTES: usize = CHUNK as usize * core::mem::size_of::<Node>();
+}
+
 /// The tree.
 pub struct Tree {
     /// [`NodeId::place`] says where a node is.
@@ -192,7 +197,7 @@ pub struct Tree {
     root: NodeId,
     /// Nodes that were in the tree once.
     unused: NodeId,
-    /// Nodes from this one on were never in the tree.
+    /// Nodes from this one on were never in the tree, or not since the last [`Tree::gather`].
     fresh: u32,
     /// All nodes.
     nodes: u32,
@@ -228,7 +233,7 @@ impl Tree {
         Table::new(CHUNK as usize, mode, |_| Node::UNUSED).map(Chunk)
     }
 
-    /// Takes in the nodes of `chunk`. They stay until the tree is dropped.
+    /// Takes in the nodes of `chunk`.
     ///
     /// If the tree has all the chunks that it has room for, it gives the chunk back, to be dropped.
     pub fn donate(&mut self, chunk: Chunk) -> Option<Chunk> {
@@ -238,6 +243,48 @@ impl Tree {
         *slot = Some(chunk);
         self.nodes = self.nodes.saturating_add(CHUNK);
         None
+    }
+
+    /// The last chunk, to be dropped; `None` if it has a node that is in use, or was since the last
+    /// [`Self::gather`].
+    pub fn give_up(&mut self) -> Option<Chunk> {
+        let rest = self.nodes.checked_sub(CHUNK)?;
+        if self.fresh > rest {
+            return None;
+        }
+        let chunk = self.chunks.get_mut((rest / CHUNK) as usize)?.take();
+        self.nodes = rest;
+        chunk
+    }
+
+    /// Moves all extents into the first nodes, if one chunk has room for them. `kept` is a node that the
+    /// caller remembers: it follows its extent. O(n log n) of at most 64.
+    pub fn gather(&mut self, kept: &mut NodeId) {
+        let count = self.count as usize;
+        let mut extents = [Node::UNUSED.extent; CHUNK as usize];
+        let Some(extents) = extents.get_mut(..count) else {
+            return;
+        };
+        let mut place = None;
+        let mut node = self.first();
+        for (i, extent) in extents.iter_mut().enumerate() {
+            if node == *kept {
+                place = Some(i);
+            }
+            *extent = self.get(node).unwrap_or(*extent);
+            node = self.next(node);
+        }
+        (self.root, self.unused) = (NodeId::NONE, NodeId::NONE);
+        (self.fresh, self.count) = (0, 0);
+        *kept = NodeId::NONE;
+        let mut last = NodeId::NONE;
+        for (i, extent) in extents.iter().enumerate() {
+            // There is a node for each, as there was before.
+            last = self.insert(last, *extent).unwrap_or(NodeId::NONE);
+            if place == Some(i) {
+                *kept = last;
+            }
+        }
     }
 
     /// Whether the tree has all the chunks that it has room for.

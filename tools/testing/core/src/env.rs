@@ -32,6 +32,8 @@ pub struct TestEnv {
     pub purge_kicked: AtomicBool,
     /// Somebody asked for the work item that finishes deferred frees.
     pub deferred_kicked: AtomicBool,
+    /// Somebody has asked for memory of bookkeeping to be freed.
+    pub trim_kicked: AtomicBool,
     /// The purge that runs, and the flushes since it began.
     purging: Mutex<Option<(&'static CStr, u64)>>,
     /// What the purges say that they have done, the last of them in the end.
@@ -59,6 +61,7 @@ impl TestEnv {
             reads: AtomicU64::new(0),
             purge_kicked: AtomicBool::new(false),
             deferred_kicked: AtomicBool::new(false),
+            trim_kicked: AtomicBool::new(false),
             purging: Mutex::new(None),
             purges: Mutex::new(Vec::new()),
             others: Mutex::new(None),
@@ -136,6 +139,10 @@ impl Env for TestEnv {
         self.deferred_kicked.store(true, SeqCst);
     }
 
+    fn kick_trim(&self) {
+        self.trim_kicked.store(true, SeqCst);
+    }
+
     fn finish_deferred(&self) {
         help(&self.worker);
     }
@@ -182,6 +189,7 @@ impl Env for IdleEnv {
     fn flush(&self, _: Page, _: Page) {}
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
+    fn kick_trim(&self) {}
     fn finish_deferred(&self) {}
     fn ask_others(&self) -> bool {
         false

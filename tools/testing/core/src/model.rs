@@ -182,6 +182,12 @@ impl<'m> Model<'m> {
         );
         assert_eq!(stats.bytes_free, self.manager.pages().into());
         assert_eq!(stats.largest_free_bytes, self.manager.pages().into());
+        while self.manager.trim(usize::MAX) > 0 {
+            self.manager.finish_trim();
+        }
+        // A shard keeps the nodes that it began with, and what it shares with the next one.
+        let kept = stats.free_extents as usize * (4096 + 1024 + 2048);
+        assert!(self.manager.bookkeeping() <= kept, "bookkeeping is left");
         self.manager
             .walk(Page::new(0), &mut |seen| panic!("{seen:?} is still there"));
         for page in 0..self.manager.pages() {
@@ -679,6 +685,15 @@ impl<'m> Model<'m> {
         if how == Purge::Drain {
             assert_eq!((stats.bytes_stock.0, self.manager.promised()), (0, 0));
         }
+        // Memory is short, more or less.
+        let most = match how {
+            Purge::Drain => usize::MAX,
+            Purge::Full => 10 << 10,
+            _ => 0,
+        };
+        let before = self.manager.bookkeeping();
+        let given = self.manager.trim(most);
+        assert_eq!(before - self.manager.bookkeeping(), given);
     }
 
     fn switch(&mut self, choice: &mut impl Choice) {
@@ -715,6 +730,9 @@ impl<'m> Model<'m> {
         }
         if self.manager.env().purge_kicked.swap(false, SeqCst) {
             self.manager.purge_due();
+        }
+        if self.manager.env().trim_kicked.swap(false, SeqCst) {
+            self.manager.finish_trim();
         }
     }
 

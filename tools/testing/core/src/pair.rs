@@ -9,7 +9,10 @@ use crate::{
     first_fit::FirstFit,
     knobs,
     sys::{mem::Mode, Page},
-    va::space::extents::{Extents, Refused},
+    va::space::{
+        extents::{Extents, Refused},
+        tree::CHUNK,
+    },
 };
 
 /// One kind of load.
@@ -207,13 +210,28 @@ impl Pair {
         assert_eq!(freed, Err(Refused::Overlap));
     }
 
-    /// Gives all back, and checks that they are one extent then.
+    /// Drops the nodes that nobody needs; those for the taken pieces and one more stay.
+    #[track_caller]
+    pub fn give_up(&mut self) {
+        let pieces = self.live.len() as u32;
+        let covered = self.extents.covers(pieces);
+        while self.extents.give_up(pieces).is_some() {
+            assert!(self.extents.covers(pieces));
+        }
+        assert_eq!(self.extents.covers(pieces), covered);
+        self.extents.validate().unwrap();
+    }
+
+    /// Gives all back, and checks that they are one extent then, of as few nodes as can be.
     pub fn finish(mut self) {
         while !self.live.is_empty() {
             self.free_nth(0);
         }
         self.check();
         assert_eq!(self.extents.count(), 1);
+        self.give_up();
+        self.check();
+        assert_eq!(self.extents.spare(), CHUNK - 1);
     }
 }
 
@@ -250,6 +268,10 @@ pub fn differential(seed: u64, mix: &Mix, operations: u32, cache: CacheUse) {
         };
         pair.step(&mut rng, mix, more);
         if op % 500 == 0 {
+            pair.check();
+        }
+        if op % 700 == 0 {
+            pair.give_up();
             pair.check();
         }
     }

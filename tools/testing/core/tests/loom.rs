@@ -15,8 +15,9 @@ use core_tests::{
         mem::Mode,
         seqcount::SeqCount,
         sync::{
-            fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64,
+            fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64, Limbo,
             Ordering::{Acquire, Relaxed, Release, SeqCst},
+            Reading,
         },
         Page,
     },
@@ -28,6 +29,7 @@ use core_tests::{
             list::Stack,
         },
         info::record::{Generations, Record},
+        space::range::Range,
         Config, Env, Freed, Manager, Purge, Request, Switch,
     },
 };
@@ -363,6 +365,62 @@ fn slot_is_published(at_once: bool) {
     });
 }
 
+/// The chunk of a descriptor goes, and comes back for another area, while somebody looks: the reader sees one area,
+/// the other, or none, and no handle of the first one serves for the second.
+#[test]
+fn chunk_that_goes_under_a_reader() {
+    model(2, || {
+        let area = OneArea::new();
+        let reader = {
+            let area = area.clone();
+            thread::spawn(move || {
+                let reading = Reading::begin();
+                let Some(descriptor) = area.descriptors.look(ID, &reading) else {
+                    return;
+                };
+                let Some((version, found)) = descriptor.pin(HERE).or_else(|| descriptor.pin(THERE))
+                else {
+                    return;
+                };
+                assert!([(HERE, 1), (THERE, 2)].contains(&(found.start, found.pages)));
+                let seen = descriptor.snapshot().unwrap();
+                assert_eq!((seen.version(), seen.start), (version, found.start));
+                let left = descriptor.unpin(version).unwrap();
+                // That was the only pin, of this life or any.
+                let again = area.descriptors.look(ID, &reading);
+                assert!(again.is_none_or(|d| d.unpin(version).is_none()));
+                if left == Unpin::Last {
+                    area.pte.write(0);
+                }
+            })
+        };
+        let descriptors = &area.descriptors;
+        let descriptor = descriptors.get(ID).unwrap();
+        if descriptor.kill(HERE) == Kill::Dead {
+            area.pte.write(0);
+            let old = descriptor.version();
+            // Now its pages are free.
+            let mut limbo = Limbo::new(1, Mode::Sleep).unwrap();
+            let all = Range {
+                start: Page::new(0),
+                pages: 16,
+            };
+            assert!(descriptors.give_up(all, |_| true, &mut limbo) > 0);
+            assert_eq!(descriptors.prepare(THERE, Mode::Sleep), Ok(ID));
+            let descriptor = descriptors.get(ID).unwrap();
+            descriptor.shape(THERE, 2, None);
+            assert!(descriptor.version() > old);
+            area.pte.write(222);
+            descriptor.claim(None, OTHERS, 0);
+            descriptor.publish(222, Kind::Vmap);
+            reader.join().unwrap();
+            drop(limbo);
+        } else {
+            reader.join().unwrap();
+        }
+    });
+}
+
 /// Areas are pushed by two CPUs while a purge takes the list: each comes out once, and with its PTE
 /// cleared before.
 #[test]
@@ -413,6 +471,7 @@ impl<F: Fn() + Send + Sync> Env for Flush<F> {
     }
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
+    fn kick_trim(&self) {}
     fn finish_deferred(&self) {}
     fn ask_others(&self) -> bool {
         false
@@ -687,6 +746,7 @@ impl Env for Ptes {
     }
     fn kick_purge(&self) {}
     fn kick_deferred(&self) {}
+    fn kick_trim(&self) {}
     fn finish_deferred(&self) {}
     fn ask_others(&self) -> bool {
         false

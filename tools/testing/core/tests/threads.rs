@@ -160,6 +160,8 @@ impl World {
                     .set_switch(Switch::LookupCache, rng.percent(80)),
                 7 => drop(self.manager.shrink()),
                 8 => self.manager.purge_due(),
+                10 => drop(self.manager.trim(1 << rng.below(20))),
+                11 => self.manager.finish_trim(),
                 9 if self.manager.lazy_max() != 0 => {
                     self.manager.set_lazy_max(1 << rng.below(14));
                 }

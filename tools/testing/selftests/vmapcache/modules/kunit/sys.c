@@ -5,6 +5,7 @@
 #include "bug.c"
 #include "lock.c"
 #include "percpu.c"
+#include "slot.c"
 
 #include <kunit/test-bug.h>
 #include <kunit/test.h>
