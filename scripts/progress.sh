@@ -122,8 +122,9 @@ watch() {
 	exec 9>&-
 	nap=
 	began=$(date +%s)
-	trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null
-		echo "$(($(date +%s) - began)) $(wc -l <"$3")" >>"$3.times"
+	watched=$3 # in a function, the trap sees that one's arguments
+	trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null || :
+		echo "$(($(date +%s) - began)) $(wc -l <"$watched")" >>"$watched.times"
 		exit 0' USR1
 	before=$began shown=-30 owned='' line_lock=none had=-1
 	if [ -n "$terminal" ] && device=$(tty <&7) && { true <"$device"; } 2>/dev/null; then
@@ -166,6 +167,7 @@ watch() {
 		/bin/sleep 1 & # not what tests put in its place
 		nap=$!
 		wait "$nap" || :
+		nap=
 	done
 }
 

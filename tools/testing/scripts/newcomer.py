@@ -155,6 +155,14 @@ class Progress(Newcomer):
         # The next run is measured by this one.
         self.assertRegex(last.read_text(), r"(?s)^0 \d+\n.*\n\d+ 12\n$")
 
+    def test_a_step_that_ends_while_its_line_is_drawn(self):
+        self.stub("stty", f'/bin/sleep 4\nexec {shutil.which("stty")} "$@"\n')
+        last = self.cache / "log/last/modules--alone"
+        last.parent.mkdir(parents=True)
+        last.write_text("10 12\n")
+        self.on_terminal("modules", "--alone")
+        self.assertRegex(last.read_text(), r"\n\d+ 12\n$")
+
     def test_a_failed_step_says_why_and_where(self):
         (self.top / "fail").touch()
         status, shown = self.on_terminal("modules", "--alone")
