@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """What scripts/check runs in which part, as far as there is time; and its table in CONTRIBUTING.md."""
 
+import os
+import pathlib
 import re
+import signal
 import subprocess
+import time
 
 from weather import SCRIPTS, BadWeather
 
@@ -15,9 +19,77 @@ class Checking(BadWeather):
         text = (SCRIPTS / "check").read_text()
         at = text.index("# all_parts:")
         (self.scripts / "check").write_text(text[:at] + stubs + text[at:])
-        (self.scripts / "sandbox").write_text("#!/bin/sh\n:\n")
+        (self.scripts / "sandbox").write_text(f"#!/bin/sh\n{self.sandbox}\n")
         return subprocess.run([self.scripts / "check", *arguments], env=self.environment(**environment), text=True,
                               cwd=self.top / "tree", stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+    sandbox = ":"
+
+    def lanes(self, compiled, uncompiled, cpus=2):
+        """Stubs for the two lanes of core, on a machine with so many CPUs."""
+        self.sandbox = 'exec "$@"'
+        self.stub("nproc", f"echo {cpus}\n")
+        (self.scripts / "kernel").write_text("#!/bin/sh\necho /kernel\n")
+        return f"compiled() {{\n{compiled}\n}}\nuncompiled() {{\n{uncompiled}\n}}\n"
+
+    def test_both_lanes_are_shown_whole_and_counted(self):
+        # Each waits for the other, if there are two CPUs.
+        meet = "until [ -e {1} ] || [ $(nproc) = 1 ]; do /bin/sleep 0.1; done"
+        here, there = self.top / "here", self.top / "there"
+        first = f'try a true\n: >{here}\n{meet.format(here, there)}\ntry b false'
+        second = f'try "c $KDIR" true\n: >{there}\n{meet.format(there, here)}\ntry d sh -c "echo why; exit 4"\n' \
+                 'echo "# why e fails"; try e false'
+        for cpus in 1, 2:
+            result = self.check(self.lanes(first, second, cpus), "core")
+            self.assertEqual((result.returncode, result.stderr), (1, ""))
+            report, failed = result.stdout.split("# failed, of all above:\n")
+            self.assertEqual([line for line in report.splitlines() if not line.startswith("#")], [
+                "KTAP version 1", "ok 1 a", "not ok 2 b", "ok 3 c /kernel/build", "ok 4 d # SKIP why", "not ok 5 e"])
+            self.assertEqual(len(re.findall(r"^# [a-e].* took \d+ s, of CPUs \d+ s$", report, re.M)), 5)
+            self.assertIn("# why e fails\n# not ok 5 e\n", failed)
+            self.assertTrue(failed.endswith("\n2 passed, 2 failed, 1 skipped\n"))
+            here.unlink()
+            there.unlink()
+
+    def test_each_lane_has_its_own_seconds(self):
+        burn = "try b python3 -c 'import time\nwhile time.process_time() < 4: pass'"
+        wait = f"try a sh -c 'until [ -e {self.top}/over ]; do /bin/sleep 0.1; done; /bin/sleep 2'"
+        said = self.check(self.lanes(f"{wait}\ntry c true", f"{burn}\n: >{self.top}/over"), "core").stdout
+        self.assertRegex(said, r"# a took \d+ s, of CPUs [012] s\n")
+        self.assertRegex(said, r"# c took \d+ s, of CPUs [01] s\n")
+        self.assertRegex(said, r"# b took \d+ s, of CPUs [4-6] s\n")
+
+    def test_a_lane_that_dies_is_a_failure(self):
+        for death in "exit 3", "kill -9 $$":
+            result = self.check(self.lanes("try a true", f"try b true\n{death}"), "core")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("\nok 2 b\n", result.stdout)
+            self.assertIn("\nnot ok 0 the tests beside those that compile ran to their end (", result.stdout)
+            self.assertTrue(result.stdout.endswith("\n2 passed, 1 failed, 0 skipped\n"))
+
+    def test_signals_end_both_lanes(self):
+        hang = "try %s sh -c 'echo $$ >%s; exec /bin/sleep 60'"
+        pids = [self.top / "one", self.top / "two"]
+        stubs = self.lanes(hang % ("a", pids[0]), hang % ("b", pids[1]))
+        self.check(stubs, "--help")
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            for file in pids:
+                file.unlink(missing_ok=True)
+            process = subprocess.Popen(
+                [self.scripts / "check", "core"], env=self.environment(), start_new_session=True,
+                cwd=self.top / "tree", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            self.addCleanup(self.kill_group, process)
+            end = time.monotonic() + 30
+            while not all(file.exists() and file.read_text().strip() for file in pids):
+                self.assertLess(time.monotonic(), end, "the lanes did not begin")
+                time.sleep(0.05)
+            os.killpg(process.pid, number)
+            process.wait(30)
+            for file in pids:
+                while pathlib.Path(f"/proc/{file.read_text().strip()}").exists():
+                    self.assertLess(time.monotonic(), end + 10, f"{file.name} outlived {number.name}")
+                    time.sleep(0.05)
 
     def test_special_boots_are_for_a_day_with_more_time(self):
         stubs = """
