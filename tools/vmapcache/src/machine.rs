@@ -2,6 +2,7 @@
 
 //! The machine of a measurement: without it, the figures mean nothing.
 
+use crate::output::plain;
 use serde::{Deserialize, Serialize};
 use std::{fmt, fs, process::Command};
 
@@ -100,12 +101,16 @@ impl fmt::Display for Machine {
         write!(
             f,
             "{}, {} CPUs, {} MiB, Linux {}, {}",
-            self.machine, self.cpus, self.memory_mb, self.kernel, self.virtualisation
+            plain(&self.machine),
+            self.cpus,
+            self.memory_mb,
+            plain(&self.kernel),
+            plain(&self.virtualisation)
         )?;
         match self.commit.as_str() {
             "" => Ok(()),
             // On a line of its own: the machine's fills a terminal of 80 columns.
-            commit => write!(f, "\ncommit {commit}"),
+            commit => write!(f, "\ncommit {}", plain(commit)),
         }
     }
 }

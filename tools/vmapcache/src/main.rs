@@ -282,7 +282,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
-            eprintln!("vmapcache: {e}");
+            eprintln!("vmapcache: {}", output::plain(&e));
             // The status that a shell gives to an end by a signal.
             ExitCode::from(signals::caught().map_or(2, |number| 128 + number))
         }

@@ -6,6 +6,7 @@
 //! remember that, and `main` says it at the end, when modules are unloaded and terminals are as they were.
 
 use std::{
+    borrow::Cow,
     fmt,
     fs::{self, File},
     io::{self, ErrorKind, Write},
@@ -46,6 +47,26 @@ macro_rules! eprint {
 
 macro_rules! eprintln {
     ($($words:tt)*) => { $crate::output::complain(format_args!("{}\n", format_args!($($words)*))) };
+}
+
+/// A text from outside, for people: control characters, which a terminal would obey, as Rust writes them.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    // The second kind turns the direction of what follows.
+    let obeyed = |c: char| {
+        c.is_control() && c != '\t'
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut plain = String::new();
+    for c in text.chars() {
+        match obeyed(c) {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain.into()
 }
 
 /// What went wrong with an output; a reader that goes is no error.
@@ -95,6 +116,20 @@ pub fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_from_outside() {
+        for (text, wanted) in [
+            ("a\tb ä <&>", "a\tb ä <&>"),
+            ("\u{1b}[2Jx\r\n", "\\u{1b}[2Jx\\r\\n"),
+            (
+                "\u{9b}31m\u{202e}\0\u{7f}",
+                "\\u{9b}31m\\u{202e}\\u{0}\\u{7f}",
+            ),
+        ] {
+            assert_eq!(plain(text), wanted);
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_whole_or_not_at_all() {

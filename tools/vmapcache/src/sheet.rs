@@ -2,7 +2,7 @@
 
 //! Rows of values: sorted, filtered, and printed for other programs.
 
-use crate::Output;
+use crate::{output::plain, Output};
 use serde_json::{Map, Value};
 use std::{cmp::Ordering, io};
 
@@ -244,7 +244,7 @@ impl Sheet {
         match output {
             Output::Raw | Output::Openmetrics => {
                 for line in self.head.iter().chain(self.rows.iter().map(|row| &row.raw)) {
-                    writeln!(out, "{line}")?;
+                    writeln!(out, "{}", plain(line))?;
                 }
                 Ok(())
             }

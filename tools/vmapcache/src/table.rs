@@ -2,6 +2,7 @@
 
 //! A table on a terminal: its first column to the left, the others to the right.
 
+use crate::output::plain;
 use textwrap::{fill, Options};
 
 /// The rows of text, below one or two lines of heads.
@@ -108,7 +109,7 @@ impl Table {
         }
         let mut text = format!("\n{}\n", self.title);
         for line in lines {
-            text += &format!("  {}\n", line.trim_end());
+            text += &format!("  {}\n", plain(line.trim_end()));
         }
         if !self.note.is_empty() {
             text += &(wrapped(&self.note, "  ") + "\n");

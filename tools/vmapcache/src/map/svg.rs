@@ -6,7 +6,7 @@ use super::{
     picture::{Groups, Picture},
     By,
 };
-use crate::{size::bytes, view::readable};
+use crate::{output::plain, size::bytes, view::readable};
 use std::fmt::Write;
 
 /// Okabe and Ito's, which all eyes tell apart.
@@ -21,7 +21,8 @@ const TOP: usize = 40;
 const LINE: usize = 18;
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
+    plain(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
 }

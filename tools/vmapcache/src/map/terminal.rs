@@ -3,7 +3,7 @@
 //! The picture in a terminal: blocks with colours, or letters without.
 
 use super::picture::{Cell, Groups, Picture};
-use crate::{size::bytes, view::readable};
+use crate::{output::plain, size::bytes, view::readable};
 
 /// Of the 256 colours of a terminal; those that all eyes tell apart (Okabe and Ito).
 const COLOURS: [u8; Groups::MOST] = [32, 214, 36, 175, 117, 166, 227, 246];
@@ -61,7 +61,7 @@ pub fn draw(picture: &Picture, groups: &Groups, colours: bool) -> String {
         text += &format!(
             "  {mark} {:>10} {count:>8}  {}\n",
             bytes(size),
-            readable(&name)
+            plain(&readable(&name))
         );
     }
     text += &match colours {

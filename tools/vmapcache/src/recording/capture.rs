@@ -11,7 +11,7 @@ use super::{
 use crate::{
     instance::{words_of_boot, Instance, System},
     machine::Machine,
-    signals, size,
+    output, signals, size,
 };
 use std::{
     ffi::{c_int, c_long},
@@ -411,7 +411,8 @@ pub fn record(options: &Options) -> Result<bool, String> {
     keep(options, gathered, callers, lost, Span { began: wall, ns })?;
     match (status, signals::caught()) {
         (Some(status), _) if !status.success() => {
-            eprintln!("vmapcache: {}: {status}", options.command.join(" "));
+            let command = options.command.join(" ");
+            eprintln!("vmapcache: {}: {status}", output::plain(&command));
             Ok(false)
         }
         // The usual way to end it.

@@ -5,6 +5,7 @@
 use super::{file, replay::program_for, Recording, What};
 use crate::{
     machine::Machine,
+    output::plain,
     sheet::{Cell, Row, Sheet},
     size, Output,
 };
@@ -134,7 +135,10 @@ fn summary(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{}, {} CPUs, {} MiB, Linux {}",
-        head.machine, head.cpus, head.memory_mb, head.kernel
+        plain(&head.machine),
+        head.cpus,
+        head.memory_mb,
+        plain(&head.kernel)
     )?;
     if head.boot {
         let all = head.lost.iter().all(|lost| *lost == 0);
@@ -146,7 +150,7 @@ fn summary(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "of a boot, {from}")?;
     }
     if !head.command.is_empty() {
-        writeln!(out, "command: {}", head.command.join(" "))?;
+        writeln!(out, "command: {}", plain(&head.command.join(" ")))?;
     }
     writeln!(
         out,
@@ -180,7 +184,11 @@ fn summary(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
             .callers
             .get(caller as usize)
             .filter(|name| !name.is_empty());
-        writeln!(out, "{number:>12}  {}", name.map_or("?", String::as_str))?;
+        writeln!(
+            out,
+            "{number:>12}  {}",
+            plain(name.map_or("?", String::as_str))
+        )?;
     }
     Ok(())
 }
@@ -209,4 +217,55 @@ pub fn show(options: &Options) -> Result<bool, String> {
     }
     out.flush().map_err(say)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Alloc, Head, Request},
+        *,
+    };
+
+    #[test]
+    fn a_recording_cannot_write_to_the_terminal() {
+        let odd = "\u{1b}]0;x\u{7}\r\n\u{9b}2J";
+        let recording = Recording {
+            head: Head {
+                kernel: odd.into(),
+                architecture: odd.into(),
+                machine: odd.into(),
+                command: vec![odd.into(), odd.into()],
+                callers: vec![String::new(), odd.into()],
+                page_bytes: 4096,
+                ..Head::default()
+            },
+            requests: vec![Request {
+                time: 0,
+                cpu: 0,
+                what: What::Alloc(Alloc {
+                    pages: 2,
+                    align_shift: 12,
+                    range: 0,
+                    caller: 1,
+                }),
+            }],
+        };
+        let (mut short, mut long) = (Vec::new(), Vec::new());
+        summary(&recording, &mut short).unwrap();
+        sheet(&recording)
+            .print(&mut long, Output::Raw, false)
+            .unwrap();
+        for (text, times) in [(short, 5), (long, 1)] {
+            let text = String::from_utf8(text).unwrap();
+            assert!(
+                !text.contains(|c: char| c.is_control() && c != '\n'),
+                "{text:?}"
+            );
+            assert_eq!(
+                text.matches("\\u{1b}]0;x\\u{7}\\r\\n\\u{9b}2J").count(),
+                times,
+                "{text}"
+            );
+        }
+    }
 }

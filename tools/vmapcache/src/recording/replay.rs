@@ -4,7 +4,7 @@
 //! by the native program.
 
 use super::{file, native, Recording, What};
-use crate::{lab, machine::Machine, module, record::Record, signals, size, tables, Output};
+use crate::{lab, machine::Machine, module, output, record::Record, signals, size, tables, Output};
 use std::{
     fmt::Write as _,
     fs::{self, File},
@@ -326,7 +326,7 @@ fn print(recording: &Recording, program: &Program, records: &[Record], same: boo
         plural(program.requests as u64, "request"),
         head.requests,
         head.ns as f64 / 1e9,
-        head.kernel,
+        output::plain(&head.kernel),
         plural(head.cpus.into(), "CPU"),
         plural(program.cpus.into(), "thread"),
     );

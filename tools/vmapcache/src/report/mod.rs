@@ -82,7 +82,7 @@ pub fn show(options: &Options) -> Result<bool, String> {
     output::replace(&options.out, |mut file| file.write_all(text.as_bytes())).map_err(say)?;
     if let Some(changes) = &changes {
         for line in changes.lines() {
-            println!("{line}");
+            println!("{}", output::plain(&line));
         }
     }
     println!("{}", options.out.display());
