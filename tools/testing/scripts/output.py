@@ -2,9 +2,12 @@
 """The program's output where there is no room for it, or nobody who reads it; on recorded files of the module."""
 
 import os
+import pathlib
+import pty
 import signal
 import stat
 import subprocess
+import time
 
 from program import Program, RECORDED, TOOL
 
@@ -131,6 +134,37 @@ class Output(Program):
         self.assertFalse(picture.exists())
         done = self.run_tool(("map", "--from", "/dev/null"))
         self.assertEqual((done.returncode, done.stdout), (0, "There are no areas.\n"))
+
+    def test_an_interrupted_native_replay_ends_its_program(self):
+        program = self.folder / "native"
+        program.write_text(f"#!/bin/sh\ncat >/dev/null\necho $$ >{self.folder}/new\nmv {self.folder}/new {self.folder}/pid\n"
+                           "exec sleep 1000\n", encoding="utf-8")
+        program.chmod(0o755)
+        for key, number in (("\x03", signal.SIGINT), (None, signal.SIGTERM), (None, signal.SIGHUP)):
+            (self.folder / "pid").unlink(missing_ok=True)
+            child, master = pty.fork()
+            if child == 0:
+                os.execv(TOOL, [TOOL, "replay", RECORDED / "f2fs.rec", "--ground", "native", "--native", program])
+            end = time.monotonic() + 60
+            while not (self.folder / "pid").exists():
+                self.assertLess(time.monotonic(), end, "the program does not begin")
+                time.sleep(0.05)
+            # Ctrl-C is for all that run at the terminal, the others for the one process.
+            if key:
+                os.write(master, key.encode())
+            else:
+                os.kill(child, number)
+            said = b""
+            try:
+                while some := os.read(master, 1000):
+                    said += some
+            except OSError:
+                pass # nobody has the terminal open any more
+            os.close(master)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 128 + number, said)
+            self.assertIn(b"vmapcache: interrupted", said)
+            pid = (self.folder / "pid").read_text(encoding="ascii").strip()
+            self.assertFalse(pathlib.Path("/proc", pid).exists(), "the program goes on")
 
     def test_installed_modules_are_loaded_and_go(self):
         calls = self.folder / "calls"

@@ -11,10 +11,12 @@ use crate::{
 };
 use std::{
     ffi::{c_int, c_ulong},
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Read, Write},
     os::unix::{process::CommandExt, process::ExitStatusExt},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
 extern "C" {
@@ -30,6 +32,50 @@ pub struct Said {
     pub records: Vec<Record>,
     /// Whether its threads were real-time ones: others preempt the holders of its locks otherwise.
     pub real_time: bool,
+}
+
+/// How often it is seen whether a child has ended, or a signal has come.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn all_of(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Hands a child its input, and waits until it ends. A signal ends it.
+fn wait_for(mut child: Child, input: &[u8]) -> io::Result<Output> {
+    let (to, from, says) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        // If it ends early, it says why.
+        scope.spawn(move || to.map(|mut to| to.write_all(input)));
+        let stdout = scope.spawn(move || all_of(from));
+        let stderr = scope.spawn(move || all_of(says));
+        let status = loop {
+            if signals::caught().is_some() {
+                // It may have ended by the same signal.
+                let _ = child.kill();
+                break child.wait();
+            }
+            match child.try_wait() {
+                Ok(None) => thread::sleep(PAUSE),
+                Ok(Some(status)) => break Ok(status),
+                Err(e) => break Err(e),
+            }
+        };
+        let joined = |thread: thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(ErrorKind::Other.into()))
+        };
+        Ok(Output {
+            status: status?,
+            stdout: joined(stdout)?,
+            stderr: joined(stderr)?,
+        })
+    })
 }
 
 /// Runs the program with this text, and returns what it prints.
@@ -57,15 +103,10 @@ fn ask(native: &Path, program: &Program, sides: &str, runs: u32) -> Result<Strin
         ),
         _ => format!("{}: {e}", native.display()),
     };
-    let mut child = command.spawn().map_err(say)?;
-    {
-        // If it ends early, it says why.
-        let _signals = signals::PutOff::begin();
-        if let Some(mut input) = child.stdin.take() {
-            let _ = input.write_all(program.text.as_bytes());
-        }
-    }
-    let done = child.wait_with_output().map_err(say)?;
+    // From now on a signal ends the program, too, and this says so.
+    let _signals = signals::PutOff::begin();
+    let child = command.spawn().map_err(say)?;
+    let done = wait_for(child, program.text.as_bytes()).map_err(say)?;
     signals::check()?;
     let said = String::from_utf8_lossy(&done.stderr);
     let last = said.lines().last().unwrap_or_default();
