@@ -188,9 +188,13 @@ pub fn draw(sample: &Sample, choice: &Choice, area: Rect, buffer: &mut Buffer) {
     Paragraph::new(words.bold()).render(title, buffer);
     Paragraph::new(totals(sample, top.width.into())).render(top, buffer);
 
-    // The rates say as much, and names need the room.
-    let narrow = area.width < 100;
-    let shown_column = |n: usize| !narrow || n == choice.sort || !matches!(n, 2 | 4);
+    // The rates say as much, and names need the room; on a very narrow screen even more.
+    let left_out: &[usize] = match area.width {
+        100.. => &[],
+        56..100 => &[2, 4],
+        _ => &[2, 3, 4, 5],
+    };
+    let shown_column = |n: usize| n == choice.sort || !left_out.contains(&n);
     let columns: Vec<usize> = (0..COLUMNS.len()).filter(|n| shown_column(*n)).collect();
     let all = choice.rows(sample);
     let shown = all.iter().skip(choice.first).take(room(area.height));
@@ -271,6 +275,27 @@ mod tests {
     fn long_numbers_fit_on_80_columns() {
         let screen = text(&crowded(), &Choice::default(), 80);
         assert!(screen.contains("fragmentation 100 %"), "{screen}");
+    }
+
+    #[test]
+    fn headings_are_whole_on_a_narrow_terminal() {
+        for width in [36, 40, 55, 56, 80, 99, 100, 120] {
+            for (sort, name) in COLUMNS.iter().enumerate() {
+                let choice = Choice {
+                    sort,
+                    ..Choice::default()
+                };
+                let screen = text(&crowded(), &choice, width);
+                let heads = screen.lines().nth(usize::from(ABOVE) - 1).unwrap();
+                for head in heads.split_whitespace() {
+                    assert!(
+                        COLUMNS.contains(&head.trim_end_matches('*')),
+                        "{width}: {heads:?}"
+                    );
+                }
+                assert!(heads.contains(&format!("{name}*")), "{heads:?}");
+            }
+        }
     }
 
     #[test]
