@@ -193,6 +193,8 @@ impl Instance {
         // A new instance has the options of the whole system, and a boot may have left this one.
         #[cfg(feature = "record")]
         let _ = instance.set("options/stacktrace", "0");
+        // Events have numbers of processes; their names are kept beside.
+        let _ = instance.set("options/record-cmd", "1");
         // The clocks of CPUs agree, and so does what is in dmesg.
         instance.set("trace_clock", "mono")?;
         instance.set("buffer_size_kb", &buffer_kb.to_string())?;
@@ -219,19 +221,33 @@ impl Instance {
         self.stays = false;
     }
 
+    /// From now on who waits for a buffer wakes with its first event, not when it is half full. A kernel that cannot do
+    /// so lets them look now and then.
+    pub fn wake_at_once(&self) {
+        let _ = self.set("buffer_percent", "0");
+    }
+
+    /// A file that tracefs has once, for all instances.
+    pub fn of_all(&self, name: &str) -> PathBuf {
+        self.folder.join("../..").join(name)
+    }
+
     pub fn set(&self, name: &str, value: &str) -> Result<(), String> {
         let path = self.folder.join(name);
         fs::write(&path, value).map_err(say(&path))
     }
 
-    /// Reads a file of less than 64 KiB.
-    #[cfg_attr(not(feature = "record"), allow(dead_code))]
+    /// Reads a file of less than 64 KiB at once, or of any size in pieces, as the kernel has it.
     pub fn read(&self, name: &str) -> Result<String, String> {
         let path = self.folder.join(name);
         let mut text = vec![0; 1 << 16];
-        // At once: a second read() of some files finds nothing more.
-        let read = File::open(&path).and_then(|mut file| file.read(&mut text));
-        text.truncate(read.map_err(say(&path))?);
+        // At once: a second read() of some files finds nothing more. Others hand out a page each time.
+        let read = File::open(&path).and_then(|mut file| {
+            let read = file.read(&mut text)?;
+            text.truncate(read);
+            file.read_to_end(&mut text)
+        });
+        read.map_err(say(&path))?;
         String::from_utf8(text).map_err(|e| format!("{}: {e}", path.display()))
     }
 

@@ -36,6 +36,7 @@ mod table;
 mod tables;
 #[cfg(feature = "top")]
 mod top;
+mod trace;
 mod view;
 mod wait;
 

@@ -69,6 +69,18 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     plain.into()
 }
 
+/// The same for bytes, which keep their number: a question mark for each control character.
+pub fn plain_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let obeyed = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    match bytes.iter().any(obeyed) {
+        false => bytes.into(),
+        true => bytes
+            .iter()
+            .map(|byte| if obeyed(byte) { b'?' } else { *byte })
+            .collect(),
+    }
+}
+
 /// What went wrong with an output; a reader that goes is no error.
 fn wrong(error: &io::Error) -> Result<(), String> {
     match error.kind() {
@@ -129,6 +141,7 @@ mod tests {
         ] {
             assert_eq!(plain(text), wanted);
         }
+        assert_eq!(*plain_bytes(b"\x1b[2J\t\xc3\xa4\0"), *b"?[2J\t\xc3\xa4?");
     }
 
     #[test]

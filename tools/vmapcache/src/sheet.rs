@@ -71,12 +71,12 @@ pub struct Sheet {
 }
 
 /// "COLUMN OPERATOR VALUE".
-struct Condition {
-    column: usize,
-    operator: &'static str,
-    value: String,
+pub struct Condition {
+    pub column: usize,
+    pub operator: &'static str,
+    pub value: String,
     /// The value as a number of bytes or things.
-    number: Option<u64>,
+    pub number: Option<u64>,
 }
 
 /// The longer ones first: one may begin with another.
@@ -96,7 +96,7 @@ fn quantity(text: &str) -> Option<u64> {
 }
 
 impl Condition {
-    fn holds(&self, cell: &Cell) -> bool {
+    pub fn holds(&self, cell: &Cell) -> bool {
         let order = match (cell, self.number) {
             (Cell::Number(have), Some(wanted)) => Some(have.cmp(&wanted)),
             (Cell::Text(have), _) if have == &self.value => Some(Ordering::Equal),
@@ -120,11 +120,16 @@ impl Condition {
 pub struct Filter(Vec<Condition>);
 
 impl Filter {
-    /// Whether nothing is left out.
-    pub fn takes_all(&self) -> bool {
-        self.0.is_empty()
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.0.iter()
     }
 
+    /// Whether all hold for a row that has only the cells which somebody asks for, by their columns.
+    pub fn holds_for(&self, mut cell: impl FnMut(usize) -> Cell) -> bool {
+        self.0.iter().all(|c| c.holds(&cell(c.column)))
+    }
+
+    /// Whether all hold for this row.
     pub fn holds(&self, row: &Row) -> bool {
         self.0.iter().all(|c| c.holds(&row.cells[c.column]))
     }

@@ -2,23 +2,32 @@
 
 //! `events`: follows the tracepoints.
 
+mod asked;
 mod line;
+mod names;
+mod running;
 
 use crate::{
     instance::{Instance, System},
+    output::plain_bytes,
     sheet::{Cell, Filter, Row, Sheet},
     signals,
+    trace::reader::{Reader, Seen},
     wait::{self, Waited},
     Output,
 };
+use asked::Asked;
 use line::{Event, Line, FIELDS, NAMES};
+use names::{Names, Source};
+use running::Kinds;
 use std::{
     borrow::Cow,
     collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufWriter, ErrorKind, Read, Write},
+    io::{self, BufRead, BufWriter, ErrorKind, Write},
     os::fd::AsFd,
     path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -40,7 +49,7 @@ pub struct Options {
     #[arg(long)]
     seconds: Option<u64>,
     /// For each CPU, for events that nobody has read yet
-    #[arg(long, value_name = "KIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
+    #[arg(long, value_name = "KIB", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
     buffer_kb: u32,
     /// A saved trace instead of the running kernel's ("-": standard input)
     #[arg(long, value_name = "FILE")]
@@ -128,7 +137,7 @@ fn ascii(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Shows lines of a trace.
+/// Shows events.
 struct Shown<'a> {
     options: &'a Options,
     sheet: Sheet,
@@ -137,9 +146,11 @@ struct Shown<'a> {
     /// As the lines say; nothing knows how many a line without number means.
     lost: u64,
     line: usize,
-    /// Lines that are no events.
+    /// Of the running kernel: what is no event of the module.
     strange: u64,
     callers: Callers,
+    /// What is printed of an event, before it is.
+    text: Vec<u8>,
 }
 
 impl<'a> Shown<'a> {
@@ -158,6 +169,7 @@ impl<'a> Shown<'a> {
             line: 0,
             strange: 0,
             callers: Callers::default(),
+            text: Vec::new(),
         })
     }
 
@@ -173,33 +185,13 @@ impl<'a> Shown<'a> {
         self.line += 1;
         let text = ascii(bytes);
         let raw = |out: &mut dyn Write| {
-            let line = out.write_all(bytes).and_then(|()| out.write_all(b"\n"));
+            let line = out
+                .write_all(&plain_bytes(bytes))
+                .and_then(|()| out.write_all(b"\n"));
             line.map_err(End::Output)
         };
-        // Most lines of a running trace go through as they are. Lines of a file may be anything.
-        let as_it_is = self.options.output == Output::Raw && self.filter.takes_all();
-        if as_it_is && self.options.from.is_none() {
-            if let Some(name) = line::name(&text) {
-                return match self.wanted(name) {
-                    true => raw(out).and_then(|()| self.counted()),
-                    false => Ok(()),
-                };
-            }
-        }
-        let parsed = match line::read(&text) {
-            Ok(parsed) => parsed,
-            Err(e) if self.options.from.is_some() => {
-                return Err(End::Wrong(format!("line {}: {e}", self.line)));
-            }
-            Err(_) => {
-                // A task's name may have the end of a line, too.
-                self.strange += 1;
-                return match self.options.output {
-                    Output::Raw => raw(out),
-                    _ => Ok(()),
-                };
-            }
-        };
+        let parsed = line::read(&text);
+        let parsed = parsed.map_err(|e| End::Wrong(format!("line {}: {e}", self.line)))?;
         let event = match parsed {
             Line::Nothing => return Ok(()),
             Line::Lost(number) => {
@@ -226,6 +218,51 @@ impl<'a> Shown<'a> {
         self.counted()
     }
 
+    /// What a reader of the running kernel's buffers has found.
+    fn seen<S: Source>(
+        &mut self,
+        seen: Seen,
+        kinds: &Kinds,
+        names: &mut Names<S>,
+        out: &mut dyn Write,
+    ) -> Result<(), End> {
+        let (time, cpu, bytes) = match seen {
+            Seen::Event(time, cpu, bytes) => (time, cpu, bytes),
+            Seen::Lost(cpu, number) => {
+                self.lost += number.unwrap_or(1);
+                let number = number.map(|n| format!("{n} ")).unwrap_or_default();
+                return match self.options.output {
+                    Output::Raw => {
+                        writeln!(out, "CPU:{cpu} [LOST {number}EVENTS]").map_err(End::Output)
+                    }
+                    _ => Ok(()),
+                };
+            }
+        };
+        let Some(event) = kinds.event(time, cpu, bytes) else {
+            self.strange += 1;
+            return Ok(());
+        };
+        if !self.wanted(event.kind.name)
+            || !self.filter.holds_for(|column| event.cell(column, names))
+        {
+            return Ok(());
+        }
+        let columns = &self.sheet.columns;
+        self.text.clear();
+        let whole = match self.options.output {
+            Output::Csv => event.csv(columns.len(), names, &mut self.text),
+            Output::Json => event.json(columns, names, &mut self.text),
+            Output::Raw | Output::Openmetrics => event.raw(names, &mut self.text),
+        };
+        if whole.is_none() {
+            self.strange += 1;
+            return Ok(());
+        }
+        out.write_all(&self.text).map_err(End::Output)?;
+        self.counted()
+    }
+
     fn wanted(&self, event: &str) -> bool {
         let wanted = &self.options.events;
         wanted.is_empty() || wanted.iter().any(|name| name == event)
@@ -240,51 +277,33 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Whole lines of what has been read; the rest waits for more.
-struct Lines(Vec<u8>);
-
-impl Lines {
-    fn add(
-        &mut self,
-        bytes: &[u8],
-        mut each: impl FnMut(&[u8]) -> Result<(), End>,
-    ) -> Result<(), End> {
-        self.0.extend(bytes);
-        let Some(end) = self.0.iter().rposition(|byte| *byte == b'\n') else {
-            return Ok(());
-        };
-        let rest = self.0.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.0, rest);
-        whole[..end]
-            .split(|byte| *byte == b'\n')
-            .try_for_each(&mut each)
-    }
-}
+/// Events are gathered for so long: to read a page of the buffer costs more than to read an event of it.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Follows the events until something ends it.
-fn follow(instance: &Instance, shown: &mut Shown, out: &mut dyn Write) -> Result<(), End> {
+fn follow<S: Source>(
+    instance: &Instance,
+    cpus: &[u16],
+    kinds: &Kinds,
+    names: &mut Names<S>,
+    shown: &mut Shown,
+    out: &mut dyn Write,
+) -> Result<(), End> {
     let began = Instant::now();
-    let Some(mut pipe) = instance.files.first() else {
-        return Err(End::Wrong("trace_pipe is not open".into()));
-    };
-    let mut lines = Lines(Vec::new());
-    let mut buffer = vec![0; 64 << 10];
+    let mut reader = Reader::new(cpus, &instance.files);
     let mut stopping = false;
     shown.head(out)?;
     loop {
-        match pipe.read(&mut buffer) {
-            Ok(0) => {}
-            Ok(read) => {
-                lines.add(&buffer[..read], |line| shown.line(line, out))?;
-                if !stopping && ended(shown.options, began) {
-                    // What happened until now is still to be read.
-                    instance.stop();
-                    stopping = true;
-                }
-                continue;
-            }
-            Err(e) if e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(End::Wrong(format!("trace_pipe: {e}"))),
+        let some = reader.round(End::Wrong, |seen| shown.seen(seen, kinds, names, out))?;
+        if !stopping && ended(shown.options, began) {
+            // What happened until now is still to be read.
+            instance.stop();
+            stopping = true;
+            continue;
+        }
+        if some {
+            names.refresh();
+            continue;
         }
         // All that there was is shown.
         out.flush().map_err(End::Output)?;
@@ -300,13 +319,10 @@ fn follow(instance: &Instance, shown: &mut Shown, out: &mut dyn Write) -> Result
             .seconds
             .map(|s| Duration::from_secs(s).saturating_sub(began.elapsed()));
         let most = left.map_or(most, |left| left.min(most));
-        match wait::until(pipe, most).map_err(|e| End::Wrong(format!("trace_pipe: {e}")))? {
-            Waited::Look => {}
+        let waited = wait::until(&instance.files, most);
+        match waited.map_err(|e| End::Wrong(format!("trace_pipe_raw: {e}")))? {
+            Waited::Look => thread::sleep(PAUSE),
             Waited::Alone => return Err(End::Output(ErrorKind::BrokenPipe.into())),
-        }
-        if ended(shown.options, began) {
-            instance.stop();
-            stopping = true;
         }
     }
 }
@@ -370,18 +386,38 @@ pub fn show(options: &Options) -> Result<bool, String> {
         }
         return Ok(true);
     }
-    let all: Vec<String> = NAMES.map(String::from).into();
-    let events = if options.events.is_empty() {
-        &all
-    } else {
-        &options.events
-    };
     let mut instance = Instance::new(System::Vmapcache, options.buffer_kb)?;
-    instance.open("trace_pipe")?;
-    for event in events {
-        instance.enable(event)?;
+    let kinds = Kinds::new(|name| instance.read(&format!("events/{name}")))?;
+    let mut names = Names::new(names::Kernel {
+        saved_cmdlines: instance.of_all("saved_cmdlines"),
+    });
+    if !names.has_symbols() {
+        eprintln!("vmapcache: /proc/kallsyms has no addresses: callers stay numbers");
     }
-    let end = follow(&instance, &mut shown, &mut out);
+    let cpus = instance.cpus()?;
+    for cpu in &cpus {
+        instance.open(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"))?;
+    }
+    instance.wake_at_once();
+    // All begin at once.
+    instance.stop();
+    for kind in &kinds.all {
+        if !shown.wanted(kind.name) {
+            continue;
+        }
+        match asked::of(kind, &shown.filter) {
+            Asked::Nothing => continue,
+            Asked::All => {}
+            // A kernel that does not take it hands out more events, and their conditions are looked at anyway.
+            Asked::Those(which) => {
+                let _ = instance.set(&instance.event(kind.name, "filter"), &which);
+            }
+        }
+        instance.enable(kind.name)?;
+    }
+    wait::hurry();
+    instance.set("tracing_on", "1")?;
+    let end = follow(&instance, &cpus, &kinds, &mut names, &mut shown, &mut out);
     let flushed = out.flush().map_err(End::Output);
     instance.stop();
     let lost = instance.lost();
@@ -391,6 +427,12 @@ pub fn show(options: &Options) -> Result<bool, String> {
         "vmapcache: {} shown, {lost} lost",
         count(shown.seen, "event")
     );
+    if shown.strange > 0 {
+        eprintln!(
+            "vmapcache: {} made no sense",
+            count(shown.strange, "more event")
+        );
+    }
     outcome(end.and(flushed))?;
     match signals::caught() {
         // The usual way to end it.
@@ -466,31 +508,190 @@ mod tests {
         assert!(first("flush").get("size").is_none());
     }
 
-    /// What a running trace shows: its lines go through as they are, or by way of rows.
-    #[test]
-    fn a_running_trace_shows_what_a_saved_one_does() {
-        for events in [&[][..], &["alloc", "flush"]] {
-            for filter in [&[][..], &["cpu>=0"]] {
-                let mut options = Options {
-                    events: events.iter().map(|e| e.to_string()).collect(),
-                    output: Output::Raw,
-                    filter: filter.iter().map(|c| c.to_string()).collect(),
-                    count: None,
-                    seconds: None,
-                    buffer_kb: 64,
-                    from: None,
-                };
-                let mut said = Vec::new();
-                for from in [None, Some("file".into())] {
-                    options.from = from;
-                    let mut out = Vec::new();
-                    let mut shown = Shown::new(&options).unwrap();
-                    assert!(saved(TRACE.as_bytes(), &mut shown, &mut out).is_ok());
-                    said.push((shown.seen, shown.lost, shown.strange, out));
-                }
-                assert_eq!(said[0], said[1], "{events:?} {filter:?}");
-                assert!(said[0].0 > 0);
+    /// What a kernel has printed of its buffers, and what it said beside them.
+    mod recorded {
+        use super::*;
+        use crate::trace::reader::Reader;
+
+        pub const TRACE: &str = include_str!("../../recorded/events-raw/trace");
+        const PAGES: [&[u8]; 2] = [
+            include_bytes!("../../recorded/events-raw/cpu0"),
+            include_bytes!("../../recorded/events-raw/cpu1"),
+        ];
+
+        /// The pages of a CPU, one after the other.
+        struct Pages(&'static [u8]);
+
+        impl io::Read for Pages {
+            fn read(&mut self, page: &mut [u8]) -> io::Result<usize> {
+                self.0.read(&mut page[..4096])
             }
+        }
+
+        pub struct Kernel;
+
+        impl Source for Kernel {
+            fn tasks(&self) -> Vec<u8> {
+                include_bytes!("../../recorded/events-raw/saved_cmdlines").into()
+            }
+            fn alive(&self, _pid: i32) -> Option<Vec<u8>> {
+                None
+            }
+            fn modules(&self) -> String {
+                String::new()
+            }
+            fn symbols(&self) -> String {
+                include_str!("../../recorded/events-raw/kallsyms").into()
+            }
+        }
+
+        pub fn kinds() -> Kinds {
+            Kinds::new(|name| {
+                Ok(String::from(match name {
+                    "header_page" => include_str!("../../recorded/events-raw/header_page"),
+                    "vmapcache/alloc/format" => include_str!("../../recorded/events-raw/alloc"),
+                    "vmapcache/free/format" => include_str!("../../recorded/events-raw/free"),
+                    "vmapcache/fail/format" => include_str!("../../recorded/events-raw/fail"),
+                    "vmapcache/flush/format" => include_str!("../../recorded/events-raw/flush"),
+                    "vmapcache/purge_begin/format" => {
+                        include_str!("../../recorded/events-raw/purge_begin")
+                    }
+                    "vmapcache/purge_end/format" => {
+                        include_str!("../../recorded/events-raw/purge_end")
+                    }
+                    _ => return Err(format!("{name} is not recorded")),
+                }))
+            })
+            .unwrap()
+        }
+
+        /// What is shown of the buffers, and whether that was the end.
+        pub fn shown(options: &Options) -> (Vec<u8>, Result<(), End>, u64) {
+            let kinds = kinds();
+            let mut names = Names::new(Kernel);
+            let mut shown = Shown::new(options).unwrap();
+            let mut out = Vec::new();
+            let mut reader = Reader::of((0..).zip(PAGES.map(Pages)));
+            let mut end = shown.head(&mut out);
+            while end.is_ok() {
+                let each = |seen: Seen| shown.seen(seen, &kinds, &mut names, &mut out);
+                match reader.round(End::Wrong, each) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(e) => end = Err(e),
+                }
+            }
+            (out, end, shown.strange)
+        }
+    }
+
+    fn options(output: Output, filter: &[&str], events: &[&str], most: Option<u64>) -> Options {
+        Options {
+            events: events.iter().map(|e| e.to_string()).collect(),
+            output,
+            filter: filter.iter().map(|c| c.to_string()).collect(),
+            count: most,
+            seconds: None,
+            buffer_kb: 64,
+            from: None,
+        }
+    }
+
+    /// All that a kernel printed, and all that is made of it.
+    #[test]
+    fn the_buffers_show_what_the_kernel_prints() {
+        let as_saved = |output, filter: &[&str], events: &[&str], most| {
+            shown(recorded::TRACE, output, filter, events, most).0
+        };
+        for events in [&[][..], &["alloc", "flush"]] {
+            for filter in [
+                &[][..],
+                &["size>8K"],
+                &["reason!=no arena"],
+                &["task~gather", "gfp_flags~NOFS"],
+                &["kind=vmap", "cpu=0"],
+                &["error=-12"],
+                &["caller~unpin"],
+                &["time>1"],
+                &["addr=0xffffc90400010000"],
+                &["pid!=133"],
+            ] {
+                for output in [Output::Raw, Output::Csv, Output::Json] {
+                    for most in [None, Some(3)] {
+                        let (out, _, strange) =
+                            recorded::shown(&options(output, filter, events, most));
+                        let out = String::from_utf8(out).unwrap();
+                        assert_eq!(out, as_saved(output, filter, events, most), "{filter:?}");
+                        assert_eq!(strange, 0);
+                    }
+                }
+            }
+        }
+        let all = as_saved(Output::Raw, &[], &[], None);
+        assert!(all.lines().count() > 100);
+        for name in NAMES {
+            assert!(all.contains(&format!(": {name}: ")), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_what_it_understands() {
+        let kinds = recorded::kinds();
+        let asked = |name: &str, filter: &[&str]| {
+            let filter: Vec<String> = filter.iter().map(|c| c.to_string()).collect();
+            let filter = sheet().conditions(&filter).unwrap();
+            let kind = kinds.all.iter().find(|kind| kind.name == name).unwrap();
+            match asked::of(kind, &filter) {
+                Asked::All => "all".to_string(),
+                Asked::Nothing => "nothing".to_string(),
+                Asked::Those(which) => which,
+            }
+        };
+        for (name, filter, wanted) in [
+            ("alloc", &[][..], "all"),
+            ("alloc", &["size>1M"], "size > 1048576"),
+            ("flush", &["size>1M"], "nothing"),
+            ("flush", &["size!=1M"], "all"),
+            ("flush", &["size="], "all"),
+            ("flush", &["size!~1"], "all"),
+            ("flush", &["size~1"], "nothing"),
+            ("alloc", &["size=x"], "nothing"),
+            ("alloc", &["size!=x"], "all"),
+            ("alloc", &["size~1"], "all"),
+            (
+                "free",
+                &["size>=4K", "deferred=1"],
+                "size >= 4096 && deferred == 1",
+            ),
+            ("free", &["deferred<=256"], "all"),
+            ("free", &["deferred<=255"], "deferred <= 255"),
+            (
+                "free",
+                &["nr_lazy<=18446744073709551615"],
+                "nr_lazy <= 18446744073709551615",
+            ),
+            ("alloc", &["kind=vmap"], "kind == 1"),
+            ("alloc", &["kind!=addresses"], "kind != 3"),
+            ("alloc", &["kind=0x7"], "all"),
+            ("alloc", &["kind>1"], "all"),
+            ("alloc", &["addr=0x1000"], "addr == 4096"),
+            ("alloc", &["addr=0x01000"], "all"),
+            ("alloc", &["addr=4096"], "all"),
+            ("flush", &["start!=0xabc"], "start != 2748"),
+            ("fail", &["error=-12"], "all"),
+            ("fail", &["waits=1", "reason~room"], "waits == 1"),
+            ("alloc", &["event=free"], "nothing"),
+            ("free", &["event=free"], "all"),
+            ("free", &["event~f"], "all"),
+            ("alloc", &["cpu=1", "pid!=7"], "CPU == 1 && common_pid != 7"),
+            ("alloc", &["pid<4294967296"], "all"),
+            (
+                "alloc",
+                &["task=sh", "time>1", "caller~x", "gfp_flags~y"],
+                "all",
+            ),
+        ] {
+            assert_eq!(asked(name, filter), wanted, "{name} {filter:?}");
         }
     }
 
@@ -548,46 +749,43 @@ mod tests {
     }
 
     #[test]
-    fn a_running_trace_goes_on_after_an_odd_name() {
-        let options = |output| Options {
-            events: vec![],
-            output,
-            filter: vec![],
-            count: None,
-            seconds: None,
-            buffer_kb: 64,
-            from: None,
-        };
-        let odd = b"    \xc3\xa4\xff [0] a: b-7       [000] .....     1.000001: flush: start=0x1000 end=0x2000";
+    fn losses_and_odd_events_of_a_running_kernel_are_counted() {
         for (output, wanted) in [
-            (Output::Raw, &odd[..]),
-            (Output::Json, b"\"start\":\"0x1000\""),
+            (Output::Raw, "CPU:1 [LOST 7 EVENTS]\nCPU:0 [LOST EVENTS]\n"),
+            (Output::Json, ""),
         ] {
-            let options = options(output);
+            let options = options(output, &[], &[], None);
+            let kinds = recorded::kinds();
+            let mut names = Names::new(recorded::Kernel);
             let mut shown = Shown::new(&options).unwrap();
             let mut out = Vec::new();
-            for line in [&b"     two"[..], &odd[..], b"lines-1"] {
-                assert!(shown.line(line, &mut out).is_ok());
+            for seen in [
+                Seen::Lost(1, Some(7)),
+                Seen::Lost(0, None),
+                Seen::Event(1, 0, b"\0\0\0\0\0\0\0\0"),
+                Seen::Event(1, 0, b""),
+            ] {
+                assert!(shown.seen(seen, &kinds, &mut names, &mut out).is_ok());
             }
-            assert_eq!((shown.seen, shown.strange), (1, 2));
-            assert!(out.windows(wanted.len()).any(|part| part == wanted));
+            assert_eq!((shown.seen, shown.lost, shown.strange), (0, 8, 2));
+            assert_eq!(String::from_utf8(out).unwrap(), wanted);
         }
     }
 
     #[test]
-    fn lines_come_in_pieces() {
-        let mut lines = Lines(Vec::new());
-        let mut seen = Vec::new();
-        for piece in ["a", "b\nc", "\n\nd"] {
-            let each = |line: &[u8]| {
-                seen.push(String::from_utf8(line.into()).unwrap());
-                Ok(())
-            };
-            assert!(lines.add(piece.as_bytes(), each).is_ok());
+    fn a_saved_trace_may_have_an_odd_name() {
+        let odd = b"    \xc3\xa4\xff [0] a: b-7       [000] .....     1.000001: flush: start=0x1000 end=0x2000";
+        let bell = b" \x1b[2Jx\x07 [0] a: b-7       [000] .....     1.000001: flush: start=0x1000 end=0x2000";
+        for (output, odd, wanted) in [
+            (Output::Raw, &odd[..], &odd[..]),
+            (Output::Raw, bell, b" ?[2Jx? [0] a: b-7       [000]"),
+            (Output::Json, odd, b"\"start\":\"0x1000\""),
+        ] {
+            let options = options(output, &[], &[], None);
+            let mut shown = Shown::new(&options).unwrap();
+            let mut out = Vec::new();
+            assert!(shown.line(odd, &mut out).is_ok());
+            assert!(out.windows(wanted.len()).any(|part| part == wanted));
         }
-        assert_eq!(
-            (seen, lines.0),
-            (vec!["ab".into(), "c".into(), String::new()], b"d".to_vec())
-        );
     }
 }

@@ -12,11 +12,12 @@ use crate::{
     instance::{words_of_boot, Instance, System},
     machine::Machine,
     output, signals, size,
+    trace::reader,
+    wait,
 };
 use std::{
     ffi::{c_int, c_long},
     fs::{self, File},
-    io::{ErrorKind, Read},
     path::PathBuf,
     process::{Child, Command, ExitStatus},
     thread,
@@ -85,7 +86,6 @@ fn span(text: &str) -> Result<Duration, String> {
 
 extern "C" {
     fn sysconf(name: c_int) -> c_long;
-    fn setpriority(which: c_int, who: u32, nice: c_int) -> c_int;
 }
 /// Linux's, on all machines that vmapcache knows.
 const SC_PAGESIZE: c_int = 30;
@@ -94,13 +94,6 @@ pub fn page_bytes() -> u64 {
     // SAFETY: Returns a number, whatever the argument.
     let bytes = unsafe { sysconf(SC_PAGESIZE) };
     u64::try_from(bytes).unwrap_or(4096)
-}
-
-/// Gets this program a CPU before most others: events that it does not read in time are lost.
-fn hurry() {
-    const PROCESS: c_int = 0;
-    // SAFETY: Changes this process's own priority; if that is not allowed, nothing.
-    unsafe { setpriority(PROCESS, 0, -19) };
 }
 
 /// What the recording waits for.
@@ -131,7 +124,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Reads all pages that there are of a CPU, but no more than its buffer has at once.
 fn drain(
-    mut file: &File,
+    file: &File,
     cpu: u16,
     page: &mut [u8],
     most: usize,
@@ -139,14 +132,10 @@ fn drain(
 ) -> Result<bool, String> {
     let mut some = false;
     for _ in 0..most {
-        match file.read(page) {
-            Ok(0) => break,
-            Ok(read) => gathered.page(cpu, &page[..read])?,
-            Err(e) if e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::Interrupted => {
-                break
-            }
-            Err(e) => return Err(format!("trace_pipe_raw: {e}")),
-        }
+        let Some(page) = reader::read(file, page)? else {
+            break;
+        };
+        gathered.page(cpu, page)?;
         some = true;
     }
     Ok(some)
@@ -391,7 +380,7 @@ pub fn record(options: &Options) -> Result<bool, String> {
         (None, None) => Until::Signal,
     };
     // Not COMMAND, which has begun already.
-    hurry();
+    wait::hurry();
     let followed = follow(
         &instance,
         &cpus,

@@ -2,10 +2,10 @@
 
 //! Makes requests of the events of the in-tree allocator.
 
-use super::{
+use super::{names::Names, Alloc, Request, What, MOST_REQUESTS};
+use crate::trace::{
     layout::{check_page, Field, Format},
-    names::Names,
-    page, Alloc, Request, What, MOST_REQUESTS,
+    page,
 };
 use std::collections::HashMap;
 

@@ -2,18 +2,15 @@
 
 //! Recordings of what the kernel asks of the in-tree allocator.
 //!
-//! [`capture`] follows the tracepoints, whose pages [`page`] reads by the layout that tracefs tells
-//! ([`layout`]); [`gather`] makes requests of the events and [`names`] finds their callers. [`file`] keeps
-//! them; [`list`] shows them, and [`replay`] makes them again, by the laboratory or on the [`native`] ground.
+//! [`capture`] follows the tracepoints; [`gather`] makes requests of the events, which [`crate::trace`] reads,
+//! and [`names`] finds their callers. [`file`] keeps them; [`list`] shows them, and [`replay`] makes them again, by the laboratory or on the [`native`] ground.
 
 pub mod capture;
 mod file;
 mod gather;
-mod layout;
 pub mod list;
 mod names;
 mod native;
-mod page;
 pub mod replay;
 #[cfg(test)]
 mod tests;

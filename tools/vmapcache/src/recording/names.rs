@@ -2,7 +2,7 @@
 
 //! Functions of the kernel by address, and which of those on a stack is the caller.
 
-use crate::view::readable;
+use crate::{trace::symbols, view::readable};
 
 /// The in-tree allocator's own functions, without what compilers and memory profiling add to the names. The
 /// first one above them is the caller.
@@ -60,20 +60,16 @@ fn plain(name: &str) -> &str {
 pub struct Names(Vec<(u64, String)>);
 
 impl Names {
-    /// Reads what /proc/kallsyms has: an address, a letter, a name, and a module in brackets.
+    /// Reads what /proc/kallsyms has.
     pub fn new(text: &str) -> Names {
-        let line = |line: &str| {
-            let mut words = line.split_ascii_whitespace();
-            let address = u64::from_str_radix(words.next()?, 16).ok()?;
-            let function = matches!(words.next()?, "t" | "T" | "w" | "W");
-            let name = words.next()?;
-            let name = match words.next() {
-                Some(module) => format!("{name} {module}"),
-                None => name.to_string(),
-            };
-            (function && address != 0).then_some((address, name))
-        };
-        let mut all: Vec<_> = text.lines().filter_map(line).collect();
+        let entries = text.lines().filter_map(symbols::entry);
+        let functions = entries.filter(|entry| entry.function);
+        let mut all: Vec<_> = functions
+            .map(|entry| match entry.module {
+                Some(module) => (entry.address, format!("{} {module}", entry.name)),
+                None => (entry.address, entry.name.to_string()),
+            })
+            .collect();
         all.sort_by_key(|(address, _)| *address);
         Names(all)
     }

@@ -6,8 +6,9 @@ use super::{
     file,
     gather::{Gathered, Layout},
     names::Names,
-    page, Alloc, Head, Recording, Request, What,
+    Alloc, Head, Recording, Request, What,
 };
+use crate::trace::page;
 use proptest::prelude::*;
 
 fn request(time: u64, cpu: u16, what: What) -> Request {

@@ -21,7 +21,21 @@ impl Field {
         })
     }
 
+    /// Its bytes, of which the kernel prints numbers below 0.
+    pub fn size(self) -> usize {
+        self.size
+    }
+
+    /// A text, without the zero behind it; `None` if the event is too short.
+    pub fn text(self, event: &[u8]) -> Option<&[u8]> {
+        let place = self.of(event)?;
+        let (begin, length) = ((place & 0xffff) as usize, (place >> 16) as usize);
+        let text = event.get(begin..begin + length)?;
+        text.split(|byte| *byte == 0).next()
+    }
+
     /// All words from its beginning to the end of the event.
+    #[cfg_attr(not(feature = "record"), allow(dead_code))]
     pub fn words(self, event: &[u8]) -> impl Iterator<Item = u64> + Clone + '_ {
         let rest = event.get(self.offset..).unwrap_or_default();
         let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
@@ -77,11 +91,33 @@ impl<'a> Format<'a> {
         found.ok_or_else(|| format!("tracefs: {} has no number {name}", self.name))
     }
 
+    /// A field that is a text: its first byte in the event and its length are a number in place of it.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name.
+    pub fn text(&self, name: &str) -> Result<Field, String> {
+        let found = self.find(name).filter(|field| field.size == 4);
+        found.ok_or_else(|| format!("tracefs: {} has no text {name}", self.name))
+    }
+
+    /// How tracefs prints the event: a format and its arguments, as C has them.
+    ///
+    /// # Errors
+    ///
+    /// The file does not say.
+    pub fn print(&self) -> Result<&'a str, String> {
+        let mut lines = self.text.lines();
+        let print = lines.find_map(|line| line.strip_prefix("print fmt: "));
+        print.ok_or_else(|| format!("tracefs: {} says not how it is printed", self.name))
+    }
+
     /// A field with as many words as there are.
     ///
     /// # Errors
     ///
     /// There is none of that name.
+    #[cfg_attr(not(feature = "record"), allow(dead_code))]
     pub fn words(&self, name: &str) -> Result<Field, String> {
         self.find(name)
             .ok_or_else(|| format!("tracefs: {} has no field {name}", self.name))
