@@ -55,21 +55,26 @@ static void stop(struct seq_file *m, void *v)
 }
 
 /*
- * Shows the nodes of an area's pages. Another task may free the page array at any
- * moment, but never the page tables: this looks the pages up there. If the area is
- * freed meanwhile, they may belong to another area, and are not shown.
+ * Shows the nodes of an area's pages, as its page tables name them. A pin keeps the area: another task may
+ * free it, and its page array, at any moment. If another
+ * area is there by now, nothing is shown.
  */
 static void show_nodes(struct seq_file *m, const struct reader *reader)
 {
 	const struct vc_row *row = &reader->row;
 	unsigned long i;
 	unsigned int node;
+	bool holds;
+	u64 pin;
 
 	if (num_node_state(N_HIGH_MEMORY) == 1) {
 		seq_printf(m, " N%u=%lu", first_node(node_states[N_HIGH_MEMORY]), row->pages);
 		return;
 	}
 	if (!reader->nodes)
+		return;
+	pin = vc_rs_pin(row->addr);
+	if (!pin)
 		return;
 	memset(reader->nodes, 0, nr_node_ids * sizeof(*reader->nodes));
 	for (i = 0; i < row->pages; i++) {
@@ -80,7 +85,9 @@ static void show_nodes(struct seq_file *m, const struct reader *reader)
 		if (i % 1024 == 1023)
 			cond_resched();
 	}
-	if (!vc_rs_row_holds(reader->source, row))
+	holds = vc_rs_row_holds(reader->source, row);
+	vc_rs_unpin(pin, false, _RET_IP_);
+	if (!holds)
 		return;
 	for_each_node_state(node, N_HIGH_MEMORY)
 		if (reader->nodes[node])
