@@ -48,6 +48,7 @@ void *vmapcache_vmalloc_node(unsigned long size, int node) __alloc_size(1);
 void *vmapcache_vmalloc_gfp(unsigned long size, gfp_t gfp) __alloc_size(1);
 void *vmapcache_vmalloc_aligned(unsigned long size, unsigned long align, gfp_t gfp,
 				int node, const void *caller) __alloc_size(1);
+void *vmapcache_vmalloc_huge_node(unsigned long size, gfp_t gfp, int node) __alloc_size(1);
 void *vmapcache_vmalloc_user(unsigned long size) __alloc_size(1);
 void *vmapcache_vmalloc_32(unsigned long size) __alloc_size(1);
 void *vmapcache_vmalloc_32_user(unsigned long size) __alloc_size(1);

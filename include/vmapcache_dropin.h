@@ -177,10 +177,9 @@ static __always_inline void vmapcache_dropin_rcu_in_tree(void *head, void *addr)
 #define __vmalloc_node(size, align, gfp, node, caller) \
 	vmapcache_vmalloc_aligned(size, align, gfp, node, caller)
 #define __vmalloc_node_noprof		vmapcache_vmalloc_aligned
-#define vmalloc_huge(size, gfp)		vmapcache_vmalloc_gfp(size, gfp)
-#define vmalloc_huge_node(size, gfp, node) \
-	vmapcache_vmalloc_aligned(size, 1, gfp, node, NULL)
-#define vmalloc_huge_node_noprof(size, gfp, node)	vmalloc_huge_node(size, gfp, node)
+#define vmalloc_huge(size, gfp)		vmapcache_vmalloc_huge_node(size, gfp, NUMA_NO_NODE)
+#define vmalloc_huge_node(size, gfp, node)	vmapcache_vmalloc_huge_node(size, gfp, node)
+#define vmalloc_huge_node_noprof	vmapcache_vmalloc_huge_node
 #define __vmalloc_array(n, size, gfp)	vmapcache_dropin_vmalloc_array(n, size, gfp)
 #define __vmalloc_array_noprof		vmapcache_dropin_vmalloc_array
 #define vmalloc_array(n, size)		__vmalloc_array(n, size, GFP_KERNEL)

@@ -38,6 +38,10 @@ use kernel::{
 /// The allocator compares requests of more pages than this with the machine's memory.
 const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
 
+/// Bytes of a huge page.
+// A table of the lowest level has as many entries of 8 bytes as a page holds: see page_tables.c.
+const PMD_SIZE: usize = PAGE_SIZE * (PAGE_SIZE / 8);
+
 /// The name of the one switch that is a number: [`Manager::set_lazy_max`].
 pub(crate) const LAZY_MAX_PAGES: &CStr = c"lazy_max_pages";
 
@@ -237,12 +241,21 @@ impl Allocator {
         } else {
             Mode::Sleep
         };
-        let area = self.reserve(wanted.size, wanted.align, true, mode, wanted.caller)?;
+        let huge = wanted.how & bindings::vc_how_VC_HUGE != 0;
+        let area = if huge {
+            self.reserve_huge(wanted, mode)?
+        } else {
+            self.reserve(wanted.size, wanted.align, true, mode, wanted.caller)?
+        };
+        let place = place_of(&area);
         // SAFETY: `area` stands for a range of the arena that the manager gave to nobody else, and in
-        // which nothing is mapped.
+        // which nothing is mapped. `VC_HUGE` says what a huge page needs.
         let result = unsafe {
-            self.mapping
-                .populate(place_of(&area), wanted.gfp, wanted.node)
+            if huge {
+                self.mapping.populate_huge(place, wanted.gfp, wanted.node)
+            } else {
+                self.mapping.populate(place, wanted.gfp, wanted.node)
+            }
         };
         match result {
             Ok(payload) => {
@@ -362,6 +375,14 @@ impl Allocator {
             Ok(area) => Ok(area),
             Err(e) => Err(self.reason(e, pages, backed)),
         }
+    }
+
+    /// As [`Self::reserve`], where huge pages can begin, if there is room for that.
+    #[inline(never)]
+    fn reserve_huge(&self, wanted: Wanted, mode: Mode) -> Result<Area<'_>, Failure> {
+        let align = wanted.align.max(PMD_SIZE);
+        self.reserve(wanted.size, align, true, mode, wanted.caller)
+            .or_else(|_| self.reserve(wanted.size, wanted.align, true, mode, wanted.caller))
     }
 
     /// Why there is no area of `pages` pages: perhaps there never could be one, and then the caller must not
@@ -869,7 +890,9 @@ impl Allocator {
                 start: area.start,
                 pages: area.pages,
             };
-            let keep = size.div_ceil(PAGE_SIZE) as u32;
+            let keep = self
+                .mapping
+                .keep_whole(place, size.div_ceil(PAGE_SIZE) as u32);
             let payload = Payload::from_word(area.payload);
             // SAFETY: The area was published with this word, and the pin keeps it.
             let cut = unsafe { self.mapping.cut(place, payload, keep, gfp) };

@@ -266,6 +266,9 @@ static void describe(struct vm_struct *vm, const struct vc_life *life, struct pa
 	vm->flags = life->use == VC_USE_VMALLOC ? VM_ALLOC : VM_MAP;
 	if (life->user)
 		vm->flags |= VM_USERMAP;
+	/* set_memory_*() of arm64 changes no such area. */
+	if (vc_tables_any_huge(life->start, life->size >> PAGE_SHIFT))
+		vm->flags |= VM_ALLOW_HUGE_VMAP;
 	vm->caller = (void *)life->caller;
 	vm->requested_size = life->size;
 	if (pages) {

@@ -120,7 +120,7 @@ static void *kvmalloc_for(size_t size, unsigned long align, gfp_t gfp, int node,
 		WARN_ON_ONCE(!(gfp & __GFP_NOWARN));
 		return NULL;
 	}
-	return vmapcache_vmalloc_aligned(size, align, gfp, node, (void *)caller);
+	return vc_vmalloc(size, align, gfp, VC_HUGE, node, caller);
 }
 
 /**

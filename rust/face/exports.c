@@ -23,6 +23,7 @@
 #include "context.h"
 #include "exports.h"
 #include "face.h"
+#include "pages.h"
 #include "shadow.h"
 
 /* The word of a pin that was given back: no area has this number. */
@@ -95,6 +96,11 @@ static __always_inline bool in_wrong_context(unsigned long size, enum vc_use use
 	return unlikely(vc_is_atomic()) && refuse_interrupt(size, use, caller);
 }
 
+static bool may_be_huge(unsigned long size, gfp_t gfp)
+{
+	return size >= PMD_SIZE && gfpflags_allow_blocking(gfp) && vc_huge_allowed();
+}
+
 /*
  * Rust allocates bookkeeping with GFP_KERNEL. If the caller must not enter the
  * filesystem or I/O, the task's memalloc scope prevents it.
@@ -112,6 +118,8 @@ static void *vmalloc_scoped(unsigned long size, unsigned long align, gfp_t gfp,
 		how |= VC_QUIET;
 	if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL))
 		how |= VC_GENTLE;
+	if (how & VC_HUGE && !may_be_huge(size, gfp))
+		how &= ~VC_HUGE;
 	if (gfpflags_allow_blocking(gfp)) {
 		how |= VC_MAY_SLEEP;
 		if (gfp & __GFP_NOFAIL)
@@ -213,6 +221,26 @@ void *vmapcache_vmalloc_aligned(unsigned long size, unsigned long align, gfp_t g
 EXPORT_SYMBOL_GPL(vmapcache_vmalloc_aligned);
 
 /**
+ * vmapcache_vmalloc_huge_node() - allocate memory that huge pages may map, as vmalloc_huge_node()
+ * @size: bytes
+ * @gfp: as for vmapcache_vmalloc_gfp()
+ * @node: NUMA node, or %NUMA_NO_NODE
+ *
+ * From the size of a PMD on, and if @gfp allows sleeping, the area begins at such an address, and each
+ * part of it whose memory the page allocator has in one piece is mapped by one PMD. The rest is mapped
+ * page by page. It has as many pages as @size needs, and each is freed by itself. set_memory_ro() and
+ * its like may split a huge page. The kernel's parameter nohugevmalloc holds here, too.
+ *
+ * Context: Task context; may sleep if @gfp allows it.
+ * Return: the memory, or %NULL.
+ */
+void *vmapcache_vmalloc_huge_node(unsigned long size, gfp_t gfp, int node)
+{
+	return vmalloc_scoped(size, 1, supported(gfp, 0, _RET_IP_), VC_HUGE, node, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(vmapcache_vmalloc_huge_node);
+
+/**
  * vmapcache_vmalloc_user() - allocate memory for user space, as vmalloc_user()
  * @size: bytes
  *
@@ -274,11 +302,11 @@ static __always_inline void vfree_for(const void *addr, const char *function, un
 		vc_rs_free((unsigned long)addr, atomic, caller);
 }
 
-/* As vmapcache_vmalloc_aligned(), with more of enum vc_how, for takeover. */
+/* As vmapcache_vmalloc_aligned(), with more of enum vc_how. */
 void *vc_vmalloc(unsigned long size, unsigned long align, gfp_t gfp, unsigned int how, int node,
 		 unsigned long caller)
 {
-	return vmalloc_scoped(size, align, gfp, how, node, caller);
+	return vmalloc_scoped(size, align, supported(gfp, 0, caller), how, node, caller);
 }
 
 /* As vmapcache_vrealloc_node_align(), for @caller. */

@@ -95,6 +95,7 @@ void vc_wait_for_memory(unsigned int nth);
  * @VC_GENTLE: take only memory that is free at once for bookkeeping
  * @VC_USER: the area may be mapped to user space
  * @VC_PUT_PAGES: the caller gives the pages and their array to the area
+ * @VC_HUGE: huge pages may map the area; with VC_MAY_SLEEP, and not for less than a huge page
  */
 enum vc_how {
 	VC_MAY_SLEEP = 1,
@@ -103,6 +104,7 @@ enum vc_how {
 	VC_GENTLE = 8,
 	VC_USER = 16,
 	VC_PUT_PAGES = 32,
+	VC_HUGE = 64,
 };
 
 void vc_finish_rcu_frees(void);

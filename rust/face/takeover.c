@@ -58,7 +58,6 @@ enum fate {
 	NO_ROOM,
 	FLAGS,
 	RANGE,
-	HUGE,
 	ZONE,
 	CONTEXT,
 	OWN,
@@ -72,7 +71,6 @@ static const char * const fates[] = {
 	[NO_ROOM] = "no_room",
 	[FLAGS] = "flags",
 	[RANGE] = "range",
-	[HUGE] = "huge",
 	[ZONE] = "zone",
 	[CONTEXT] = "context",
 	[OWN] = "own",
@@ -267,8 +265,6 @@ static void *take_vmalloc(unsigned long size, unsigned long align, gfp_t gfp,
 		return let_through(target, ZONE);
 	if (vm_flags & ~(VM_ALLOW_HUGE_VMAP | VM_USERMAP) || gfp & ~VC_GFP_SUPPORTED)
 		return let_through(target, FLAGS);
-	if (size >= PMD_SIZE && vm_flags & VM_ALLOW_HUGE_VMAP)
-		return let_through(target, HUGE);
 	/* Kernel threads live on: their stacks would keep the module for as long. */
 	if (target == VC_TAKE_STACKS && current->flags & PF_KTHREAD)
 		return let_through(target, KTHREAD);
@@ -276,6 +272,8 @@ static void *take_vmalloc(unsigned long size, unsigned long align, gfp_t gfp,
 		return NULL;
 	if (vm_flags & VM_USERMAP)
 		how |= VC_USER;
+	if (vm_flags & VM_ALLOW_HUGE_VMAP)
+		how |= VC_HUGE;
 	vc_hook_begin(&inside);
 	/* The in-tree allocator tries hard after us, and complains. */
 	addr = vc_vmalloc(size, align, (gfp & ~__GFP_NOFAIL) | __GFP_NOWARN, how, node,

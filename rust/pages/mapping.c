@@ -117,21 +117,8 @@ int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	return err;
 }
 
-/**
- * vc_populate() - allocate an area's pages and map them
- * @addr: the area's start
- * @nr: pages, at least 1
- * @gfp: as for __vmalloc()
- * @node: NUMA node, or NUMA_NO_NODE
- * @payload: set to what vc_pages_alloc() returned, for vc_depopulate()
- *
- * Context: Task context; atomic if @gfp does not allow blocking.
- * Return: 0, or -ENOMEM. After that PTEs may have been set, so that the addresses need a
- *	flush; and if @payload is not 0, vc_depopulate() must follow in a context that may
- *	sleep, since this function must not.
- */
-int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
-		unsigned long *payload)
+static __always_inline int populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
+				    unsigned long *payload, const bool huge)
 {
 	bool blocking = gfpflags_allow_blocking(gfp);
 	unsigned long pages;
@@ -146,7 +133,8 @@ int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 	if (unlikely(!(pages & VC_RUN) && pages & VC_PART))
 		goto failed;
 
-	while (unlikely(vc_tables_map(addr, nr, pages, PAGE_KERNEL, gfp))) {
+	while (unlikely(huge ? vc_tables_map_huge(addr, nr, pages, PAGE_KERNEL, gfp) :
+			       vc_tables_map(addr, nr, pages, PAGE_KERNEL, gfp))) {
 		if (!blocking)
 			goto failed;
 		vc_unmap(addr, nr);
@@ -165,6 +153,42 @@ failed:
 	else
 		*payload = pages;
 	return -ENOMEM;
+}
+
+/**
+ * vc_populate() - allocate an area's pages and map them
+ * @addr: the area's start
+ * @nr: pages, at least 1
+ * @gfp: as for __vmalloc()
+ * @node: NUMA node, or NUMA_NO_NODE
+ * @payload: set to what vc_pages_alloc() returned, for vc_depopulate()
+ *
+ * Context: Task context; atomic if @gfp does not allow blocking.
+ * Return: 0, or -ENOMEM. After that PTEs may have been set, so that the addresses need a
+ *	flush; and if @payload is not 0, vc_depopulate() must follow in a context that may
+ *	sleep, since this function must not.
+ */
+int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
+		unsigned long *payload)
+{
+	return populate(addr, nr, gfp, node, payload, false);
+}
+
+/**
+ * vc_populate_huge() - as vc_populate(), with huge pages where memory and addresses fit
+ * @addr: the area's start
+ * @nr: pages, at least as many as a huge page has
+ * @gfp: as for __vmalloc(); allows blocking
+ * @node: NUMA node, or NUMA_NO_NODE
+ * @payload: as for vc_populate()
+ *
+ * Context: Task context, may sleep.
+ * Return: as vc_populate().
+ */
+int vc_populate_huge(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
+		     unsigned long *payload)
+{
+	return populate(addr, nr, gfp, node, payload, true);
 }
 
 /**

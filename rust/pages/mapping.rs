@@ -194,6 +194,34 @@ impl Mapping {
         }
     }
 
+    /// As [`Self::populate`], with huge pages where memory and addresses fit. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::populate`], always with [`Payload::NOTHING`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::populate`]. The range has at least as many pages as a huge page, and `gfp` allows to sleep.
+    pub(crate) unsafe fn populate_huge(
+        &self,
+        at: Place,
+        gfp: u32,
+        node: i32,
+    ) -> Result<Payload, Payload> {
+        let addr = self.arena.address(at.start);
+        let mut word = 0;
+        // SAFETY: The caller vouches for the range; symbols are resolved; `word` is a local variable.
+        let err =
+            unsafe { bindings::vc_populate_huge(addr, at.pages as usize, gfp, node, &mut word) };
+        // INVARIANT: The address of an array; nothing if there was an error.
+        if err == 0 {
+            Ok(Payload(word))
+        } else {
+            Err(Payload(word))
+        }
+    }
+
     /// Puts pages of the caller at a range. With `give` the range takes over the array and a reference
     /// to each page, if the call succeeds. Sleeps.
     ///
@@ -290,6 +318,18 @@ impl Mapping {
             // SAFETY: `vc_populate` or `vc_pages_cut` made the word.
             unsafe { bindings::vc_leave(addr, at.pages as usize, payload.0) };
         }
+    }
+
+    /// How many pages a range must keep that wants to keep `keep`: huge pages stay whole. Any context. Only for
+    /// the owner of the range.
+    pub(crate) fn keep_whole(&self, at: Place, keep: u32) -> u32 {
+        if keep >= at.pages {
+            return at.pages;
+        }
+        let end = self.arena.address(at.start.plus(keep));
+        // SAFETY: The address is in the arena.
+        let whole = unsafe { bindings::vc_tables_whole(end, keep as usize) };
+        whole as u32
     }
 
     /// A payload for the first `keep` pages of a range, or `None` if there is no memory for it, or the

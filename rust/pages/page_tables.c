@@ -2,6 +2,7 @@
 /*
  * The page tables of the arena: sets and clears PTEs, and flushes TLBs.
  */
+#include <linux/bitmap.h>
 #include <linux/cacheflush.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -40,17 +41,17 @@ static void scope_leave(unsigned int scope)
 }
 
 static int kernel_map(unsigned long addr, unsigned long nr, struct page **pages,
-		      pgprot_t prot, gfp_t gfp)
+		      pgprot_t prot, gfp_t gfp, unsigned int shift)
 {
 	unsigned int scope = scope_enter(gfp);
 	int err;
 
 #ifdef VMAPCACHE_MAP_TAKES_GFP
 	err = static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
-						       PAGE_SHIFT, gfp & RECLAIM_FLAGS);
+						       shift, gfp & RECLAIM_FLAGS);
 #else
 	err = static_call(vc_vmap_pages_range_noflush)(addr, addr + nr * PAGE_SIZE, prot, pages,
-						       PAGE_SHIFT);
+						       shift);
 #endif
 	scope_leave(scope);
 	return err;
@@ -62,9 +63,9 @@ static noinline int map_first(unsigned long addr, unsigned long nr, unsigned lon
 	struct page *names[RUN_MAX];
 
 	if (!(payload & VC_RUN))
-		return kernel_map(addr, nr, array_of(payload), prot, gfp);
+		return kernel_map(addr, nr, array_of(payload), prot, gfp, PAGE_SHIFT);
 	name_run(names, run_of(payload), nr);
-	return kernel_map(addr, nr, names, prot, gfp);
+	return kernel_map(addr, nr, names, prot, gfp, PAGE_SHIFT);
 }
 
 static void kernel_unmap(unsigned long addr, unsigned long nr)
@@ -76,50 +77,46 @@ static void kernel_unmap(unsigned long addr, unsigned long nr)
  * The arena's page tables, one pointer for each window that a table covers.
  *
  * The kernel's functions walk down from the top at each call, which costs ten times as
- * much as setting one PTE. But a table, once made, stays until the arena goes: the
- * kernel removes tables of the vmalloc range only to map a huge page, and only for the
- * owner of the range. So the kernel's function does the first mapping in a window: it
- * makes missing tables and tells other page tables of them. After that this file knows
- * the table, and writes its PTEs itself.
+ * much as setting one PTE. But a table, once made, stays until the arena goes or a
+ * huge page takes its place: the kernel removes tables of the vmalloc range only for
+ * that, and only for the owner of the whole window; map_huge() has forgotten the table
+ * before. So the kernel's function does the first mapping in a window: it makes missing
+ * tables and tells other page tables of them. After that this file knows the table, and
+ * writes its PTEs itself.
  *
  * Two tasks never write the same PTE: one task has the area while it maps it, and one
  * while it unmaps it.
  */
+static unsigned long first_window;
+
+static unsigned long window_of(unsigned long addr)
+{
+	return (addr >> PMD_SHIFT) - first_window;
+}
+
 #if defined(CONFIG_X86_64) && !defined(CONFIG_KMSAN)
 
 static pte_t **tables;
-static unsigned long first_window;
 
-/**
- * vc_tables_init() - prepare for mapping in a range where nothing is mapped
- * @base: its start
- * @nr: pages
- *
- * Context: Task context, may sleep.
- * Return: 0 or -ENOMEM.
- */
-int vc_tables_init(unsigned long base, unsigned long nr)
+static int own_tables_init(unsigned long windows)
 {
-	unsigned long last_window = (base + nr * PAGE_SIZE - 1) >> PMD_SHIFT;
-
-	first_window = base >> PMD_SHIFT;
-	tables = kvcalloc(last_window - first_window + 1, sizeof(*tables), GFP_KERNEL);
+	tables = kvcalloc(windows, sizeof(*tables), GFP_KERNEL);
 	return tables ? 0 : -ENOMEM;
 }
 
-/**
- * vc_tables_exit() - undo vc_tables_init(); nothing is mapped any more
- *
- * Context: Task context, may sleep.
- */
-void vc_tables_exit(void)
+static void own_tables_exit(void)
 {
 	kvfree(tables);
 }
 
 static pte_t *known_table(unsigned long addr)
 {
-	return READ_ONCE(tables[(addr >> PMD_SHIFT) - first_window]);
+	return READ_ONCE(tables[window_of(addr)]);
+}
+
+static void forget_table(unsigned long addr)
+{
+	WRITE_ONCE(tables[window_of(addr)], NULL);
 }
 
 static void note_table(unsigned long addr)
@@ -128,7 +125,7 @@ static void note_table(unsigned long addr)
 	pte_t *pte = lookup_address(addr & PMD_MASK, &level);
 
 	if (pte && level == PG_LEVEL_4K)
-		WRITE_ONCE(tables[(addr >> PMD_SHIFT) - first_window], pte);
+		WRITE_ONCE(tables[window_of(addr)], pte);
 }
 
 static int set_array(pte_t *pte, unsigned long nr, struct page **pages, pgprot_t prot)
@@ -187,12 +184,16 @@ static void unmap_window(unsigned long addr, unsigned long nr)
 
 #else
 
-int vc_tables_init(unsigned long base, unsigned long nr)
+static int own_tables_init(unsigned long windows)
 {
 	return 0;
 }
 
-void vc_tables_exit(void)
+static void own_tables_exit(void)
+{
+}
+
+static void forget_table(unsigned long addr)
 {
 }
 
@@ -209,10 +210,140 @@ static void unmap_window(unsigned long addr, unsigned long nr)
 
 #endif
 
+/*
+ * Windows that a huge page may map. The area that has the whole window has the bit, too: others look
+ * at bits of their own windows alone.
+ */
+static unsigned long *huge_windows;
+
+/**
+ * vc_tables_init() - prepare for mapping in a range where nothing is mapped
+ * @base: its start
+ * @nr: pages
+ *
+ * Context: Task context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vc_tables_init(unsigned long base, unsigned long nr)
+{
+	unsigned long windows;
+	int err;
+
+	first_window = base >> PMD_SHIFT;
+	windows = window_of(base + nr * PAGE_SIZE - 1) + 1;
+	huge_windows = kvcalloc(BITS_TO_LONGS(windows), sizeof(*huge_windows), GFP_KERNEL);
+	if (!huge_windows)
+		return -ENOMEM;
+	err = own_tables_init(windows);
+	if (err)
+		kvfree(huge_windows);
+	return err;
+}
+
+/**
+ * vc_tables_exit() - undo vc_tables_init(); nothing is mapped any more
+ *
+ * Context: Task context, may sleep.
+ */
+void vc_tables_exit(void)
+{
+	own_tables_exit();
+	kvfree(huge_windows);
+}
+
+/* allocator.rs computes it so. */
+static_assert(PAGE_SIZE * (PAGE_SIZE / 8) == PMD_SIZE);
+
+static bool is_huge(unsigned long addr)
+{
+	return test_bit(window_of(addr), huge_windows);
+}
+
+/* Whether one entry can map the pages of a whole window: neighbours, the first of them aligned. */
+static bool fit_huge(struct page **pages)
+{
+	unsigned long pfn = page_to_pfn(pages[0]), i;
+
+	if (!IS_ALIGNED(pfn, PTRS_PER_PTE))
+		return false;
+	for (i = 1; i < PTRS_PER_PTE; i++)
+		if (page_to_pfn(pages[i]) != pfn + i)
+			return false;
+	return true;
+}
+
+/*
+ * Maps a whole window. The kernel frees its table, if there is one, after a flush of what CPUs keep
+ * of tables; or, if it may not now, maps page by page.
+ */
+static int map_huge(unsigned long addr, struct page **pages, pgprot_t prot, gfp_t gfp)
+{
+	forget_table(addr);
+	set_bit(window_of(addr), huge_windows);
+	return kernel_map(addr, PTRS_PER_PTE, pages, prot, gfp, PMD_SHIFT);
+}
+
+/**
+ * vc_tables_whole() - the end of the mapping that holds a page
+ * @addr: an address inside an area, which the caller has
+ * @nr: its page in the area
+ *
+ * Context: Any.
+ * Return: @nr, or the page behind the huge page if @nr is inside one.
+ */
+unsigned long vc_tables_whole(unsigned long addr, unsigned long nr)
+{
+	unsigned long inside = pte_index(addr);
+
+	return inside && is_huge(addr) ? nr + PTRS_PER_PTE - inside : nr;
+}
+
+/**
+ * vc_tables_any_huge() - whether huge pages may map a part of an area, which the caller has
+ * @addr: its start
+ * @nr: pages
+ *
+ * Context: Any.
+ */
+bool vc_tables_any_huge(unsigned long addr, unsigned long nr)
+{
+	unsigned long end = window_of(addr + nr * PAGE_SIZE);
+
+	return find_next_bit(huge_windows, end, window_of(addr + PMD_SIZE - 1)) < end;
+}
+
 /* How many of the @nr pages from @addr on are in its window. */
 static unsigned long in_window(unsigned long addr, unsigned long nr)
 {
 	return min(nr, PTRS_PER_PTE - pte_index(addr));
+}
+
+static __always_inline int tables_map(unsigned long addr, unsigned long nr,
+				      unsigned long payload, pgprot_t prot, gfp_t gfp,
+				      const bool huge)
+{
+	unsigned long end = addr + nr * PAGE_SIZE, at = addr;
+
+	for (;;) {
+		unsigned long step = in_window(at, nr);
+		int err;
+
+		if (huge && step == PTRS_PER_PTE && fit_huge(array_of(payload)))
+			err = map_huge(at, array_of(payload), prot, gfp);
+		else
+			err = map_window(at, step, payload, prot, gfp);
+		if (unlikely(err))
+			return err;
+		nr -= step;
+		if (likely(!nr))
+			break;
+		at += step * PAGE_SIZE;
+		payload += step * (payload & VC_RUN ? sizeof(struct page) : sizeof(struct page *));
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
+	}
+	flush_cache_vmap(addr, end);
+	return 0;
 }
 
 /**
@@ -229,24 +360,24 @@ static unsigned long in_window(unsigned long addr, unsigned long nr)
 int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, pgprot_t prot,
 		  gfp_t gfp)
 {
-	unsigned long end = addr + nr * PAGE_SIZE, at = addr;
+	return tables_map(addr, nr, payload, prot, gfp, false);
+}
 
-	for (;;) {
-		unsigned long step = in_window(at, nr);
-		int err = map_window(at, step, payload, prot, gfp);
-
-		if (unlikely(err))
-			return err;
-		nr -= step;
-		if (likely(!nr))
-			break;
-		at += step * PAGE_SIZE;
-		payload += step * (payload & VC_RUN ? sizeof(struct page) : sizeof(struct page *));
-		if (gfpflags_allow_blocking(gfp))
-			cond_resched();
-	}
-	flush_cache_vmap(addr, end);
-	return 0;
+/**
+ * vc_tables_map_huge() - as vc_tables_map(), with huge pages where pages and addresses fit
+ * @addr: start of the area
+ * @nr: pages
+ * @payload: their array
+ * @prot: protection
+ * @gfp: for page tables
+ *
+ * Context: Task context, may sleep.
+ * Return: 0 or an error, after which a part may be mapped.
+ */
+int vc_tables_map_huge(unsigned long addr, unsigned long nr, unsigned long payload, pgprot_t prot,
+		       gfp_t gfp)
+{
+	return tables_map(addr, nr, payload, prot, gfp, true);
 }
 
 /**
@@ -298,6 +429,8 @@ void vc_unmap(unsigned long addr, unsigned long nr)
 		unsigned long step = in_window(at, left);
 
 		unmap_window(at, step);
+		if (step == PTRS_PER_PTE && is_huge(at))
+			clear_bit(window_of(at), huge_windows);
 		left -= step;
 		if (likely(!left))
 			break;

@@ -17,6 +17,7 @@ struct vm_struct;
 
 int vc_symbols_resolve(void);
 const struct vc_symbol *vc_symbol(unsigned int index);
+bool vc_huge_allowed(void);
 unsigned long vc_symbol_address(const char *name);
 
 /* arena.c */
@@ -30,6 +31,8 @@ unsigned long vc_arena_max_mb(void);
 
 int vc_tables_init(unsigned long base, unsigned long nr);
 void vc_tables_exit(void);
+unsigned long vc_tables_whole(unsigned long addr, unsigned long nr);
+bool vc_tables_any_huge(unsigned long addr, unsigned long nr);
 void vc_unmap(unsigned long addr, unsigned long nr);
 void vc_flush(unsigned long addr, unsigned long nr);
 void vc_flush_unmapped(unsigned long addr, unsigned long nr);
@@ -68,6 +71,8 @@ int vc_map(unsigned long addr, unsigned long nr, struct page **pages,
 	   unsigned long prot);
 int vc_populate(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
 		unsigned long *payload);
+int vc_populate_huge(unsigned long addr, unsigned long nr, gfp_t gfp, int node,
+		     unsigned long *payload);
 void vc_depopulate(unsigned long addr, unsigned long nr, unsigned long payload);
 void vc_leave(unsigned long addr, unsigned long nr, unsigned long payload);
 void vc_shrink(unsigned long addr, unsigned long nr, unsigned long payload, unsigned long keep);

@@ -41,6 +41,8 @@ static inline void name_run(struct page **names, struct page *run, unsigned long
 /* page_tables.c */
 int vc_tables_map(unsigned long addr, unsigned long nr, unsigned long payload, pgprot_t prot,
 		  gfp_t gfp);
+int vc_tables_map_huge(unsigned long addr, unsigned long nr, unsigned long payload, pgprot_t prot,
+		       gfp_t gfp);
 
 /* pages.c */
 unsigned long vc_pages_alloc(unsigned long nr, gfp_t gfp, int node);

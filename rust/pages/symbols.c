@@ -8,6 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/set_memory.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "pages.h"
 #include "resolve.h"
@@ -52,6 +53,7 @@ enum {
 	SYM_FTRACE_LOCATION,
 	SYM_KVFREE_RCU_BARRIER,
 	SYM_VMAP_NOTIFY_LIST,
+	SYM_SAVED_COMMAND_LINE,
 	SYM_SET_DIRECT_MAP_INVALID_NOFLUSH,
 	SYM_SET_DIRECT_MAP_DEFAULT_NOFLUSH,
 };
@@ -83,6 +85,8 @@ static struct vc_symbol symbols[] = {
 		"kvfree_rcu_barrier", NULL, "CONFIG_KALLSYMS", true },
 	[SYM_VMAP_NOTIFY_LIST] = {
 		"vmap_notify_list", NULL, "CONFIG_KALLSYMS_ALL", true },
+	[SYM_SAVED_COMMAND_LINE] = {
+		"saved_command_line", NULL, "CONFIG_KALLSYMS_ALL", true },
 	[SYM_SET_DIRECT_MAP_INVALID_NOFLUSH] = {
 		"set_direct_map_invalid_noflush", NULL, "CONFIG_ARCH_HAS_SET_DIRECT_MAP", true },
 	[SYM_SET_DIRECT_MAP_DEFAULT_NOFLUSH] = {
@@ -90,6 +94,26 @@ static struct vc_symbol symbols[] = {
 };
 
 static struct blocking_notifier_head *purge_chain;
+static bool forbids_huge;
+
+/*
+ * Whether the kernel was booted with this word. What mm/vmalloc.c has made of it is a static variable, and
+ * clang may keep the opposite there.
+ */
+static bool on_command_line(const char *word)
+{
+	char **line = find_data(&symbols[SYM_SAVED_COMMAND_LINE]);
+	const char *at = line ? *line : "", *end = strstr(at, " -- ");
+	size_t len;
+
+	for (; *at && (!end || at < end); at += len) {
+		at += strspn(at, " ");
+		len = strcspn(at, " ");
+		if (len == strlen(word) && !strncmp(at, word, len))
+			return true;
+	}
+	return false;
+}
 
 /* As resolve(), by the symbol's number. */
 #define find(call, index)	resolve(call, &symbols[index])
@@ -134,6 +158,8 @@ int vc_symbols_resolve(void)
 		err = find(vc_set_direct_map_default_noflush, SYM_SET_DIRECT_MAP_DEFAULT_NOFLUSH);
 	if (!err)
 		purge_chain = find_data(&symbols[SYM_VMAP_NOTIFY_LIST]);
+	if (!err)
+		forbids_huge = on_command_line("nohugevmalloc");
 	return err;
 }
 
@@ -160,6 +186,18 @@ unsigned long vc_symbol_address(const char *name)
 struct blocking_notifier_head *vc_purge_chain(void)
 {
 	return purge_chain;
+}
+
+/**
+ * vc_huge_allowed() - whether huge pages may map an area
+ *
+ * Not on a machine that was booted with nohugevmalloc, as in-tree; if the kernel does not tell, they may.
+ *
+ * Context: Any.
+ */
+bool vc_huge_allowed(void)
+{
+	return IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) && !forbids_huge;
 }
 
 /**

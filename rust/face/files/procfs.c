@@ -56,7 +56,7 @@ static void stop(struct seq_file *m, void *v)
 
 /*
  * Shows the nodes of an area's pages, as its page tables name them. A pin keeps the area: another task may
- * free it, and its page array, at any moment. If another
+ * free it at any moment, and a huge page that comes to its place frees a page table. If another
  * area is there by now, nothing is shown.
  */
 static void show_nodes(struct seq_file *m, const struct reader *reader)

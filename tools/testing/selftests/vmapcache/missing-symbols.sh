@@ -20,7 +20,7 @@ while read -r name; do
 	! cmp -s "$TMP/vmapcache.ko" "$TMP/lacking.ko" || fail "$name is not in the module"
 	case $name in
 		free_pages_bulk | alloc_pages_bulk_mempolicy_noprof | ftrace_location | kvfree_rcu_barrier | \
-			debug_check_no_obj_freed | set_direct_map_* | vmap_notify_list)
+			debug_check_no_obj_freed | set_direct_map_* | vmap_notify_list | saved_command_line)
 			# Faster than what there is without it, or for guards, and no more.
 			insmod "$TMP/lacking.ko" || fail "without $name"
 			grep -q "^symbol_${name%??}zz " $ours/stats || fail "$name: $(grep symbol_ $ours/stats)"

@@ -109,6 +109,7 @@ ASK(vzalloc, s->got = vmapcache_vzalloc(PAGE_SIZE))
 ASK(vmalloc_node, s->got = vmapcache_vmalloc_node(PAGE_SIZE, NUMA_NO_NODE))
 ASK(vmalloc_gfp, s->got = vmapcache_vmalloc_gfp(PAGE_SIZE, GFP_ATOMIC))
 ASK(vmalloc_aligned, s->got = vmapcache_vmalloc_aligned(PAGE_SIZE, 1, GFP_NOWAIT, NUMA_NO_NODE, NULL))
+ASK(vmalloc_huge_node, s->got = vmapcache_vmalloc_huge_node(PAGE_SIZE, GFP_ATOMIC, NUMA_NO_NODE))
 ASK(vmalloc_user, s->got = vmapcache_vmalloc_user(PAGE_SIZE))
 ASK(vmalloc_32, s->got = vmapcache_vmalloc_32(PAGE_SIZE))
 ASK(vmalloc_32_user, s->got = vmapcache_vmalloc_32_user(PAGE_SIZE))
@@ -172,6 +173,7 @@ static const struct question questions[] = {
 	OURS(vmalloc_node, NOWHERE),
 	OURS(vmalloc_gfp, NOWHERE),
 	OURS(vmalloc_aligned, NOWHERE),
+	OURS(vmalloc_huge_node, NOWHERE),
 	OURS(vmalloc_user, NOWHERE),
 	OURS(vmalloc_32, NOWHERE),
 	OURS(vmalloc_32_user, NOWHERE),

@@ -561,6 +561,7 @@ static void in_tree_vreallocs(struct run *run)
 /* ---- VM_FLUSH_RESET_PERMS ---- */
 
 DEFINE_STATIC_CALL_RET0(test_set_memory_ro, set_memory_ro);
+DEFINE_STATIC_CALL_RET0(test_set_memory_rw, set_memory_rw);
 DEFINE_STATIC_CALL_RET0(test_poke, copy_to_kernel_nofault);
 
 static bool can_write(void *addr)
@@ -570,11 +571,14 @@ static bool can_write(void *addr)
 
 static bool resolve_permissions(struct run *run)
 {
-	void *ro = address_of("set_memory_ro"), *poke = address_of("copy_to_kernel_nofault");
+	void *ro = address_of("set_memory_ro"), *rw = address_of("set_memory_rw");
+	void *poke = address_of("copy_to_kernel_nofault");
 
-	if (!expect(run, ro && poke, "the kernel has no such functions") || !resolve_find(run))
+	if (!expect(run, ro && rw && poke, "the kernel has no such functions") ||
+	    !resolve_find(run))
 		return false;
 	static_call_update(test_set_memory_ro, ro);
+	static_call_update(test_set_memory_rw, rw);
 	static_call_update(test_poke, poke);
 	return true;
 }
@@ -615,6 +619,39 @@ static void reset_perms(struct run *run)
 		expect(run, can_write(page_address(last)), "the page is read-only after round %u", i);
 		put_page(last);
 	}
+}
+
+/* A part of a huge page becomes read-only, and the rest stays as it was. */
+static void split_huge(struct run *run)
+{
+	unsigned long pages = 2 * PTRS_PER_PTE, at = PTRS_PER_PTE + 100;
+	u8 *p;
+
+	if (!resolve_permissions(run))
+		return;
+	p = vmapcache_vmalloc_huge_node(pages * PAGE_SIZE, GFP_KERNEL, NUMA_NO_NODE);
+	if (!expect(run, p, "no memory"))
+		return;
+	note(run, "huge %u", in_huge_page(p + at * PAGE_SIZE));
+	sign(p, pages, 3);
+	/* Some processors refuse to split them. */
+	if (!static_call(test_set_memory_ro)((unsigned long)p + at * PAGE_SIZE, 2)) {
+		note(run, "split 1");
+		expect(run, !in_huge_page(p + at * PAGE_SIZE), "not split");
+		expect(run, !can_write(p + at * PAGE_SIZE), "the first page");
+		expect(run, !can_write(p + (at + 2) * PAGE_SIZE - 1), "the last page");
+		expect(run, can_write(p + at * PAGE_SIZE - 1), "before them");
+		expect(run, can_write(p + (at + 2) * PAGE_SIZE + 9), "behind them");
+		vmapcache_vm_unmap_aliases();
+		expect(run, !can_write(p + at * PAGE_SIZE), "after a flush");
+	}
+	/* The pages go back as they came: their mapping by the kernel itself is writable again. */
+	static_call(test_set_memory_rw)((unsigned long)p + at * PAGE_SIZE, 2);
+	p[at * PAGE_SIZE - 1] = 0;
+	vmapcache_vfree(p);
+	vmapcache_drain();
+	expect(run, !readable(p), "the area is there");
+	expect(run, !readable(p + at * PAGE_SIZE), "its split part is there");
 }
 
 /* Leaves a read-only area behind, pinned; and a reference to its page, whose frame it notes. */
@@ -796,6 +833,7 @@ const struct test_case guards_cases[] = {
 	{ "found_in_nmi", found_in_nmi },
 	{ "in_tree_vreallocs", in_tree_vreallocs },
 	{ "reset_perms", reset_perms },
+	{ "split_huge", split_huge },
 	{ "leak_read_only", leak_read_only },
 	{ "writable", writable },
 	{ "kcore_hold", hold },

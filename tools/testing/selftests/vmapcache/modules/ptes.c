@@ -18,6 +18,13 @@ pte_t *kernel_pte(const void *addr)
 	return lookup_address((unsigned long)addr, &level);
 }
 
+bool in_huge_page(const void *addr)
+{
+	unsigned int level;
+
+	return lookup_address((unsigned long)addr, &level) && level > PG_LEVEL_4K;
+}
+
 u64 pte_permissions(pte_t pte)
 {
 	return pte_flags(pte) & ~(_PAGE_ACCESSED | _PAGE_DIRTY);
@@ -49,7 +56,7 @@ static struct mm_struct *kernel_mm(void)
 }
 
 /* An entry for a huge page has the bits of one for a single page. */
-pte_t *kernel_pte(const void *addr)
+static pte_t *find_entry(const void *addr, bool *huge)
 {
 	unsigned long at = (unsigned long)addr;
 	struct mm_struct *mm = kernel_mm();
@@ -58,6 +65,7 @@ pte_t *kernel_pte(const void *addr)
 	pud_t *pud;
 	pmd_t *pmd;
 
+	*huge = false;
 	if (!mm)
 		return NULL;
 	pgd = pgd_offset(mm, at);
@@ -69,6 +77,7 @@ pte_t *kernel_pte(const void *addr)
 	pud = pud_offset(p4d, at);
 	if (pud_none(READ_ONCE(*pud)))
 		return NULL;
+	*huge = true;
 	if (pud_leaf(READ_ONCE(*pud)))
 		return (pte_t *)pud;
 	pmd = pmd_offset(pud, at);
@@ -76,7 +85,22 @@ pte_t *kernel_pte(const void *addr)
 		return NULL;
 	if (pmd_leaf(READ_ONCE(*pmd)))
 		return (pte_t *)pmd;
+	*huge = false;
 	return pte_offset_kernel(pmd, at);
+}
+
+pte_t *kernel_pte(const void *addr)
+{
+	bool huge;
+
+	return find_entry(addr, &huge);
+}
+
+bool in_huge_page(const void *addr)
+{
+	bool huge;
+
+	return find_entry(addr, &huge) && huge;
 }
 
 u64 pte_permissions(pte_t pte)

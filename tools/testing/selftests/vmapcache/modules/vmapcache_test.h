@@ -34,7 +34,8 @@ struct test_case {
 extern const struct test_case contents_cases[], api_cases[], contexts_cases[], pins_cases[], walk_cases[],
 	space_cases[], readers_cases[], flushes_cases[], pressure_cases[],
 	torture_cases[], shadow_cases[], shortage_cases[], faults_cases[], guards_cases[],
-	differential_cases[], nodes_cases[], traced_cases[], freed_cases[], stacks_cases[];
+	differential_cases[], nodes_cases[], traced_cases[], freed_cases[], stacks_cases[],
+	huge_cases[];
 
 /* arg() - the number of @key, or @otherwise */
 u64 arg(struct run *run, const char *key, u64 otherwise);
@@ -85,8 +86,10 @@ const struct allocator *allocator_of(struct run *run);
 /* readable() - whether a read of the byte at @addr does not fault */
 bool readable(const void *addr);
 
-/* kernel_pte() - the entry for @addr, which is in no huge page; or NULL */
+/* kernel_pte() - the entry for @addr, if need be that of a huge page; or NULL */
 pte_t *kernel_pte(const void *addr);
+/* in_huge_page() - whether one entry maps more than the page at @addr */
+bool in_huge_page(const void *addr);
 /* pte_permissions() - all that an entry says but the page and what use leaves there */
 u64 pte_permissions(pte_t pte);
 bool pte_no_exec(pte_t pte);
