@@ -35,3 +35,10 @@ while read -r file; do
 	fi
 done <"$TMP/files"
 kcase contents areas=50
+# The test module refuses a number that is none, and starts nothing.
+for text in areas=99999999999999999999 areas=5x areas=0x 'areas=5 seed=1.5' 'max_pages=3, areas=5'; do
+	if env echo "contents $text" 2>"$TMP/error" >$cases/run; then
+		fail "the test module took $text"
+	fi
+	grep -q 'Invalid argument' "$TMP/error" || fail "$text: $(cat "$TMP/error")"
+done

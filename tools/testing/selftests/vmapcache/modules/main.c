@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cleanup.h>
+#include <linux/ctype.h>
 #include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -48,6 +49,31 @@ static const char *find_arg(struct run *run, const char *key, size_t *len)
 		at = strchr(at, ' ');
 	}
 	return NULL;
+}
+
+static bool is_number(const char *at, size_t len)
+{
+	char number[24];
+	u64 value;
+
+	if (len >= sizeof(number))
+		return false;
+	strscpy(number, at, len + 1);
+	return !kstrtou64(number, 0, &value);
+}
+
+/* Whether each value that begins as a number is one. */
+static bool well_formed(const char *args)
+{
+	while (args && *args) {
+		size_t len = strcspn(args, " ");
+		const char *value = memchr(args, '=', len);
+
+		if (value && isdigit(value[1]) && !is_number(value + 1, args + len - value - 1))
+			return false;
+		args = skip_spaces(args + len);
+	}
+	return true;
 }
 
 u64 arg(struct run *run, const char *key, u64 otherwise)
@@ -138,9 +164,9 @@ static ssize_t run_write(struct file *file, const char __user *from, size_t coun
 		return PTR_ERR(line);
 	args = strim(line);
 	found = find_case(strsep(&args, " "));
-	if (!found) {
+	if (!found || !well_formed(args)) {
 		kfree(line);
-		return -ENOENT;
+		return found ? -EINVAL : -ENOENT;
 	}
 
 	guard(mutex)(&one_at_a_time);
