@@ -411,7 +411,9 @@ pub(super) fn run(
     for name in spec.sides() {
         let runner = match Runner::new(spec, name, program) {
             Ok(runner) => runner,
-            Err(e) if e == ENOMEM => return complain(name.name(), Why::NoMemory("its areas")),
+            Err(e) if e == ENOMEM && !ground::signalled() => {
+                return complain(name.name(), Why::NoMemory("its areas"));
+            }
             Err(e) if e == ENODEV => return complain(name.name(), Why::Missing("this side")),
             Err(e) => return Err(e.into()),
         };

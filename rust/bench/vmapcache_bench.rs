@@ -267,6 +267,12 @@ impl Bench {
             }
             Err(Failed::Complaint(complaint)) => Err(self.complain(&complaint)?),
             Err(Failed::Errno(e)) => {
+                // After a signal the kernel starts no thread, and may refuse memory.
+                let e = if e == ENOMEM && ground::signalled() {
+                    EINTR
+                } else {
+                    e
+                };
                 let mut error = Text(KVVec::new());
                 let what = if e == EINTR { "interrupted" } else { "failed" };
                 writeln!(error, "{what}: errno {}", -e.to_errno()).map_err(|_| ENOMEM)?;
