@@ -110,7 +110,7 @@ export! {
                 given = before.saturating_sub(stock_objects(a));
             }
             given += a.manager().shrink() / OBJECT;
-            // What the areas leave behind: no more than was asked for.
+            // A trim takes what areas have left behind, and no more than was asked for.
             let rest = nr.saturating_sub(given);
             if rest > 0 {
                 given += a.manager().trim(rest.saturating_mul(OBJECT)) / OBJECT;

@@ -91,7 +91,7 @@ pub struct Walked {
     pub claimed: bool,
 }
 
-/// What a walk saw of one area, in the order of [`Walked`].
+/// A walk saw this of one area, in the order of [`Walked`].
 struct Seen {
     live: Option<Snapshot>,
     range: (Page, u32),
@@ -277,7 +277,7 @@ impl<E: Env> Manager<E> {
         true
     }
 
-    /// What the descriptor says of the area that the index has named for `page`; `None` if it has gone since, or is
+    /// The descriptor describes the area that the index has named for `page`; `None` if it has gone since, or is
     /// changing.
     fn see(&self, page: Page, id: Id) -> Option<Seen> {
         let reading = Reading::begin();

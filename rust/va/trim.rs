@@ -79,7 +79,7 @@ impl Trimmer {
     }
 }
 
-/// What an arena has for trims.
+/// The state of an arena's trims.
 pub(super) struct Trims {
     trimmer: Mutex<Trimmer>,
     /// Pages that had been dissolved when the last pass through all windows began.
@@ -220,8 +220,8 @@ impl<E: Env> Manager<E> {
         given
     }
 
-    /// Whether one area has all pages of `range`, and begins before it. The caller keeps others from giving these pages
-    /// back: so the area that the index names has them all the time.
+    /// Says whether one area has all pages of `range` and begins before it. The caller keeps others from giving these
+    /// pages back: so the area that the index names has them all the time.
     fn is_inside(&self, range: Range) -> bool {
         let descriptor = self.descriptors.get(self.index.get(range.start));
         let area = descriptor.and_then(Descriptor::range);

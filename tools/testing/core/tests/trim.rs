@@ -63,7 +63,7 @@ fn free(manager: &Manager<IdleEnv>, start: Page) {
     }
 }
 
-/// What the worker and the shrinker do under pressure, until nothing is left to give.
+/// Trims as the worker and the shrinker do under pressure, until nothing is left to give.
 fn trim(manager: &Manager<IdleEnv>) {
     manager.purge(Purge::Drain);
     while manager.trim(usize::MAX) > 0 {
@@ -163,7 +163,7 @@ fn a_trim_takes_what_was_asked_for() {
     assert_eq!(manager.trimmable(), manager.bookkeeping());
 }
 
-/// What a trim has no room for is left to the worker.
+/// A trim leaves to the worker what it has no room for.
 #[test]
 fn the_worker_frees_what_found_no_room() {
     let manager = manager(1 << 18);

@@ -456,13 +456,8 @@ mod tests {
         most: Option<u64>,
     ) -> (String, Result<(), String>, u64) {
         let options = Options {
-            events: events.iter().map(|e| e.to_string()).collect(),
-            output,
-            filter: filter.iter().map(|c| c.to_string()).collect(),
-            count: most,
-            seconds: None,
-            buffer_kb: 64,
             from: Some("file".into()),
+            ..options(output, filter, events, most)
         };
         let mut out = Vec::new();
         let mut shown = Shown::new(&options).unwrap();
