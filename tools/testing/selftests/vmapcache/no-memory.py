@@ -18,6 +18,7 @@ DEBUGFS = "/sys/kernel/debug/vmapcache"
 WRITES = {
     "purge": b"1\n",
     "lazy_max_pages": b"16384\n",
+    "bench/program": b"requests 3\n0 a 1 1\n1 f 0\n0 a 7 4\n",
     "bench/run": b"scenario=va_only sides=vmapcache pages=1 runs=1 ops=4\n",
     "takeover/enable": b"off\n",
     "takeover/filter": b"!kfree\n",
