@@ -72,8 +72,13 @@ class LiveProgram(InAFolder):
         for seed in 1, 2, 3:
             answer = self.ask(process, f"round {seed}").split()
             self.assertEqual(answer[0], "round", process.stderr.read)
-            total, operations, p50, p99, most = map(int, answer[1:])
-            self.assertTrue(0 < p50 <= p99 <= most <= total, answer)
+            total, operations, most = map(int, answer[1:4])
+            shares = dict(tuple(map(int, word.split(":"))) for word in answer[4:])
+            self.assertEqual(list(shares), [100, 1000, 2500, 5000, 7500, 9000, 9900, 9990, 9999])
+            # None took longer than the longest, half of them together no less than half of them times the median.
+            self.assertEqual([*shares.values(), most], sorted([*shares.values(), most]))
+            self.assertTrue(0 < shares[100] and most <= total, answer)
+            self.assertLessEqual(shares[5000] * (operations // 2), total, answer)
             self.assertEqual(self.ask(process, "check"), "checked\n")
         output, errors = process.communicate(timeout=20)
         self.assertEqual((process.returncode, output, errors), (0, "", ""))
@@ -313,6 +318,22 @@ class LiveReport(InAFolder):
         _, _, objects = self.report(self.workload("better", self.SLOW, self.FAST), unit="instructions")
         self.assertEqual(objects[0]["median_instructions"], 1005)
         self.assertNotIn("median_ns", objects[0])
+
+    def test_objects_have_the_places_that_their_operations_can_have(self):
+        """Of 150 operations none is the 1,000th from the end; and a place is the median over rounds."""
+        shares = (100, 5000, 9900, 9990, 9999)
+        made = self.workload("x", self.SLOW, self.FAST)
+        for side in SIDES:
+            for round_, one in enumerate(made["rounds"][side]):
+                one |= {"operations": 150, "quantiles": {str(share): share + round_ for share in shares}}
+        objects = self.report(made)[2]
+        self.assertEqual(objects[0]["quantiles_ns"], {"100": 103, "5000": 5003, "9900": 9903})
+        for one in made["rounds"]["vmapcache"]:
+            one["operations"] = 1
+        objects = self.report(made)[2]
+        self.assertNotIn("quantiles_ns", objects[1])
+        objects = self.report(self.workload("before there were any", self.SLOW, self.FAST))[2]
+        self.assertNotIn("quantiles_ns", objects[0])
 
     def test_shown_again(self):
         """What it shows of its own objects is what it had shown."""

@@ -10,6 +10,7 @@
 #define REQUESTS	4096
 #define PLAIN		-1
 #define RUNS_MAX	1024
+#define ALONE_MAX	100000000UL
 
 struct cell {
 	enum side sides[8];
@@ -25,6 +26,7 @@ struct cell {
 	unsigned long held;		/* areas that each thread keeps */
 	unsigned long live;
 	unsigned long operations;
+	unsigned long alone;		/* pairs of all threads that a run times one by one */
 	unsigned long arena;		/* MiB; 0: enough */
 	const char *program;
 };

@@ -24,7 +24,7 @@ double ns_per_link;
 static const char usage[] =
 	"Usage: native WHAT [KEY=VALUE...]\n"
 	"\n"
-	"  pairs     allocates and frees\n"
+	"  pairs     allocates and frees; then alone=N pairs are timed one by one\n"
 	"  relay     allocates on one CPU, frees on another\n"
 	"  lookup    finds areas by their addresses\n"
 	"  replay    makes the requests of a program (program=FILE, - is standard input), as the laboratory's\n"
@@ -36,7 +36,7 @@ static const char usage[] =
 	"  holds     measures how long locks are held in a purge (how=)\n"
 	"\n"
 	"sides=A,B (in-tree in-tree-vm vm_map_ram vmapcache fake; A+5 is 5 % of ns= slower than A+0) runs= cpus=\n"
-	"threads= pages= pages_max= align_max= held= live= operations= ns= arena=MiB program=\n";
+	"threads= pages= pages_max= align_max= held= live= operations= alone= ns= arena=MiB program=\n";
 
 /* MiB, if the cell does not say anything else. */
 #define ARENA	16384
@@ -94,6 +94,7 @@ static void parse(struct cell *cell, char *word)
 		{ "held", &cell->held },
 		{ "live", &cell->live },
 		{ "operations", &cell->operations },
+		{ "alone", &cell->alone },
 		{ "arena", &cell->arena },
 	};
 	char *value = strchr(word, '=');
@@ -229,8 +230,12 @@ int main(int argc, char **argv)
 	host_find();
 	if (!cell.cpus)
 		cell.cpus = cpus_of_machine();
-	if (cell.cpus > CPUS_MAX || cell.threads > cell.cpus || cell.runs > RUNS_MAX || !cell.runs)
+	if (cell.cpus > CPUS_MAX || cell.threads > cell.cpus || !cell.threads ||
+	    cell.runs > RUNS_MAX || !cell.runs)
 		refuse("cpus=, threads= or runs=");
+	if (cell.alone && (cell.alone < cell.threads || cell.alone > ALONE_MAX ||
+			   whats[what].run != measure_pairs))
+		refuse("alone=");
 	if (whats[what].run == measure_replay)
 		prepare_replay(&cell);
 	if (!cell.arena)

@@ -3,6 +3,7 @@
  * Measures times. The sides of a cell take turns (A B A B), in one process.
  */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,20 +38,43 @@ struct job {
 	enum side side;
 	int chained;
 	unsigned long links;
+	unsigned long operations;
+	/* What each pair took alone, in ticks; NULL: pairs follow each other without a look at the clock. */
+	unsigned int *alone;
 	unsigned int cpu;
 	double ns;
 	pthread_barrier_t *start;
 };
 
+/* The clock, when all before it is done, and before anything behind it begins. */
+static __always_inline unsigned long ticks_alone(void)
+{
+	unsigned long now;
+
+	asm volatile("lfence" : : : "memory");
+	now = ticks();
+	asm volatile("lfence" : : : "memory");
+	return now;
+}
+
+static unsigned int ticks_since(unsigned long since)
+{
+	unsigned long took = ticks_alone() - since;
+
+	return took < UINT_MAX ? took : UINT_MAX;
+}
+
 static __always_inline
-void pairs(struct job *job, enum side side, int chained, unsigned long *held)
+void pairs(struct job *job, enum side side, int chained, int alone, unsigned long *held)
 {
 	unsigned int keep = job->cell->held, at = 0;
-	unsigned long operations = job->cell->operations, i, area;
+	unsigned long operations = job->operations, i, area, since = 0;
 	const struct request *request;
 
 	for (i = 0; i < operations; i++) {
 		request = &requests[(i + job->cpu * 1111) % REQUESTS];
+		if (alone)
+			since = ticks_alone();
 		area = side_alloc(side, request->pages, request->align);
 		if (!area)
 			host_fatal("an allocation failed");
@@ -69,6 +93,8 @@ void pairs(struct job *job, enum side side, int chained, unsigned long *held)
 		} else {
 			side_free(side, area, request->pages);
 		}
+		if (alone)
+			job->alone[i] = ticks_since(since);
 		if (i % 64 == 63)
 			kernel_pause();
 	}
@@ -87,10 +113,12 @@ static void free_held(enum side side, unsigned long *held, unsigned int number)
 static __always_inline
 void pairs_of(struct job *job, enum side side, unsigned long *held)
 {
-	if (job->chained)
-		pairs(job, side, 1, held);
+	if (job->alone)
+		pairs(job, side, 0, 1, held);
+	else if (job->chained)
+		pairs(job, side, 1, 0, held);
 	else
-		pairs(job, side, 0, held);
+		pairs(job, side, 0, 0, held);
 }
 
 static void *pairs_thread(void *argument)
@@ -120,7 +148,7 @@ static void *pairs_thread(void *argument)
 	default:
 		pairs_of(job, FAKE, held);
 	}
-	job->ns = (ticks() - since) * ns_per_tick / job->cell->operations;
+	job->ns = (ticks() - since) * ns_per_tick / job->operations;
 	uninterrupted(0);
 	free_held(job->side, held, job->cell->held);
 	kernel_pause();
@@ -193,8 +221,12 @@ static void *relay_thread(void *argument)
 
 /* ---- runs of either ---- */
 
-/* Nanoseconds of a pair, the mean of the threads. */
-static double run_once(const struct cell *cell, unsigned int side, void *(*thread)(void *))
+/*
+ * Nanoseconds of a pair, the mean of the threads. With `alone` each thread makes `operations` pairs, and
+ * what each took goes there.
+ */
+static double run_once(const struct cell *cell, unsigned int side, void *(*thread)(void *),
+		       unsigned long operations, unsigned int *alone)
 {
 	unsigned int i;
 	struct job jobs[cell->threads];
@@ -215,6 +247,8 @@ static double run_once(const struct cell *cell, unsigned int side, void *(*threa
 			.side = cell->sides[side],
 			.chained = cell->slower[side] != PLAIN,
 			.links = links,
+			.operations = operations,
+			.alone = alone ? alone + i * operations : NULL,
 			.cpu = i,
 			.start = &start,
 		};
@@ -250,17 +284,93 @@ void measure_runs(const struct cell *cell, double (*once)(const struct cell *cel
 
 static double pairs_once(const struct cell *cell, unsigned int side)
 {
-	return run_once(cell, side, pairs_thread);
+	return run_once(cell, side, pairs_thread, cell->operations, NULL);
+}
+
+/* ---- pairs that are timed one by one ---- */
+
+/* The sides take turns this often. */
+#define ALONE_RUNS	5
+#define CLOCK_READS	2001
+/* As the laboratory has them: so many of 10,000 pairs did not take longer. */
+static const unsigned int shares[] = { 100, 1000, 2500, 5000, 7500, 9000, 9900, 9990, 9999, 10000 };
+
+static int ascending(const void *a, const void *b)
+{
+	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What a look at the clock adds to a time: the median. `step` is the least by which two times differ. */
+static unsigned int clock_ticks(unsigned int *step)
+{
+	static unsigned int read[CLOCK_READS];
+	unsigned int i;
+
+	uninterrupted(1);
+	for (i = 0; i < CLOCK_READS; i++)
+		read[i] = ticks_since(ticks_alone());
+	uninterrupted(0);
+	qsort(read, CLOCK_READS, sizeof(*read), ascending);
+	/* If all are the same, a step is no longer than one of them. */
+	*step = read[0];
+	for (i = 1; i < CLOCK_READS; i++)
+		if (read[i] > read[i - 1] && read[i] - read[i - 1] < *step)
+			*step = read[i] - read[i - 1];
+	return read[CLOCK_READS / 2];
+}
+
+static void print_alone(const struct cell *cell, unsigned int side, unsigned int *times,
+			unsigned long count, unsigned int clock, unsigned int step)
+{
+	unsigned int i;
+
+	qsort(times, count, sizeof(*times), ascending);
+	printf("alone %s %d %.1f %.1f", side_names[cell->sides[side]], cell->slower[side],
+	       clock * ns_per_tick, step * ns_per_tick);
+	for (i = 0; i < ARRAY_SIZE(shares); i++) {
+		unsigned int took = times[(count * shares[i] + 9999) / 10000 - 1];
+
+		printf(" %u:%.1f", shares[i], (took > clock ? took - clock : 0) * ns_per_tick);
+	}
+	printf("\n");
+}
+
+static void measure_alone(const struct cell *cell)
+{
+	unsigned long operations = cell->alone / cell->threads, all = operations * cell->threads;
+	unsigned int *times[8], run, side, step, clock = clock_ticks(&step);
+
+	for (side = 0; side < cell->number_of_sides; side++) {
+		times[side] = malloc(ALONE_RUNS * all * sizeof(*times[side]));
+		if (!times[side])
+			host_fatal("no memory");
+		/* A page of it that comes while a pair is timed is not the pair's. */
+		memset(times[side], 1, ALONE_RUNS * all * sizeof(*times[side]));
+	}
+	for (run = 0; run < ALONE_RUNS; run++) {
+		for (side = 0; side < cell->number_of_sides; side++) {
+			usleep(REST_US);
+			run_once(cell, side, pairs_thread, operations, times[side] + run * all);
+		}
+	}
+	for (side = 0; side < cell->number_of_sides; side++) {
+		print_alone(cell, side, times[side], ALONE_RUNS * all, clock, step);
+		free(times[side]);
+	}
 }
 
 void measure_pairs(const struct cell *cell)
 {
 	measure_runs(cell, pairs_once);
+	if (cell->alone)
+		measure_alone(cell);
 }
 
 static double relay_once(const struct cell *cell, unsigned int side)
 {
-	return run_once(cell, side, relay_thread);
+	return run_once(cell, side, relay_thread, cell->operations, NULL);
 }
 
 void measure_relay(const struct cell *cell)

@@ -67,6 +67,29 @@ struct Workload {
     median_ns: f64,
     #[serde(default)]
     verdict: String,
+    /// Of the operations of a round: medians over the rounds. A boot that counts instructions has none.
+    #[serde(default)]
+    quantiles_ns: Quantiles,
+    p50_ns: Option<f64>,
+    p99_ns: Option<f64>,
+    max_ns: Option<f64>,
+    /// Operations of a round.
+    #[serde(default)]
+    ops: f64,
+}
+
+impl Workload {
+    /// A round of one operation has no latencies beside its time, and of fewer than 100 none is the hundredth.
+    fn quantiles(&self) -> Quantiles {
+        if self.ops < 2.0 {
+            return Quantiles::new();
+        }
+        let p99 = self.p99_ns.filter(|_| self.ops >= 100.0);
+        with_named(
+            &self.quantiles_ns,
+            &[(5_000, self.p50_ns), (9_900, p99), (ALL, self.max_ns)],
+        )
+    }
 }
 
 /// What the runs say about which side is faster.
@@ -99,6 +122,37 @@ pub struct Pair {
     pub said: String,
     /// Instructions of an operation of ours, where something counted them.
     pub instructions: Option<f64>,
+    /// How long single operations took, in-tree and ours. Empty where they were not timed one by one.
+    pub quantiles: [Quantiles; 2],
+}
+
+/// Shares of 10,000 operations, and what none of them exceeded.
+pub type Quantiles = BTreeMap<u32, f64>;
+
+/// All of 10,000 operations: their quantile is the longest.
+pub const ALL: u32 = 10_000;
+
+/// Those of `all`, and those with names of their own. Data of older laboratories have these alone.
+fn with_named(all: &Quantiles, named: &[(u32, Option<f64>)]) -> Quantiles {
+    let named = named
+        .iter()
+        .filter_map(|(share, ns)| Some((*share, (*ns)?)));
+    all.iter()
+        .map(|(share, ns)| (*share, *ns))
+        .chain(named)
+        .collect()
+}
+
+fn quantiles(record: &Record) -> Quantiles {
+    with_named(
+        &record.quantiles_ns,
+        &[
+            (5_000, record.p50_ns),
+            (9_900, record.p99_ns),
+            (9_990, record.p999_ns),
+            (ALL, record.max_ns),
+        ],
+    )
 }
 
 impl Pair {
@@ -164,6 +218,7 @@ fn pair(name: String, theirs: &Record, ours: &Record) -> Pair {
         verdict: by_turns(turns),
         said: String::new(),
         instructions: ours.instructions,
+        quantiles: [theirs, ours].map(quantiles),
     }
 }
 
@@ -219,6 +274,7 @@ fn live_pairs(workloads: &[Workload]) -> Vec<Pair> {
             },
             said: ours.verdict.clone(),
             instructions: None,
+            quantiles: [theirs, ours].map(Workload::quantiles),
         })
     })
     .collect()

@@ -3,7 +3,7 @@
 //! Which plots a file's data make.
 
 use super::{
-    data::{File, Kind, Pair, Verdict},
+    data::{File, Kind, Pair, Quantiles, Verdict, ALL},
     plots::{self, Mark, Row, Series, FASTER, IN_TREE, OPEN, OURS, SLOWER},
 };
 use crate::{
@@ -152,26 +152,6 @@ fn plain(record: &Record) -> bool {
     record.pages == 1 && record.align == 1 && record.writers == 0 && record.lazy == 0
 }
 
-/// All of 10,000 operations: their quantile is the longest.
-const ALL: u32 = 10_000;
-
-/// How long single operations took: shares of 10,000, and what none of them exceeded. Data of older laboratories have
-/// fewer.
-fn quantiles(record: &Record) -> BTreeMap<u32, f64> {
-    let mut all = record.quantiles_ns.clone();
-    for (share, ns) in [
-        (5_000, record.p50_ns),
-        (9_900, record.p99_ns),
-        (9_990, record.p999_ns),
-        (ALL, record.max_ns),
-    ] {
-        if let Some(ns) = ns {
-            all.insert(share, ns);
-        }
-    }
-    all
-}
-
 fn percent(share: f64) -> String {
     if share == f64::from(ALL) {
         "max".into()
@@ -180,8 +160,29 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// A curve for each side, of the settings that say most: an allocation alone, beside most threads, beside most areas.
-fn distributions(all: &mut Figures, pairs: &[(&Record, &Record)]) -> Result<(), String> {
+/// A curve for each side of what single operations took.
+fn distribution(all: &mut Figures, name: &str, pair: &Pair) -> Result<(), String> {
+    let [theirs, ours] = &pair.quantiles;
+    let series = [(theirs, IN_TREE), (ours, OURS)].map(|(quantiles, colour)| Series {
+        colour,
+        hollow: false,
+        // Two quartiles less leave room for the names.
+        points: quantiles
+            .iter()
+            .filter(|(share, _)| ![2_500, 7_500].contains(*share))
+            .map(|(share, ns)| (f64::from(*share), *ns))
+            .collect(),
+    });
+    all.lines_named(
+        &format!("Latency: {name}"),
+        "across: percent of the operations; up: ns that none of them exceeded, the clock's cost taken off",
+        series.into(),
+        percent,
+    )
+}
+
+/// Of the settings that say most: an allocation alone, beside most threads, beside most areas.
+fn distributions(all: &mut Figures, pairs: &[(&Record, &Pair)]) -> Result<(), String> {
     for scenario in ["va_only", "vmap", "vmalloc"] {
         let this = || {
             let pairs = pairs.iter();
@@ -195,46 +196,36 @@ fn distributions(all: &mut Figures, pairs: &[(&Record, &Record)]) -> Result<(), 
             crowd.max_by_key(|(a, _)| a.threads),
             many.max_by_key(|(a, _)| a.live),
         ];
-        for (a, b) in chosen.into_iter().flatten() {
-            let series = [(a, IN_TREE), (b, OURS)].map(|(record, colour)| Series {
-                colour,
-                hollow: false,
-                // Two quartiles less leave room for the names.
-                points: quantiles(record)
-                    .into_iter()
-                    .filter(|(share, _)| ![2_500, 7_500].contains(share))
-                    .map(|(share, ns)| (share.into(), ns))
-                    .collect(),
-            });
-            all.lines_named(
-                &format!("Latency: {}", setting(a)),
-                "across: percent of the operations; up: ns that none of them exceeded, the clock's cost taken off",
-                series.into(),
-                percent,
-            )?;
+        for (_, pair) in chosen.into_iter().flatten() {
+            distribution(all, &pair.name, pair)?;
         }
     }
     Ok(())
 }
 
-/// Of all settings, how far the slow operations are from the usual ones.
-fn tails(pairs: &[(&Record, &Record)]) -> Vec<Row> {
-    let mark = |record: &Record, colour| {
-        let (p50, p999) = (record.p50_ns?, record.p999_ns?);
+/// How far the slow operations are from the usual ones: from the median to the first of these places that there is.
+fn tails<'a>(pairs: impl Iterator<Item = &'a Pair>, ends: &[u32]) -> Vec<Row> {
+    let mark = |quantiles: &Quantiles, colour| {
+        let p50 = *quantiles.get(&5_000)?;
+        let end = ends.iter().find_map(|share| quantiles.get(share))?;
         Some(Mark {
             value: p50,
-            spread: Some((p50, p999)),
+            spread: Some((p50, *end)),
             colour,
         })
     };
-    let rows = pairs.iter().filter_map(|(a, b)| {
+    let rows = pairs.filter_map(|pair| {
+        let [theirs, ours] = &pair.quantiles;
         Some(Row {
-            name: setting(a),
-            marks: vec![mark(a, IN_TREE)?, mark(b, OURS)?],
+            name: pair.name.clone(),
+            marks: vec![mark(theirs, IN_TREE)?, mark(ours, OURS)?],
         })
     });
     rows.collect()
 }
+
+const TAILS: &str =
+    "ns: the dot is the median; of 1,000 operations one takes longer than where the line ends";
 
 /// Of each idea that was switched off: how much longer an operation took.
 fn ablation(records: &[Record]) -> Vec<Row> {
@@ -323,13 +314,14 @@ fn bench(file: &File) -> Result<Vec<Figure>, String> {
             growth(&pairs, |r| r.threads, |r| this(r) && r.live == 0),
         )?;
     }
-    distributions(&mut all, &pairs)?;
-    let timed: Vec<(&Record, &Record)> = pairs.iter().copied().filter(|(a, _)| rest(a)).collect();
+    let both = pairs.iter().zip(&file.pairs);
+    let both: Vec<(&Record, &Pair)> = both.map(|((a, _), pair)| (*a, pair)).collect();
+    distributions(&mut all, &both)?;
     all.rows_of(
         "Latency of single operations",
-        "ns: the dot is the median; of 1,000 operations one takes longer than where the line ends",
+        TAILS,
         &SIDES,
-        tails(&timed),
+        tails(picked(&rest).into_iter(), &[9_990]),
         false,
     )?;
     let ours = [(OURS, "vmapcache")];
@@ -403,6 +395,22 @@ fn native(file: &File) -> Result<Vec<Figure>, String> {
         "across: threads; up: ns of an operation",
         growth(&cells, |r| r.threads, |r| this(r) && r.live == 0),
     )?;
+    let named = |ours: &Record| {
+        let mut both = file.records.iter().zip(&file.natives);
+        let (_, cell) = both.find(|(r, _)| std::ptr::eq(*r, ours))?;
+        file.pairs.iter().find(|pair| pair.name == cell.name())
+    };
+    let both = cells
+        .iter()
+        .filter_map(|(_, ours)| Some((*ours, named(ours)?)));
+    distributions(&mut all, &both.collect::<Vec<_>>())?;
+    all.rows_of(
+        "Latency of single operations",
+        TAILS,
+        &SIDES,
+        tails(file.pairs.iter(), &[9_990]),
+        false,
+    )?;
     let mut titles: Vec<&str> = Vec::new();
     for cell in &file.natives {
         if cell.locks_per_1000.is_some() && !titles.contains(&cell.title.as_str()) {
@@ -447,11 +455,26 @@ fn live(file: &File) -> Result<Vec<Figure>, String> {
             other => other,
         };
         let plural = if cpus == 1 { "CPU" } else { "CPUs" };
-        let pairs = file
-            .pairs
-            .iter()
-            .filter(|pair| (pair.cpus, pair.unit.as_str()) == (cpus, unit));
-        all.ratios(&format!("Ratios of {of}, {cpus} {plural}"), pairs)?;
+        let pairs = || {
+            let all = file.pairs.iter();
+            all.filter(|pair| (pair.cpus, pair.unit.as_str()) == (cpus, unit))
+        };
+        all.ratios(&format!("Ratios of {of}, {cpus} {plural}"), pairs())?;
+        all.rows_of(
+            &format!("Latency of single operations, {cpus} {plural}"),
+            "ns: the dot is the median; of 100 operations one takes longer than where the line ends; of fewer \
+             operations none does",
+            &SIDES,
+            tails(pairs(), &[9_900, ALL]),
+            false,
+        )?;
+    }
+    // Curves of one boot are enough.
+    let timed = || file.pairs.iter().filter(|pair| pair.unit == "ns");
+    let most = timed().map(|pair| pair.cpus).max();
+    let served = |pair: &&Pair| Some(pair.cpus) == most && pair.verdict != Verdict::NotServed;
+    for pair in timed().filter(served) {
+        distribution(&mut all, &pair.name, pair)?;
     }
     Ok(all.0)
 }

@@ -4,7 +4,7 @@
 
 use super::{
     changes::{figure, Change, Changes},
-    data::{shown, File, Kind},
+    data::{shown, File, Kind, Pair},
     figures::{self, Figure},
     said,
 };
@@ -244,6 +244,51 @@ fn live_table(file: &File) -> Table {
     )
 }
 
+/// What latencies of single operations are, and why some have none.
+fn latencies(file: &File) -> Option<String> {
+    let timed = |pair: &&Pair| pair.quantiles.iter().all(|side| !side.is_empty());
+    let any = file.pairs.iter().any(|pair| timed(&pair));
+    let number = |key: &str| {
+        file.objects
+            .iter()
+            .find_map(|object| object.get(key)?.as_f64())
+    };
+    match file.kind {
+        Kind::Bench if any => None,
+        Kind::Native if any => Some(format!(
+            "Latencies are of pairs that were timed one by one, and are longer than in a row: the clock waits for all \
+             before it. Its own cost, {} ns, is taken off; it counts in steps of {} ns. Lookups, purges, replays, and \
+             pairs whose halves are made by two CPUs were timed together.",
+            figure(number("clock_ns")?),
+            number("clock_step_ns").map_or("-".into(), figure),
+        )),
+        Kind::Bench | Kind::Native => Some(
+            "No latencies: these data have only times of many operations together.".into(),
+        ),
+        Kind::Live => {
+            let without = file.pairs.iter().filter(|pair| pair.unit == "ns" && !timed(pair));
+            let mut names: Vec<&str> = without.map(|pair| pair.name.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let mut text = String::new();
+            if any {
+                text += "Latencies are of the operations that a workload's program makes, whole system calls, in the \
+                         median round. ";
+            }
+            if !names.is_empty() {
+                text += &format!(
+                    "No latencies, as a round is one operation: {}. ",
+                    names.join(", ")
+                );
+            }
+            if file.pairs.iter().any(|pair| pair.unit != "ns") {
+                text += "A boot that counts instructions has none: its clock counts all tasks.";
+            }
+            (!text.is_empty()).then_some(text)
+        }
+    }
+}
+
 fn section(file: &File) -> Result<Markup, String> {
     let ground = file.ground();
     let (id, title, command) = match file.kind {
@@ -275,6 +320,7 @@ fn section(file: &File) -> Result<Markup, String> {
             div.plots { @for figure in figures::of(file)? { (plot(&figure)) } }
             @for one in tables.iter().filter(|table| !table.rows().is_empty()) { (table(one)) }
             @if file.kind == Kind::Bench && tables::busy(&file.records) { p.note { (tables::BUSY) } }
+            @if let Some(text) = latencies(file) { p.note { (text.trim_end()) } }
             (data(file))
         }
     })

@@ -211,6 +211,69 @@ fn text_is_escaped() {
 }
 
 #[test]
+fn each_ground_has_latencies_or_says_why_not() {
+    let files = files();
+    for (file, title) in files.iter().zip([
+        "Latency: 1 page, 100,000 live",
+        "Latency: va_only 1p",
+        "Latency: bpf ring buffers",
+    ]) {
+        let text = serde_json::to_string(&file.objects).unwrap();
+        assert!(points(&text, title).is_some(), "{title}");
+    }
+    let all = ["1", "10", "50", "90", "99", "99.9", "99.99", "max"];
+    points_are(NATIVE, "Latency: 1 page, 2 threads", &all);
+    // 150 operations, of which none is the 1,000th.
+    points_are(
+        LIVE,
+        "Latency: bpf arrays",
+        &["1", "10", "50", "90", "99", "max"],
+    );
+    for title in [
+        "Latency of single operations",
+        "Latency of single operations, 2 CPUs",
+    ] {
+        let text = if title.ends_with("CPUs") {
+            LIVE
+        } else {
+            NATIVE
+        };
+        let (rows, count) = points(text, title).unwrap();
+        assert!(count >= 6 && count % 2 == 0, "{rows:?}");
+        assert!(!rows.contains(&"drain of 50,000".into()), "{rows:?}");
+    }
+    let note = |text: &str| {
+        let page = parsed(&page(&[File::parse("x.json", text).unwrap()], None).unwrap());
+        texts(&page, "p.note").concat()
+    };
+    let clock = "Its own cost, 20.0 ns, is taken off; it counts in steps of 10.0 ns.";
+    assert!(note(NATIVE).contains(clock), "{}", note(NATIVE));
+    let words = "No latencies, as a round is one operation: bpf arrays.";
+    assert!(!note(LIVE).contains(words));
+    let single = changed(LIVE, |object| {
+        if object["workload"] == "bpf arrays" {
+            object["ops"] = 1.into();
+        }
+    });
+    assert!(note(&single).contains(words), "{}", note(&single));
+    assert_eq!(points(&single, "Latency: bpf arrays"), None);
+    for text in [NATIVE, BENCH] {
+        let none = changed(text, |object| {
+            let all = object.as_object_mut().unwrap();
+            all.retain(|key, _| {
+                !key.starts_with(['p', 'q']) && key != "max_ns" || key.starts_with("pages")
+            });
+        });
+        assert!(
+            note(&none).contains("No latencies: these data"),
+            "{}",
+            note(&none)
+        );
+        assert!(!note(text).contains("No latencies: these data"));
+    }
+}
+
+#[test]
 fn a_dark_page_changes_each_colour_that_would_not_be_seen() {
     let text = page(&files(), None).unwrap();
     let (style, body) = text.split_once("</style>").unwrap();
