@@ -8,7 +8,7 @@ use super::{
     figures::{self, Figure},
     said,
 };
-use crate::{matrix::Extent, table::Table, tables};
+use crate::{matrix::Extent, output, table::Table, tables};
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 use plotters::style::RGBColor;
 use serde_json::Value;
@@ -407,5 +407,8 @@ pub fn page(files: &[File], changes: Option<&Changes>) -> Result<String, String>
             }
         }
     };
-    Ok(page.into_string())
+    // Control characters, from whatever file: a browser may drop them, and a terminal that shows the source obeys them.
+    let page = page.into_string();
+    let lines: Vec<_> = page.split('\n').map(output::plain).collect();
+    Ok(lines.join("\n"))
 }

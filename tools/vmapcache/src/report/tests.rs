@@ -8,6 +8,7 @@ use super::{
     page::page,
     plots, said, show, Options,
 };
+use crate::output;
 use scraper::{Html, Selector};
 use serde_json::{json, Value};
 use std::{fs, path::PathBuf};
@@ -208,6 +209,35 @@ fn text_is_escaped() {
     }
     assert!(texts(&page, "b").is_empty() && texts(&page, "i").iter().all(String::is_empty));
     assert!(texts(&page, "summary").concat().contains("<i>.json"));
+}
+
+#[test]
+fn control_characters_are_shown() {
+    let odd = "a\u{1b}]0;t\u{7}\u{9b}2J\u{202e}\r\0\u{7f}z";
+    let wanted = output::plain(odd);
+    for (text, key) in [(LIVE, "workload"), (NATIVE, "title"), (BENCH, "machine")] {
+        let text = changed(text, |object| {
+            let old = object[key].as_str().unwrap().to_string();
+            object[key] = format!("{old}{odd}").into();
+            object[odd] = odd.into();
+        });
+        let text = page(&[File::parse(odd, &text).unwrap()], None).unwrap();
+        let obeyed = |c: &char| c.is_control() && !"\n\t".contains(*c) || *c == '\u{202e}';
+        assert_eq!(text.chars().filter(obeyed).count(), 0);
+        // A browser's parser would complain of them, too.
+        let page = parsed(&text);
+        assert!(texts(&page, "summary").concat().contains(&*wanted));
+        assert!(texts(&page, "details .note").concat().contains(&*wanted));
+        if key != "machine" {
+            for there in ["svg text", "td"] {
+                let there = texts(&page, there);
+                assert!(
+                    there.iter().any(|text| text.contains(&*wanted)),
+                    "{there:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
