@@ -4,7 +4,24 @@
 
 use crate::output::plain;
 use serde::{Deserialize, Serialize};
-use std::{fmt, fs, process::Command};
+use std::{
+    ffi::{c_int, c_long},
+    fmt, fs,
+    process::Command,
+};
+
+extern "C" {
+    fn sysconf(name: c_int) -> c_long;
+}
+/// Linux's, on all machines that vmapcache knows.
+const SC_PAGESIZE: c_int = 30;
+
+/// Of the running kernel.
+pub fn page_bytes() -> u64 {
+    // SAFETY: Returns a number, whatever the argument.
+    let bytes = unsafe { sysconf(SC_PAGESIZE) };
+    u64::try_from(bytes).unwrap_or(4096)
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Machine {
@@ -112,5 +129,14 @@ impl fmt::Display for Machine {
             // On a line of its own: the machine's fills a terminal of 80 columns.
             commit => write!(f, "\ncommit {}", plain(commit)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pages_have_a_size() {
+        let bytes = super::page_bytes();
+        assert!(bytes.is_power_of_two() && bytes >= 4096);
     }
 }

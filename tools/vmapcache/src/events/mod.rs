@@ -538,6 +538,9 @@ mod tests {
             fn symbols(&self) -> String {
                 include_str!("../../recorded/events-raw/kallsyms").into()
             }
+            fn page_bytes(&self) -> u64 {
+                4096
+            }
         }
 
         pub fn kinds() -> Kinds {

@@ -3,7 +3,7 @@
 //! Names of tasks and functions, for events that have their numbers.
 
 use super::line;
-use crate::trace::symbols::Symbols;
+use crate::{machine, trace::symbols::Symbols};
 use std::{
     collections::HashMap,
     fs,
@@ -25,6 +25,7 @@ pub trait Source {
     fn alive(&self, pid: i32) -> Option<Vec<u8>>;
     fn modules(&self) -> String;
     fn symbols(&self) -> String;
+    fn page_bytes(&self) -> u64;
 }
 
 /// The running kernel.
@@ -48,6 +49,10 @@ impl Source for Kernel {
 
     fn symbols(&self) -> String {
         fs::read_to_string("/proc/kallsyms").unwrap_or_default()
+    }
+
+    fn page_bytes(&self) -> u64 {
+        machine::page_bytes()
     }
 }
 
@@ -77,7 +82,7 @@ impl<S: Source> Names<S> {
     /// Reads all symbols, which takes a while.
     pub fn new(source: S) -> Names<S> {
         let modules = source.modules();
-        let symbols = Symbols::new(&source.symbols());
+        let symbols = Symbols::new(&source.symbols(), source.page_bytes());
         Names {
             source,
             tasks: HashMap::new(),
@@ -135,7 +140,7 @@ impl<S: Source> Names<S> {
             text.lines().filter_map(place).collect()
         };
         if places(&now) != places(&self.modules) {
-            self.symbols = Symbols::new(&self.source.symbols());
+            self.symbols = Symbols::new(&self.source.symbols(), self.source.page_bytes());
             self.callers.clear();
         }
         self.modules = now;
@@ -203,6 +208,9 @@ mod tests {
         fn symbols(&self) -> String {
             self.reads.set(self.reads.get() + 1);
             self.symbols.borrow().clone()
+        }
+        fn page_bytes(&self) -> u64 {
+            4096
         }
     }
 

@@ -7,7 +7,7 @@ mod svg;
 mod terminal;
 
 use crate::{
-    output,
+    machine, output,
     parse::{self, Area, State, Wrong},
     view::{self, Source},
 };
@@ -53,8 +53,12 @@ pub struct Options {
     from: Option<PathBuf>,
 }
 
-/// A page, which is also the size of a guard page.
-const PAGE: u64 = 4096;
+/// Bytes of a page, which is also a guard page: what the area itself says, if all of it is mapped. A file may come
+/// from another machine.
+fn page_of(area: &Area) -> Option<u64> {
+    let bytes = area.bytes / area.pages?.checked_add(1)?;
+    (bytes.is_power_of_two() && bytes >= 4096).then_some(bytes)
+}
 
 /// The smallest size classes, by the pages of an area without its guard page.
 const SIZES: [(u64, &str); 6] = [
@@ -67,7 +71,7 @@ const SIZES: [(u64, &str); 6] = [
 ];
 
 /// Adds an area's parts to the picture's pieces.
-fn add(area: &Area, by: By, groups: &mut Groups, pieces: &mut Vec<Piece>) {
+fn add(area: &Area, page: u64, by: By, groups: &mut Groups, pieces: &mut Vec<Piece>) {
     let mut piece = |name: &str, start, end| {
         let group = groups.number(name);
         groups.count(group, end - start);
@@ -77,14 +81,14 @@ fn add(area: &Area, by: By, groups: &mut Groups, pieces: &mut Vec<Piece>) {
     match by {
         By::State if area.state == State::Lazy => piece("lazy", start, end),
         By::State => {
-            let guard = end.saturating_sub(PAGE).max(start);
+            let guard = end.saturating_sub(page).max(start);
             piece(area.state.name(), start, guard);
             piece("guard", guard, end);
         }
         By::Caller if area.state == State::Lazy => piece("(lazy)", start, end),
         By::Caller => piece(area.function.unwrap_or("(no caller)"), start, end),
         By::Size => {
-            let pages = (area.bytes / PAGE).saturating_sub(1);
+            let pages = (area.bytes / page).saturating_sub(1);
             let class = SIZES.iter().find(|(most, _)| pages <= *most);
             piece(class.map_or("", |(_, name)| name), start, end);
         }
@@ -106,6 +110,8 @@ fn pieces(input: &mut dyn BufRead, by: By) -> Result<(Vec<Piece>, Groups), Strin
         groups.number(name);
     }
     let (mut line, mut number, mut last) = (String::new(), 0, 0);
+    // Until an area says better.
+    let mut page = machine::page_bytes();
     loop {
         line.clear();
         if input.read_line(&mut line).map_err(|e| e.to_string())? == 0 {
@@ -129,7 +135,8 @@ fn pieces(input: &mut dyn BufRead, by: By) -> Result<(Vec<Piece>, Groups), Strin
             return Err(format!("line {number}: addresses do not ascend"));
         }
         last = area.end;
-        add(&area, by, &mut groups, &mut pieces);
+        page = page_of(&area).unwrap_or(page);
+        add(&area, page, by, &mut groups, &mut pieces);
     }
 }
 
@@ -140,7 +147,7 @@ fn arena(text: &str) -> Option<(u64, u64)> {
         start, end, bytes, ..
     } = all.find(|area| area.module == Some("vmapcache"))?;
     // The in-tree allocator puts a guard page behind the arena.
-    (end.checked_sub(start) == Some(bytes)).then(|| (start, end - PAGE))
+    (end.checked_sub(start) == Some(bytes)).then(|| (start, end - machine::page_bytes()))
 }
 
 pub fn show(options: &Options) -> Result<bool, String> {

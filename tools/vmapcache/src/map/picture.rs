@@ -119,6 +119,9 @@ pub struct Picture {
     pub cells: Vec<Cell>,
 }
 
+/// The smallest page of any kernel: a cell has whole ones.
+const LEAST: u64 = 4096;
+
 impl Picture {
     pub fn new(
         (start, end): (u64, u64),
@@ -129,7 +132,7 @@ impl Picture {
         let most = (columns * rows) as u64;
         let bytes = end.saturating_sub(start).max(1);
         // Whole pages, so that one page is in one cell.
-        let cell_bytes = bytes.div_ceil(most).next_multiple_of(super::PAGE);
+        let cell_bytes = bytes.div_ceil(most).next_multiple_of(LEAST);
         let mut cells = vec![Cell::default(); bytes.div_ceil(cell_bytes) as usize];
         for piece in pieces {
             let (mut at, end) = (piece.start.max(start), piece.end.min(end));

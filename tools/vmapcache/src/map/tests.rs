@@ -10,6 +10,8 @@ fn drawn(text: &str, by: By, shape: (usize, usize)) -> (Picture, Groups) {
     (Picture::new(range, &pieces, &groups, shape), groups)
 }
 
+const PAGE: u64 = 4096;
+
 /// A live area of so many pages, its guard page among them.
 fn line(page: u64, pages: u64, function: &str) -> String {
     let start = 0xffffc90400000000 + page * PAGE;
@@ -146,6 +148,35 @@ fn what_cannot_be_drawn_is_named() {
         error(line(1, 2, "a").trim_end()),
         "line 1: ends in the middle: the text is cut off"
     );
+}
+
+/// A file may come from a kernel with other pages than this one has.
+#[test]
+fn a_guard_page_is_as_large_as_the_others() {
+    let area = |start: u64, bytes: u64, pages: &str| {
+        let start = 0xffffc90400000000 + start;
+        let end = start + bytes;
+        format!("{start:#x}-{end:#x} {bytes:7} f+0x1/0x2{pages} vmap cpu=0\n")
+    };
+    let of = |text: &str, by| {
+        let (_, groups) = drawn(text, by, (4, 4));
+        let all = groups.legend().into_iter();
+        let all = all.filter(|line| line.2 > 0);
+        all.map(|line| (line.1.to_string(), line.2))
+            .collect::<Vec<_>>()
+    };
+    for page in [4096, 16384, 65536] {
+        let text = area(0, 5 * page, " pages=4") + &area(5 * page, 2 * page, "");
+        let named =
+            |words: [(&str, u64); 2]| words.map(|(name, pages)| (name.into(), pages * page));
+        assert_eq!(of(&text, By::State), named([("live", 5), ("guard", 2)]));
+        let sizes = named([("1 page", 2), ("2 to 4 pages", 5)]);
+        assert_eq!(of(&text, By::Size), sizes);
+    }
+    // Only a part of it is mapped.
+    let text = area(0, 5 * 4096, " pages=4") + &area(5 * 4096, 11 * 4096, " pages=3");
+    let all: u64 = of(&text, By::State).iter().map(|line| line.1).sum();
+    assert_eq!((of(&text, By::State).len(), all), (2, 16 * 4096));
 }
 
 #[test]

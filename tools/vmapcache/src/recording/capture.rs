@@ -10,13 +10,12 @@ use super::{
 };
 use crate::{
     instance::{words_of_boot, Instance, System},
-    machine::Machine,
+    machine::{page_bytes, Machine},
     output, signals, size,
     trace::reader,
     wait,
 };
 use std::{
-    ffi::{c_int, c_long},
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, ExitStatus},
@@ -82,18 +81,6 @@ fn span(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs)
         .ok_or_else(|| "no more than 2400h".into())
-}
-
-extern "C" {
-    fn sysconf(name: c_int) -> c_long;
-}
-/// Linux's, on all machines that vmapcache knows.
-const SC_PAGESIZE: c_int = 30;
-
-pub fn page_bytes() -> u64 {
-    // SAFETY: Returns a number, whatever the argument.
-    let bytes = unsafe { sysconf(SC_PAGESIZE) };
-    u64::try_from(bytes).unwrap_or(4096)
 }
 
 /// What the recording waits for.
@@ -451,10 +438,5 @@ mod tests {
     fn numbers_of_cpus_may_have_gaps() {
         assert_eq!(of_cpus(&[0, 3], |cpu| u64::from(cpu) + 7), [7, 0, 0, 10]);
         assert!(of_cpus(&[], |_| 1).is_empty());
-    }
-
-    #[test]
-    fn pages_have_a_size() {
-        assert!(page_bytes().is_power_of_two() && page_bytes() >= 4096);
     }
 }

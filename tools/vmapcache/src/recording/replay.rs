@@ -213,7 +213,7 @@ fn plural(number: u64, what: &str) -> String {
 /// The program of a recording for a machine with so many CPUs.
 pub fn program_for(recording: &Recording, cpus: usize) -> Result<Program, String> {
     let cpus = u16::try_from(cpus).unwrap_or(u16::MAX).min(256);
-    let program = program(recording, cpus, super::capture::page_bytes());
+    let program = program(recording, cpus, crate::machine::page_bytes());
     match program.requests {
         0 => Err("the recording has no request that can be replayed".into()),
         _ => Ok(program),
@@ -352,7 +352,7 @@ fn print(recording: &Recording, program: &Program, records: &[Record], same: boo
         println!(
             "\nthe live areas were those of the recording at all {CHECKPOINTS} checkpoints, the last time {} of {}",
             plural(areas, "area"),
-            size::bytes(pages * super::capture::page_bytes())
+            size::bytes(pages * crate::machine::page_bytes())
         );
     }
 }

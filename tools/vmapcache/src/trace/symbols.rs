@@ -43,21 +43,24 @@ struct Symbol {
 }
 
 /// All symbols, sorted by address; those of one address in the order of /proc/kallsyms.
-#[derive(Default)]
 pub struct Symbols {
+    /// Behind the code of a module comes nothing up to the end of the page.
+    page_bytes: u64,
     all: Vec<Symbol>,
     /// The names, with a line end behind each.
     text: String,
     modules: Vec<String>,
 }
 
-/// Behind the code of a module comes nothing up to the end of the page.
-const PAGE: u64 = 4096;
-
 impl Symbols {
-    /// Reads what /proc/kallsyms has.
-    pub fn new(kallsyms: &str) -> Symbols {
-        let mut symbols = Symbols::default();
+    /// Reads what /proc/kallsyms of a kernel with pages of that size has.
+    pub fn new(kallsyms: &str, page_bytes: u64) -> Symbols {
+        let mut symbols = Symbols {
+            page_bytes,
+            all: Vec::new(),
+            text: String::new(),
+            modules: Vec::new(),
+        };
         for entry in kallsyms.lines().filter_map(entry) {
             let module = match entry.module {
                 None => 0,
@@ -101,7 +104,7 @@ impl Symbols {
             (Some(next), _) if next.function => next.address,
             // Behind the kernel's last symbol is nothing of the kernel.
             (_, 0) => return None,
-            _ => (begin / PAGE + 1).saturating_mul(PAGE),
+            _ => (begin / self.page_bytes + 1).saturating_mul(self.page_bytes),
         };
         (address < end).then_some((symbol, end))
     }
@@ -131,11 +134,11 @@ mod tests {
 
     #[test]
     fn an_address_is_printed_as_by_the_kernel() {
-        let symbols = Symbols::new(
+        let kallsyms =
             "ffffffff81000000 T _stext\nffffffff81000000 T _text\nffffffff81000040 t one\nffffffff81000080 T two\n\
              ffffffff81000100 T _end\nffffffffc0002000 t last\t[b]\nffffffffc0000100 t $x\t[a]\nffffffffc0000010 t in_a\t[a]\n\
-             ffffffffc0000180 t more\t[a]\nffffffffc0004000 d data\t[a]\n0000000000000000 T hidden\njunk\n",
-        );
+             ffffffffc0000180 t more\t[a]\nffffffffc0004000 d data\t[a]\n0000000000000000 T hidden\njunk\n";
+        let symbols = Symbols::new(kallsyms, 4096);
         for (address, wanted) in [
             (0xffffffff81000000, "_stext+0x0/0x40"),
             (0xffffffff8100007f, "one+0x3f/0x40"),
@@ -150,6 +153,17 @@ mod tests {
         ] {
             assert_eq!(symbols.printed(address), wanted);
         }
-        assert!(Symbols::new("0000000000000000 T _text\n").is_empty());
+        // Pages of 16 KiB.
+        let symbols = Symbols::new(kallsyms, 16384);
+        for (address, wanted) in [
+            (0xffffffffc0002008, "last+0x8/0x2000 [b]"),
+            (0xffffffffc0003fff, "last+0x1fff/0x2000 [b]"),
+            (0xffffffffc0000188, "more+0x8/0x3e80 [a]"),
+            (0xffffffffc0004000, "data+0x0/0x4000 [a]"),
+            (0xffffffffc0008000, "0xffffffffc0008000"),
+        ] {
+            assert_eq!(symbols.printed(address), wanted);
+        }
+        assert!(Symbols::new("0000000000000000 T _text\n", 4096).is_empty());
     }
 }
