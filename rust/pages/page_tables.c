@@ -79,10 +79,13 @@ static void kernel_unmap(unsigned long addr, unsigned long nr)
  * The kernel's functions walk down from the top at each call, which costs ten times as
  * much as setting one PTE. But a table, once made, stays until the arena goes or a
  * huge page takes its place: the kernel removes tables of the vmalloc range only for
- * that, and only for the owner of the whole window; map_huge() has forgotten the table
- * before. So the kernel's function does the first mapping in a window: it makes missing
- * tables and tells other page tables of them. After that this file knows the table, and
- * writes its PTEs itself.
+ * that, and only where one area has the whole window. So the kernel's function does the
+ * first mapping in a window: it makes missing tables and tells other page tables of them.
+ * After that this file knows the table, and writes its PTEs itself.
+ *
+ * A huge page comes in two ways. map_huge() asks for one, and has forgotten the table
+ * before. And set_memory_rox() may put one in the place of 512 PTEs that are alike: so
+ * vc_unmap() looks whether the table of a whole window is still there.
  *
  * Two tasks never write the same PTE: one task has the area while it maps it, and one
  * while it unmaps it.
@@ -92,6 +95,19 @@ static unsigned long first_window;
 static unsigned long window_of(unsigned long addr)
 {
 	return (addr >> PMD_SHIFT) - first_window;
+}
+
+/* Whether one entry maps the window of @addr. */
+static bool has_huge_entry(unsigned long addr)
+{
+#ifdef CONFIG_X86_64
+	unsigned int level;
+
+	return lookup_address(addr, &level) && level > PG_LEVEL_4K;
+#else
+	/* Nobody makes a huge page of a mapping that is there. */
+	return false;
+#endif
 }
 
 #if defined(CONFIG_X86_64) && !defined(CONFIG_KMSAN)
@@ -256,7 +272,7 @@ static_assert(PAGE_SIZE * (PAGE_SIZE / 8) == PMD_SIZE);
 
 static bool is_huge(unsigned long addr)
 {
-	return test_bit(window_of(addr), huge_windows);
+	return test_bit(window_of(addr), huge_windows) || has_huge_entry(addr);
 }
 
 /* Whether one entry can map the pages of a whole window: neighbours, the first of them aligned. */
@@ -281,6 +297,14 @@ static int map_huge(unsigned long addr, struct page **pages, pgprot_t prot, gfp_
 	forget_table(addr);
 	set_bit(window_of(addr), huge_windows);
 	return kernel_map(addr, PTRS_PER_PTE, pages, prot, gfp, PMD_SHIFT);
+}
+
+/* The owner of a whole window unmaps it: its table may have gone. */
+static noinline void leave_window(unsigned long addr)
+{
+	if (has_huge_entry(addr))
+		forget_table(addr);
+	clear_bit(window_of(addr), huge_windows);
 }
 
 /**
@@ -428,9 +452,9 @@ void vc_unmap(unsigned long addr, unsigned long nr)
 	for (;;) {
 		unsigned long step = in_window(at, left);
 
+		if (unlikely(step == PTRS_PER_PTE))
+			leave_window(at);
 		unmap_window(at, step);
-		if (step == PTRS_PER_PTE && is_huge(at))
-			clear_bit(window_of(at), huge_windows);
 		left -= step;
 		if (likely(!left))
 			break;

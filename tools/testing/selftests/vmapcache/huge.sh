@@ -28,6 +28,11 @@ kcase huge_cut
 [ "$(noted huge)" = 1 ] || fail "nothing was cut"
 kcase split_huge
 [ "$(noted huge)" = 1 ] || fail "no huge page to split"
+# More than once: the second area finds what the first one left of the tables.
+for round in 1 2 3; do
+	kcase collapse
+	echo "round $round: the kernel made $(noted collapsed) of 2 windows huge"
+done
 kcase huge_cost
 cat "$TMP/notes"
 empty

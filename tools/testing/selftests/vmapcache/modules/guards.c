@@ -562,6 +562,8 @@ static void in_tree_vreallocs(struct run *run)
 
 DEFINE_STATIC_CALL_RET0(test_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_RET0(test_set_memory_rw, set_memory_rw);
+DEFINE_STATIC_CALL_RET0(test_set_memory_rox, set_memory_ro);
+DEFINE_STATIC_CALL_RET0(test_set_memory_nx, set_memory_ro);
 DEFINE_STATIC_CALL_RET0(test_poke, copy_to_kernel_nofault);
 
 static bool can_write(void *addr)
@@ -652,6 +654,58 @@ static void split_huge(struct run *run)
 	vmapcache_drain();
 	expect(run, !readable(p), "the area is there");
 	expect(run, !readable(p + at * PAGE_SIZE), "its split part is there");
+}
+
+/*
+ * The kernel frees page tables of ours: set_memory_rox() of x86 puts a huge page in the place of 512 PTEs that are
+ * alike.
+ */
+static void collapse(struct run *run)
+{
+	void *rox = address_of("set_memory_rox"), *nx = address_of("set_memory_nx");
+	unsigned long pages = 2 * PTRS_PER_PTE, left = 3 * PTRS_PER_PTE / 2, i;
+	struct page *last;
+	void *small[64];
+	u8 *p;
+
+	if (!resolve_permissions(run))
+		return;
+	/* Elsewhere it is an inline function, or leaves the tables alone. */
+	if (!rox || !nx || !IS_ENABLED(CONFIG_X86_64))
+		return;
+	static_call_update(test_set_memory_rox, rox);
+	static_call_update(test_set_memory_nx, nx);
+	p = vmapcache_vmalloc_aligned(pages * PAGE_SIZE, PMD_SIZE, GFP_KERNEL, NUMA_NO_NODE, NULL);
+	if (!expect(run, p, "no memory"))
+		return;
+	expect(run, !in_huge_page(p), "it did not ask for a huge page");
+	sign(p, pages, 4);
+	expect(run, !static_call(test_set_memory_rox)((unsigned long)p, pages), "to executable");
+	note(run, "collapsed %u", in_huge_page(p) + in_huge_page(p + PMD_SIZE));
+	static_call(test_set_memory_nx)((unsigned long)p, pages);
+	static_call(test_set_memory_rw)((unsigned long)p, pages);
+	expect(run, signed_by(p, pages, 4) == pages, "its contents");
+	/* A huge page stays whole, wherever it comes from. */
+	expect(run, vmapcache_vrealloc(p, left * PAGE_SIZE, GFP_KERNEL) == p, "cut");
+	expect(run, signed_by(p, left, 4) == left, "its contents after the cut");
+	last = vmalloc_to_page(p + (pages - 1) * PAGE_SIZE);
+	expect(run, !in_huge_page(p + PMD_SIZE) || (last && page_count(last) == 1),
+	       "a part of a huge page went");
+	vmapcache_vfree(p);
+	vmapcache_drain();
+	expect(run, !readable(p), "the area is there");
+	expect(run, !readable(p + PMD_SIZE), "its second half is there");
+	for (i = 0; i < ARRAY_SIZE(small); i++) {
+		small[i] = vmapcache_vmalloc((i % 9 + 1) * PAGE_SIZE);
+		if (expect(run, small[i], "no memory"))
+			sign(small[i], i % 9 + 1, i);
+	}
+	for (i = 0; i < ARRAY_SIZE(small); i++) {
+		if (small[i])
+			expect(run, signed_by(small[i], i % 9 + 1, i) == i % 9 + 1, "area %lu", i);
+		vmapcache_vfree(small[i]);
+	}
+	vmapcache_drain();
 }
 
 /* Leaves a read-only area behind, pinned; and a reference to its page, whose frame it notes. */
@@ -834,6 +888,7 @@ const struct test_case guards_cases[] = {
 	{ "in_tree_vreallocs", in_tree_vreallocs },
 	{ "reset_perms", reset_perms },
 	{ "split_huge", split_huge },
+	{ "collapse", collapse },
 	{ "leak_read_only", leak_read_only },
 	{ "writable", writable },
 	{ "kcore_hold", hold },
