@@ -38,9 +38,9 @@ use kernel::{
 /// The allocator compares requests of more pages than this with the machine's memory.
 const MANY_PAGES: u32 = 1 << (26 - PAGE_SHIFT);
 
-/// Bytes of a huge page.
+/// Pages of a huge page.
 // A table of the lowest level has as many entries of 8 bytes as a page holds: see page_tables.c.
-const PMD_SIZE: usize = PAGE_SIZE * (PAGE_SIZE / 8);
+const PMD_PAGES: u32 = PAGE_SIZE as u32 / 8;
 
 /// The name of the one switch that is a number: [`Manager::set_lazy_max`].
 pub(crate) const LAZY_MAX_PAGES: &CStr = c"lazy_max_pages";
@@ -344,6 +344,23 @@ impl Allocator {
         mode: Mode,
         caller: usize,
     ) -> Result<Area<'_>, Failure> {
+        let request = self.request(size, align, backed, mode, caller)?;
+        match self.manager.alloc(request) {
+            Ok(area) => Ok(area),
+            Err(e) => Err(self.reason(e, request.pages, backed)),
+        }
+    }
+
+    /// What [`Self::reserve`] asks of the manager.
+    #[inline(always)]
+    fn request(
+        &self,
+        size: usize,
+        align: usize,
+        backed: bool,
+        mode: Mode,
+        caller: usize,
+    ) -> Result<Request, Failure> {
         // No overflow: nothing adds PAGE_SIZE - 1 before the shift.
         let pages = (size >> PAGE_SHIFT) + usize::from(size & (PAGE_SIZE - 1) != 0);
         if pages == 0 {
@@ -365,24 +382,21 @@ impl Allocator {
                 .filter(|&a| a <= self.align_max)
                 .ok_or(Failure::AlignTooLarge)?
         };
-        let request = Request {
+        Ok(Request {
             pages,
             align,
             mode,
             caller,
-        };
-        match self.manager.alloc(request) {
-            Ok(area) => Ok(area),
-            Err(e) => Err(self.reason(e, pages, backed)),
-        }
+        })
     }
 
     /// As [`Self::reserve`], where huge pages can begin, if there is room for that.
     #[inline(never)]
     fn reserve_huge(&self, wanted: Wanted, mode: Mode) -> Result<Area<'_>, Failure> {
-        let align = wanted.align.max(PMD_SIZE);
-        self.reserve(wanted.size, align, true, mode, wanted.caller)
-            .or_else(|_| self.reserve(wanted.size, wanted.align, true, mode, wanted.caller))
+        let request = self.request(wanted.size, wanted.align, true, mode, wanted.caller)?;
+        self.manager
+            .alloc_best(request, PMD_PAGES)
+            .map_err(|e| self.reason(e, request.pages, true))
     }
 
     /// Why there is no area of `pages` pages: perhaps there never could be one, and then the caller must not

@@ -89,6 +89,18 @@ impl<E: Env> Manager<E> {
         self.alloc_slow(request, class)
     }
 
+    /// As [`Self::alloc`], at a multiple of `best` pages if there is such a place. The failure of that alone does not
+    /// count.
+    pub fn alloc_best(&self, request: Request, best: u32) -> Result<Area<'_>, AllocError> {
+        let wish = Request {
+            align: request.align.max(best),
+            ..request
+        };
+        let class = Class::from(wish.pages, wish.align);
+        self.alloc_uncounted(wish, class)
+            .or_else(|_| self.alloc(request))
+    }
+
     /// Allocates and publishes an area out of this CPU's stock, for the caller that allocated here last.
     /// Returns its first page. `None`, and nothing has changed, if it is another caller, or there is no such
     /// area: [`Self::alloc`] serves that.
@@ -147,6 +159,16 @@ impl<E: Env> Manager<E> {
     #[cold]
     #[inline(never)]
     fn alloc_slow(&self, request: Request, class: Option<Class>) -> Result<Area<'_>, AllocError> {
+        self.alloc_uncounted(request, class).inspect_err(|_| {
+            self.shared.failures.fetch_add(1, Relaxed);
+        })
+    }
+
+    fn alloc_uncounted(
+        &self,
+        request: Request,
+        class: Option<Class>,
+    ) -> Result<Area<'_>, AllocError> {
         if request.pages == 0 || !request.align.is_power_of_two() {
             return Err(AllocError::Invalid);
         }
@@ -154,9 +176,6 @@ impl<E: Env> Manager<E> {
             self.equip(request.mode);
         }
         self.climb(&request, class.filter(|_| self.switch(Switch::Magazines)))
-            .inspect_err(|_| {
-                self.shared.failures.fetch_add(1, Relaxed);
-            })
     }
 
     /// The ladder: each step costs more than the one before it. Only areas of a class that is kept in

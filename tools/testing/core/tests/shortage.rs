@@ -368,3 +368,41 @@ fn lazy_pages_do_not_drift() {
     assert_eq!(manager.reclaimable(), 0);
     assert_eq!(manager.stats().bytes_lazy.0, 0);
 }
+
+/// A request that would rather begin at some multiple takes any other place as well, and counts as a failure only if
+/// there is none.
+#[test]
+fn a_wish_is_no_failure() {
+    const WINDOW: u32 = 512;
+    let manager = two_cpus(100);
+    let ask = || {
+        let request = Request {
+            pages: WINDOW,
+            align: 1,
+            mode: Mode::Sleep,
+            caller: 1,
+        };
+        manager.alloc_best(request, WINDOW)
+    };
+    let starts: Vec<Page> = (0..PAGES / WINDOW)
+        .map(|_| {
+            publish(
+                &manager,
+                self::ask(&manager, 1, WINDOW, Mode::Sleep).unwrap(),
+            )
+        })
+        .collect();
+    assert!(ask().is_err());
+    assert_eq!(manager.stats().failures, 1);
+    // Without its guard page it would fit into the window.
+    free(&manager, starts[5]);
+    let anywhere = publish(&manager, ask().unwrap());
+    assert!(anywhere > starts[4] && anywhere < starts[5]);
+    // Now it does.
+    free(&manager, starts[9]);
+    free(&manager, starts[10]);
+    assert_eq!(publish(&manager, ask().unwrap()), starts[9]);
+    assert_eq!(manager.stats().failures, 1);
+    assert!(ask().is_err());
+    assert_eq!(manager.stats().failures, 2);
+}
