@@ -140,6 +140,8 @@ static __always_inline int populate(unsigned long addr, unsigned long nr, gfp_t 
 		vc_unmap(addr, nr);
 		if (!(gfp & __GFP_NOFAIL))
 			goto failed;
+		/* Next time entries of another size may map the pages that were mapped already. */
+		vc_flush(addr, nr);
 		schedule_timeout_uninterruptible(1);
 	}
 	shadow_open(addr, nr * PAGE_SIZE, nr * PAGE_SIZE);

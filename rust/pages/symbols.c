@@ -97,22 +97,29 @@ static struct blocking_notifier_head *purge_chain;
 static bool forbids_huge;
 
 /*
- * Whether the kernel was booted with this word. What mm/vmalloc.c has made of it is a static variable, and
- * clang may keep the opposite there.
+ * Whether the kernel was booted with this parameter, whatever its value. What mm/vmalloc.c has made of it is a
+ * static variable, and clang may keep the opposite there.
  */
-static bool on_command_line(const char *word)
+static int on_command_line(const char *name, bool *found)
 {
 	char **line = find_data(&symbols[SYM_SAVED_COMMAND_LINE]);
-	const char *at = line ? *line : "", *end = strstr(at, " -- ");
-	size_t len;
+	char *copy, *rest, *param, *value;
 
-	for (; *at && (!end || at < end); at += len) {
-		at += strspn(at, " ");
-		len = strcspn(at, " ");
-		if (len == strlen(word) && !strncmp(at, word, len))
-			return true;
+	*found = false;
+	if (!line)
+		return 0;
+	copy = kstrdup(*line, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	for (rest = skip_spaces(copy); *rest && !*found;) {
+		rest = next_arg(rest, &param, &value);
+		/* What follows is for init. */
+		if (!value && !strcmp(param, "--"))
+			break;
+		*found = !strcmp(param, name);
 	}
-	return false;
+	kfree(copy);
+	return 0;
 }
 
 /* As resolve(), by the symbol's number. */
@@ -122,7 +129,7 @@ static bool on_command_line(const char *word)
  * vc_symbols_resolve() - find every symbol and point the static calls at them
  *
  * Context: Task context, may sleep. Once, before any other function of this room.
- * Return: 0, or -ENOENT after a line that names the missing symbol and its options.
+ * Return: 0, or -ENOENT after a line that names the missing symbol and its options; or -ENOMEM.
  */
 int vc_symbols_resolve(void)
 {
@@ -159,7 +166,7 @@ int vc_symbols_resolve(void)
 	if (!err)
 		purge_chain = find_data(&symbols[SYM_VMAP_NOTIFY_LIST]);
 	if (!err)
-		forbids_huge = on_command_line("nohugevmalloc");
+		err = on_command_line("nohugevmalloc", &forbids_huge);
 	return err;
 }
 
