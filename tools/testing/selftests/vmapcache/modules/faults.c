@@ -15,6 +15,7 @@
 #ifdef CONFIG_FAULT_INJECTION
 
 #define HELD		512
+/* More than a huge page has. */
 #define PAGES_MOST	600
 /* No call allocates more often than that. */
 #define NTH_MOST	5000
@@ -114,7 +115,7 @@ static gfp_t flags_of(u32 how)
 	return flags[how % ARRAY_SIZE(flags)] | __GFP_NOWARN;
 }
 
-static bool try_vmalloc(struct faults *f, unsigned int pages, u32 how)
+static bool try_flags(struct faults *f, unsigned int pages, u32 how, bool huge)
 {
 	bool blocking = gfpflags_allow_blocking(flags_of(how));
 	void *addr;
@@ -124,13 +125,24 @@ static bool try_vmalloc(struct faults *f, unsigned int pages, u32 how)
 	if (!blocking)
 		preempt_disable();
 	arm(f);
-	addr = vmapcache_vmalloc_gfp(pages * PAGE_SIZE, flags_of(how));
+	addr = huge ? vmapcache_vmalloc_huge_node(pages * PAGE_SIZE, flags_of(how), NUMA_NO_NODE) :
+		      vmapcache_vmalloc_gfp(pages * PAGE_SIZE, flags_of(how));
 	if (!blocking)
 		preempt_enable();
-	hit = settle(f, "vmalloc", pages, addr);
+	hit = settle(f, huge ? "vmalloc_huge" : "vmalloc", pages, addr);
 	if (addr)
 		keep(f, addr, pages, NULL, false);
 	return hit;
+}
+
+static bool try_vmalloc(struct faults *f, unsigned int pages, u32 how)
+{
+	return try_flags(f, pages, how, false);
+}
+
+static bool try_huge(struct faults *f, unsigned int pages, u32 how)
+{
+	return try_flags(f, pages, how, true);
 }
 
 static bool try_vzalloc(struct faults *f, unsigned int pages, u32 how)
@@ -250,7 +262,8 @@ static bool try_others(struct faults *f, unsigned int pages, u32 how)
 }
 
 static bool (*const calls[])(struct faults *f, unsigned int pages, u32 how) = {
-	try_vmalloc, try_vzalloc, try_aligned, try_vrealloc, try_vmap, try_vm_map_ram, try_others,
+	try_vmalloc, try_huge, try_vzalloc, try_aligned, try_vrealloc, try_vmap, try_vm_map_ram,
+	try_others,
 };
 
 static struct faults *faults_new(struct run *run)

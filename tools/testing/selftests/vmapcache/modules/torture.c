@@ -107,18 +107,22 @@ static void take_up(struct run *run, struct torture *torture, struct rnd_state *
 {
 	u32 how = below(rnd, 100);
 	unsigned int shift = how < 2 ? 14 : how < 10 ? 9 : 4;
+	bool huge = how == 99;
 
-	/* Mostly small; own pages cost memory and time, so the large ones are shown. */
-	piece->pages = 1 + below(rnd, 1 << below(rnd, shift + 1));
+	/* Mostly small; own pages cost memory and time, so the large ones are shown, but for a few huge pages. */
+	piece->pages = huge ? PTRS_PER_PTE + 1 + below(rnd, PTRS_PER_PTE) :
+			      1 + below(rnd, 1 << below(rnd, shift + 1));
 	piece->seed = prandom_u32_state(rnd);
-	piece->mapped = how < 40 || piece->pages > 512;
+	piece->mapped = how < 40 || (piece->pages > 512 && !huge);
 	piece->whole = piece->pages;
 	if (!piece->mapped) {
 		gfp_t gfp = how < 50 ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL | __GFP_NOWARN;
 		unsigned long size = piece->pages * PAGE_SIZE - below(rnd, PAGE_SIZE);
 
 		piece->whole = size >> PAGE_SHIFT;
-		if (how < 60)
+		if (huge)
+			piece->addr = vmapcache_vmalloc_huge_node(size, gfp, NUMA_NO_NODE);
+		else if (how < 60)
 			piece->addr = vmapcache_vmalloc_aligned(size, PAGE_SIZE << below(rnd, 10),
 								gfp, NUMA_NO_NODE, NULL);
 		else
