@@ -7,8 +7,8 @@ LONG="each rival comes before and after the guard"
 DESCRIPTION="have a BPF program, a livepatch, another direct call and a kprobe with a post_handler on a function that should have a guard, before and after the guard: who comes second is refused, with a line"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
-# shellcheck source=tools/testing/selftests/vmapcache/rivals.sh
-. "${0%/*}/rivals.sh"
+# shellcheck source=tools/testing/selftests/vmapcache/lib-rivals.sh
+. "${0%/*}/lib-rivals.sh"
 
 own
 guarded

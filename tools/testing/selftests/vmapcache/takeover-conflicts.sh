@@ -7,8 +7,8 @@ LONG="each rival comes before and after the hook"
 DESCRIPTION="take functions over that a BPF program, a livepatch or another direct call has, or that are traced, and see the others served; whoever comes second is refused"
 # shellcheck source=tools/testing/selftests/vmapcache/lib.sh
 . "${0%/*}/lib.sh"
-# shellcheck source=tools/testing/selftests/vmapcache/rivals.sh
-. "${0%/*}/rivals.sh"
+# shellcheck source=tools/testing/selftests/vmapcache/lib-rivals.sh
+. "${0%/*}/lib-rivals.sh"
 
 can_take_over
 # ends: nobody has anything any more
