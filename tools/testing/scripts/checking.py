@@ -67,16 +67,82 @@ class Checking(BadWeather):
             self.assertIn("\nnot ok 0 the tests beside those that compile ran to their end (", result.stdout)
             self.assertTrue(result.stdout.endswith("\n2 passed, 1 failed, 0 skipped\n"))
 
+    def both_parts(self, compiled, stock, room="true"):
+        """The report of core and stock, whose lines are these."""
+        stubs = self.lanes(compiled, ":") + f"room() {{ {room}; }}\nstock_tests() {{\n{stock}\n}}\n"
+        result = self.check(stubs, "core", "stock")
+        self.assertEqual(result.stderr, "")
+        return [line for line in result.stdout.split("# failed, of all above:\n")[0].splitlines()
+                if not line.startswith("#")]
+
+    def test_stock_begins_when_core_has_built_the_modules(self):
+        built, there = self.top / "built", self.top / "there"
+        core = f"""try a true
+: >{built}
+: >"$logs/core-has-built"
+[ -e {there}-alone ] || try b sh -c 'until [ -e {there} ]; do /bin/sleep 0.1; done'
+try c false"""
+        stock = f"[ -e {built} ] && echo ok 1 d\n: >{there}\necho not ok 2 e"
+        wanted = ["KTAP version 1", "ok 1 a", "ok 2 b", "not ok 3 c", "KTAP version 1", "ok 1 d", "not ok 2 e"]
+        self.assertEqual(self.both_parts(core, stock), wanted)
+        there.unlink()
+        # Where there is no room for both, one after the other.
+        (self.top / "there-alone").touch()
+        self.assertEqual(self.both_parts(core, stock, "false"), [
+            "KTAP version 1", "ok 1 a", "not ok 2 c", "KTAP version 1", "ok 1 d", "not ok 2 e"])
+
+    def test_stock_does_not_wait_for_what_core_could_not_build(self):
+        self.assertEqual(self.both_parts("try a false", "echo ok 1 b"), [
+            "KTAP version 1", "not ok 1 a", "KTAP version 1", "ok 1 b"])
+
+    def test_stock_that_dies_beside_core_is_a_failure(self):
+        for death in "exit 3", "kill -9 $$":
+            lines = self.both_parts("try a true", f"echo ok 1 b\n{death}")
+            self.assertEqual(lines[:4], ["KTAP version 1", "ok 1 a", "KTAP version 1", "ok 1 b"])
+            self.assertRegex(lines[4], r"not ok 0 stock ran to its end \(\d+\)")
+
+    def test_beside_core_there_is_one_vm(self):
+        log = self.top / "log"
+        boot = f"""
+build() {{ :; }}
+kselftest() {{ echo kselftest >>{log}; }}
+boot() {{
+	eval "group=\\${{$#}}"
+	echo "$group begins" >>{log}
+	if [ "$group" = one ] && [ -e {self.top}/core ]; then until [ -e {self.top}/two ]; do /bin/sleep 0.1; done; fi
+	[ "$group" = one ] || : >{self.top}/two
+	/bin/sleep 2
+	echo "$group ends" >>{log}
+	echo "ok 1 $group"
+}}
+"""
+        stock = (SCRIPTS / "check").read_text()
+        at = stock.index("# stock_tests:")
+        stock = stock[at:stock.index("# long_tests:")]
+        for core, order in (
+                # Core outlives the first one.
+                (f'try a sh -c "until [ -e {self.top}/two ]; do /bin/sleep 0.1; done"', ["one begins", "one ends"]),
+                # The first one outlives core.
+                (f": >{self.top}/core", ["one begins", "two begins"])):
+            stubs = self.lanes(f': >"$logs/core-has-built"\n{core}', ":") + "room() { :; }\n" + boot + stock
+            result = self.check(stubs, "core", "stock")
+            self.assertIn("\nok 1 one\n", result.stdout)
+            self.assertIn("\nok 1 two\nok 1 kselftest's own commands build, run and skip tests\n", result.stdout)
+            self.assertEqual(log.read_text().splitlines()[:2], order, result.stdout)
+            log.unlink()
+            (self.top / "two").unlink()
+
     def test_signals_end_both_lanes(self):
         hang = "try %s sh -c 'echo $$ >%s; exec /bin/sleep 60'"
-        pids = [self.top / "one", self.top / "two"]
-        stubs = self.lanes(hang % ("a", pids[0]), hang % ("b", pids[1]))
+        pids = [self.top / "one", self.top / "two", self.top / "three"]
+        stubs = self.lanes(f': >"$logs/core-has-built"\n{hang % ("a", pids[0])}', hang % ("b", pids[1])) + \
+            f"room() {{ :; }}\nstock_tests() {{\n{hang % ('c', pids[2])}\n}}\n"
         self.check(stubs, "--help")
         for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
             for file in pids:
                 file.unlink(missing_ok=True)
             process = subprocess.Popen(
-                [self.scripts / "check", "core"], env=self.environment(), start_new_session=True,
+                [self.scripts / "check", "core", "stock"], env=self.environment(), start_new_session=True,
                 cwd=self.top / "tree", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             self.addCleanup(self.kill_group, process)
@@ -109,8 +175,9 @@ terminal_tests() { :; }
         self.assertIn("ok 1 the kselftests in special boots # SKIP no time left of 7 minutes: make check-long\n", said)
         self.assertIn("\n1 passed, 0 failed, 1 skipped\n", said)
         said = self.check(stubs, "stock").stdout
-        self.assertIn("ok 1 both stock 1500 2G --short\n", said)
-        self.assertNotIn("boot stock", said)
+        for group in "one", "two":
+            self.assertIn(f"ok 1 boot stock 1500 2G --short --group {group}\n", said)
+        self.assertNotIn("boot stock 400", said)
 
     def test_the_table_has_each_long_kselftest(self):
         text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

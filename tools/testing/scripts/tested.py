@@ -37,7 +37,7 @@ class Tested(BadWeather):
 
     def note(self, part, report=REPORT, kernel="rt-7.3.4"):
         (self.logs / f"report-{part}").write_text(report)
-        (self.logs / "built").write_text(kernel + "\n")
+        (self.logs / f"built-{part}").write_text(kernel + "\n")
         self.assert_ok(self.run_script("tested", "--note", str(self.logs), part, "9"))
 
     def rows(self):
