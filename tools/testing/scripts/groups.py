@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """How tools/testing/selftests/vmapcache/run chooses tests; running them takes a VM."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -27,12 +28,12 @@ class Groups(unittest.TestCase):
     def add(self, name, lines):
         (self.folder / f"{name}.sh").write_text(f'#!/bin/sh\n{lines}\nDESCRIPTION="be {name}"\n')
 
-    def run_it(self, *arguments):
+    def run_it(self, *arguments, **environment):
         return subprocess.run([self.folder / "run", *arguments], text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=60, env=dict(os.environ, **environment))
 
-    def names(self, *arguments):
-        result = self.run_it("--list", *arguments)
+    def names(self, *arguments, **environment):
+        result = self.run_it("--list", *arguments, **environment)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         return "".join(line.split()[0] for line in result.stdout.splitlines())
 
@@ -58,6 +59,13 @@ class Groups(unittest.TestCase):
         self.assertEqual(self.names(), "fdabec")
         for arguments in (("--short", "--long"), ("--long", "a")):
             self.assert_refused("Usage", *arguments)
+
+    def test_what_has_ended_is_left_out(self):
+        ended = self.folder / "ended"
+        self.assertEqual(self.names(ENDED=str(ended)), "fdabec")
+        ended.write_text("f\na\n")
+        self.assertEqual(self.names(ENDED=str(ended)), "dbec")
+        self.assertEqual(self.names("--group", "two", ENDED=str(ended)), "c")
 
     def test_unknown(self):
         for word in ("three", "", "onetwo", ".*"):

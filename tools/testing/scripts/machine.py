@@ -66,6 +66,32 @@ echo 0 >"$status\"""")
         self.assertEqual(result.returncode, 125)
         self.assertEqual(result.stderr.count("booting once more"), 1)
 
+    def test_vm_that_qemu_itself_killed(self):
+        """An oops at a breakpoint, and the bytes there: 0f is no breakpoint."""
+        oops = "Oops: int3: 0000 [#1] SMP NOPTI\\nRIP: 0010:f+0x1/0x2\\nCode: 00 {} <1f> 44 00\\n"
+        for first in "0f", "cc":
+            self.stub("qemu-system-x86_64", f"""{QEMU}
+printf '{oops.format(first)}' >>"$console"
+[ -e {self.top}/before ] || {{ : >{self.top}/before; exit 0; }}
+[ -e {self.top}/never ] || echo 0 >"$status\"""")
+            (self.top / "before").unlink(missing_ok=True)
+            result = self.vm("--again")
+            if first == "cc":
+                self.assertEqual(result.returncode, 125)
+                self.assertNotIn("a breakpoint that", result.stderr)
+                continue
+            self.assert_ok(result)
+            self.assertIn("booting once more", result.stderr)
+            # Not unasked, and not for ever.
+            (self.top / "never").touch()
+            for options, again in (["--again"], 1), ([], 0):
+                (self.top / "before").unlink()
+                result = self.vm(*options)
+                self.assertEqual(result.returncode, 125)
+                self.assertEqual(result.stderr.count("booting once more"), again)
+                self.assertIn("no fault of the kernel's: try again", result.stderr)
+            (self.top / "never").unlink()
+
     def test_interrupted(self):
         self.stub("qemu-system-x86_64", f"""{QEMU}
 echo $$ >{self.top}/qemu; : >{self.top}/hung
