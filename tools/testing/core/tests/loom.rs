@@ -823,6 +823,34 @@ fn waiter_against_purger() {
     });
 }
 
+/// A trim looks which pages are free while a CPU takes them: either it sees that they are taken, or the CPU makes new
+/// descriptors.
+#[test]
+fn trim_against_take() {
+    model(2, || {
+        run_on_cpu(0);
+        let manager = small_manager();
+        // Descriptors, and no area.
+        let start = take_one(&manager).unwrap();
+        give_back(&manager, start);
+        manager.purge(Purge::Drain);
+        let trimmer = {
+            let manager = manager.clone();
+            thread::spawn(move || {
+                run_on_cpu(1);
+                manager.trim(usize::MAX)
+            })
+        };
+        let start = take_one(&manager).unwrap();
+        assert!(
+            manager.lookup(start).is_some(),
+            "an area without a descriptor"
+        );
+        give_back(&manager, start);
+        trimmer.join().unwrap();
+    });
+}
+
 /// A task that frees and one that purges agree on how much is lazy: the sum does not drift.
 #[test]
 fn lazy_pages_are_exact() {
