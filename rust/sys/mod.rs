@@ -22,6 +22,7 @@ mod world;
 #[path = "kernel/mod.rs"]
 mod world;
 
+pub mod once_box;
 pub mod page;
 pub mod seqcount;
 

@@ -6,7 +6,7 @@ pub use super::held::assert_may_sleep;
 pub use super::slot::{free_unread, keep, Limbo, Reading, Slot};
 use super::{held::Held, mem};
 use crate::sys::NoMemory;
-pub use crate::sys::{LockClass, Padded};
+pub use crate::sys::{once_box::OnceBox, LockClass, Padded};
 #[cfg(loom)]
 use loom::sync as base;
 #[cfg(not(loom))]
@@ -130,48 +130,6 @@ impl<T> Mutex<T> {
     /// Takes the mutex if it is free.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok()
-    }
-}
-
-/// A heap value that is set at most once and then stays until the owner goes.
-pub struct OnceBox<T> {
-    // `std::sync::OnceLock` would hide the ordering from loom, so the flag carries it.
-    set: AtomicBool,
-    value: std::sync::OnceLock<mem::Box<T>>,
-}
-
-impl<T> OnceBox<T> {
-    /// Nothing set yet.
-    pub fn new() -> Self {
-        Self {
-            set: AtomicBool::new(false),
-            value: std::sync::OnceLock::new(),
-        }
-    }
-
-    /// The value, once it is set.
-    #[inline]
-    pub fn get(&self) -> Option<&T> {
-        if self.set.load(Ordering::Acquire) {
-            self.value.get().map(|b| &**b)
-        } else {
-            None
-        }
-    }
-
-    /// Sets the value. Gives it back if another thread was faster: then [`Self::get`] has that one's, as in the
-    /// kernel, where both are one step.
-    pub fn set(&self, value: mem::Box<T>) -> Result<(), mem::Box<T>> {
-        let set = self.value.set(value);
-        match &set {
-            Ok(()) => self.set.store(true, Ordering::Release),
-            Err(_) => {
-                while !self.set.load(Ordering::Acquire) {
-                    spin_loop();
-                }
-            }
-        }
-        set
     }
 }
 

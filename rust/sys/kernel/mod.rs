@@ -4,7 +4,6 @@
 
 mod bug;
 pub mod mem;
-mod once_box;
 mod percpu;
 pub mod preempt;
 mod slot;

@@ -33,10 +33,9 @@
 
 use super::{
     mem::{boxed, Mode, NoMemory, Table},
-    once_box::OnceBox,
     preempt::{Doors, Stay},
 };
-use crate::bindings;
+use crate::{bindings, sys::once_box::OnceBox};
 use core::{
     cell::UnsafeCell,
     ops::{Deref, DerefMut},

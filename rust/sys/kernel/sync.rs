@@ -4,11 +4,10 @@
 
 use super::preempt;
 pub use super::{
-    once_box::OnceBox,
     percpu::{Owned, PerCpu},
     slot::{free_unread, keep, Limbo, Reading, Slot},
 };
-pub use crate::sys::{LockClass, Padded};
+pub use crate::sys::{once_box::OnceBox, LockClass, Padded};
 use crate::{bindings, sys::NoMemory};
 use kernel::{
     bindings::{lock_class_key, raw_spinlock_t},
