@@ -701,8 +701,10 @@ static void collapse(struct run *run)
 			sign(small[i], i % 9 + 1, i);
 	}
 	for (i = 0; i < ARRAY_SIZE(small); i++) {
+		size_t nr = i % 9 + 1;
+
 		if (small[i])
-			expect(run, signed_by(small[i], i % 9 + 1, i) == i % 9 + 1, "area %lu", i);
+			expect(run, signed_by(small[i], nr, i) == nr, "area %lu", i);
 		vmapcache_vfree(small[i]);
 	}
 	vmapcache_drain();
