@@ -69,7 +69,9 @@ fn place(system: System) -> Result<&'static Path, String> {
     }
     let loaded = Path::new("/sys/module/vmapcache").exists();
     Err(match system {
-        System::Vmapcache if !loaded => "vmapcache.ko is not loaded (insmod vmapcache.ko)".into(),
+        System::Vmapcache if !loaded => {
+            "vmapcache.ko is not loaded (modprobe vmapcache, or insmod vmapcache.ko)".into()
+        }
         _ if there.is_none() => {
             format!(
                 "tracefs is not mounted (mount -t tracefs none {})",

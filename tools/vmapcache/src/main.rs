@@ -37,6 +37,7 @@ mod tables;
 #[cfg(feature = "top")]
 mod top;
 mod trace;
+mod tree;
 mod view;
 mod wait;
 
@@ -60,6 +61,7 @@ const EXAMPLES: &str = "Examples:
   vmapcache record --boot -o boot.rec   what the kernel has asked since its beginning
   vmapcache replay vmapcache.rec        the same requests on both allocators
   vmapcache map --by size -o map.svg    the arena as a picture
+  vmapcache native --quick              both on real cores, in a checkout of vmapcache
   vmapcache report                      a page of what was measured
   vmapcache bundle                      an archive to send with a report of a fault";
 
@@ -110,6 +112,10 @@ enum Command {
         #[arg(default_value = "build/bench.json")]
         file: PathBuf,
     },
+    /// Compares them on this machine's real cores, in one ordinary program (in a checkout: scripts/native)
+    Native(tree::Words),
+    /// Compares them on unmodified workloads, in the VM (in a checkout: scripts/live)
+    Live(tree::Words),
     /// Makes one page of all that was measured: build/report.html
     #[cfg(feature = "report")]
     Report(report::Options),
@@ -234,6 +240,8 @@ fn run(command: Command) -> Result<bool, String> {
             tables::print(Extent::Whole, &record::load(&file)?);
             Ok(true)
         }
+        Command::Native(words) => tree::run("native", &words),
+        Command::Live(words) => tree::run("live", &words),
         #[cfg(feature = "report")]
         Command::Report(options) => report::show(&options),
         Command::Stats(options) => view::show(Source::Stats, &options),

@@ -59,7 +59,7 @@ fn explain(path: &str, error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::PermissionDenied => "only root can read it",
         io::ErrorKind::NotFound if !exists("/sys/module/vmapcache") => {
-            "vmapcache.ko is not loaded (insmod vmapcache.ko)"
+            "vmapcache.ko is not loaded (modprobe vmapcache, or insmod vmapcache.ko)"
         }
         io::ErrorKind::NotFound
             if path.starts_with("/sys/kernel/debug") && !exists("/sys/kernel/debug/vmapcache") =>
