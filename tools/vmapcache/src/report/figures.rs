@@ -161,7 +161,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A curve for each side of what single operations took.
-fn distribution(all: &mut Figures, name: &str, pair: &Pair) -> Result<(), String> {
+fn distribution(all: &mut Figures, pair: &Pair, axes: &'static str) -> Result<(), String> {
     let [theirs, ours] = &pair.quantiles;
     let series = [(theirs, IN_TREE), (ours, OURS)].map(|(quantiles, colour)| Series {
         colour,
@@ -174,8 +174,8 @@ fn distribution(all: &mut Figures, name: &str, pair: &Pair) -> Result<(), String
             .collect(),
     });
     all.lines_named(
-        &format!("Latency: {name}"),
-        "across: percent of the operations; up: ns that none of them exceeded, the clock's cost taken off",
+        &format!("Latency: {}", pair.name),
+        axes,
         series.into(),
         percent,
     )
@@ -197,7 +197,11 @@ fn distributions(all: &mut Figures, pairs: &[(&Record, &Pair)]) -> Result<(), St
             many.max_by_key(|(a, _)| a.live),
         ];
         for (_, pair) in chosen.into_iter().flatten() {
-            distribution(all, &pair.name, pair)?;
+            distribution(
+                all,
+                pair,
+                "across: percent of the operations; up: ns that none of them exceeded, the clock's cost taken off",
+            )?;
         }
     }
     Ok(())
@@ -474,7 +478,11 @@ fn live(file: &File) -> Result<Vec<Figure>, String> {
     let most = timed().map(|pair| pair.cpus).max();
     let served = |pair: &&Pair| Some(pair.cpus) == most && pair.verdict != Verdict::NotServed;
     for pair in timed().filter(served) {
-        distribution(&mut all, &pair.name, pair)?;
+        distribution(
+            &mut all,
+            pair,
+            "across: percent of the operations of a round; up: ns that none of them exceeded, the median of rounds",
+        )?;
     }
     Ok(all.0)
 }
