@@ -97,16 +97,16 @@ static unsigned long window_of(unsigned long addr)
 	return (addr >> PMD_SHIFT) - first_window;
 }
 
-/* Whether one entry maps the window of @addr. */
-static bool has_huge_entry(unsigned long addr)
+/* Whether a table of PTEs maps @addr, not one entry with all around it. */
+static bool has_table(unsigned long addr)
 {
 #ifdef CONFIG_X86_64
 	unsigned int level;
 
-	return lookup_address(addr, &level) && level > PG_LEVEL_4K;
+	return lookup_address(addr, &level) && level == PG_LEVEL_4K;
 #else
 	/* Nobody makes a huge page of a mapping that is there. */
-	return false;
+	return true;
 #endif
 }
 
@@ -270,9 +270,10 @@ void vc_tables_exit(void)
 /* allocator.rs computes it so. */
 static_assert(PAGE_SIZE * (PAGE_SIZE / 8) == PMD_SIZE);
 
+/* Whether one entry may map @addr, which is mapped, and all of its window. */
 static bool is_huge(unsigned long addr)
 {
-	return test_bit(window_of(addr), huge_windows) || has_huge_entry(addr);
+	return test_bit(window_of(addr), huge_windows) || !has_table(addr);
 }
 
 /* Whether one entry can map the pages of a whole window: neighbours, the first of them aligned. */
@@ -302,7 +303,7 @@ static int map_huge(unsigned long addr, struct page **pages, pgprot_t prot, gfp_
 /* The owner of a whole window unmaps it: its table may have gone. */
 static noinline void leave_window(unsigned long addr)
 {
-	if (has_huge_entry(addr))
+	if (!has_table(addr))
 		forget_table(addr);
 	clear_bit(window_of(addr), huge_windows);
 }
