@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the page is made of: the files of `make bench`, `make native` and `make live`, each as pairs
-//! that were measured in turns.
+//! What the page is made of: the files of `make bench`, `make native` and `make live`, and what `vmapcache replay`
+//! printed, each as pairs that were measured in turns.
 
 use crate::{
     machine::Machine,
@@ -16,6 +16,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 /// Where figures come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
+    /// A recorded workload alone.
+    Replay,
     Bench,
     Native,
     Live,
@@ -27,7 +29,7 @@ pub struct File {
     pub kind: Kind,
     /// Its objects, as they are.
     pub objects: Vec<Value>,
-    /// Those of `Kind::Bench` and `Kind::Native`.
+    /// Those of all kinds but `Kind::Live`.
     pub records: Vec<Record>,
     pub pairs: Vec<Pair>,
     /// Of `Kind::Native`: what the records' objects also have, in the same order.
@@ -289,14 +291,19 @@ impl File {
     }
 
     pub fn parse(name: &str, text: &str) -> Result<File, String> {
-        let none = format!("{name}: no data of make bench, make native or make live");
+        let none = format!(
+            "{name}: no data of make bench, make native, make live or vmapcache replay -O json"
+        );
         let say = |e: serde_json::Error| format!("{none}: {e}");
         let objects: Vec<Value> = serde_json::from_str(text).map_err(say)?;
         let has = |key: &str| objects.iter().any(|object| object.get(key).is_some());
         let kind = match (has("workload"), has("title"), has("scenario")) {
             (true, _, _) => Kind::Live,
             (_, true, true) => Kind::Native,
-            (_, _, true) => Kind::Bench,
+            (_, _, true) => match objects.iter().all(|object| object["scenario"] == "replay") {
+                true => Kind::Replay,
+                false => Kind::Bench,
+            },
             _ => return Err(none),
         };
         let mut file = File {
@@ -312,7 +319,7 @@ impl File {
                 let workloads: Vec<Workload> = serde_json::from_str(text).map_err(say)?;
                 file.pairs = live_pairs(&workloads);
             }
-            Kind::Bench => {
+            Kind::Bench | Kind::Replay => {
                 file.records = record::parse(name, text)?;
                 file.pairs = bench_pairs(&file.records);
             }

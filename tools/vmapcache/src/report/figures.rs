@@ -489,7 +489,7 @@ fn live(file: &File) -> Result<Vec<Figure>, String> {
 
 pub fn of(file: &File) -> Result<Vec<Figure>, String> {
     match file.kind {
-        Kind::Bench => bench(file),
+        Kind::Bench | Kind::Replay => bench(file),
         Kind::Native => native(file),
         Kind::Live => live(file),
     }

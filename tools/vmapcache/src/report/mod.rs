@@ -22,7 +22,7 @@ use std::{
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Data of make bench, make native or make live instead of those in build/
+    /// Data of make bench, make native, make live or vmapcache replay -O json instead of those in build/
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Older data of one kind: says what changed beyond noise; the status is 1 after a loss

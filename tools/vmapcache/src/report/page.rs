@@ -14,6 +14,7 @@ use plotters::style::RGBColor;
 use serde_json::Value;
 
 const STYLE: &str = include_str!("style.css");
+const REPLAY: &str = "A recorded workload";
 
 fn colour(RGBColor(red, green, blue): RGBColor) -> String {
     format!("{red:02X}{green:02X}{blue:02X}")
@@ -254,7 +255,7 @@ fn latencies(file: &File) -> Option<String> {
             .find_map(|object| object.get(key)?.as_f64())
     };
     match file.kind {
-        Kind::Bench if any => None,
+        Kind::Bench | Kind::Replay if any => None,
         Kind::Native if any => Some(format!(
             "Latencies are of pairs that were timed one by one, and are longer than in a row: the clock waits for all \
              before it. Its own cost, {} ns, is taken off; it counts in steps of {} ns. Lookups, purges, replays, and \
@@ -262,7 +263,7 @@ fn latencies(file: &File) -> Option<String> {
             figure(number("clock_ns")?),
             number("clock_step_ns").map_or("-".into(), figure),
         )),
-        Kind::Bench | Kind::Native => Some(
+        Kind::Bench | Kind::Replay | Kind::Native => Some(
             "No latencies: these data have only times of many operations together.".into(),
         ),
         Kind::Live => {
@@ -293,11 +294,12 @@ fn section(file: &File) -> Result<Markup, String> {
     let ground = file.ground();
     let (id, title, command) = match file.kind {
         Kind::Native => ("native", "On real cores", "make native"),
+        Kind::Replay => ("replay", REPLAY, "vmapcache replay"),
         Kind::Bench => ("bench", "In the kernel", "make bench"),
         Kind::Live => ("live", "Unmodified workloads", "make live"),
     };
     let tables = match file.kind {
-        Kind::Bench => tables::all(Extent::Whole, &file.records),
+        Kind::Bench | Kind::Replay => tables::all(Extent::Whole, &file.records),
         Kind::Native => vec![native_table(file), locks_table(file)],
         Kind::Live => vec![live_table(file)],
     };
@@ -319,7 +321,7 @@ fn section(file: &File) -> Result<Markup, String> {
             @if !failed.is_empty() { p { (failed.join("; ")) } }
             div.plots { @for figure in figures::of(file)? { (plot(&figure)) } }
             @for one in tables.iter().filter(|table| !table.rows().is_empty()) { (table(one)) }
-            @if file.kind == Kind::Bench && tables::busy(&file.records) { p.note { (tables::BUSY) } }
+            @if matches!(file.kind, Kind::Bench | Kind::Replay) && tables::busy(&file.records) { p.note { (tables::BUSY) } }
             @if let Some(text) = latencies(file) { p.note { (text.trim_end()) } }
             (data(file))
         }
@@ -363,6 +365,7 @@ fn changed(changes: &Changes) -> Markup {
 
 pub fn page(files: &[File], changes: Option<&Changes>) -> Result<String, String> {
     let sections: Vec<Markup> = files.iter().map(section).collect::<Result<_, _>>()?;
+    let replayed = files.iter().any(|file| file.kind == Kind::Replay);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -380,6 +383,7 @@ pub fn page(files: &[File], changes: Option<&Changes>) -> Result<String, String>
                     @for file in files {
                         @match file.kind {
                             Kind::Native => a href="#native" { "On real cores" },
+                            Kind::Replay => a href="#replay" { (REPLAY) },
                             Kind::Bench => a href="#bench" { "In the kernel" },
                             Kind::Live => a href="#live" { "Unmodified workloads" },
                         }
@@ -390,13 +394,23 @@ pub fn page(files: &[File], changes: Option<&Changes>) -> Result<String, String>
                 @for section in &sections { (section) }
                 section id="repeat" {
                     h2 { "How to repeat it" }
-                    p { "In a checkout of vmapcache at the commit above, on Debian 12 or 13 (x86-64):" }
-                    pre {
-                        "make native         # on real cores, six minutes\n"
-                        "make bench          # in the kernel, in the VM\n"
-                        "make live           # unmodified workloads, in the VM\n"
-                        "make report         # this page\n"
-                        "make report OLD=an-older-bench.json   # and what has changed since"
+                    @if replayed {
+                        p { "As root, on a kernel with the modules installed:" }
+                        pre {
+                            "vmapcache record -- make -j4\n"
+                            "vmapcache replay vmapcache.rec -O json >replay.json\n"
+                            "vmapcache report replay.json -o report.html"
+                        }
+                    }
+                    @if !said::only_replayed(files) {
+                        p { "In a checkout of vmapcache at the commit above, on Debian 12 or 13 (x86-64):" }
+                        pre {
+                            "make native         # on real cores, six minutes\n"
+                            "make bench          # in the kernel, in the VM\n"
+                            "make live           # unmodified workloads, in the VM\n"
+                            "make report         # this page\n"
+                            "make report OLD=an-older-bench.json   # and what has changed since"
+                        }
                     }
                     p.note {
                         "Runs of both allocators take turns, A B A B, in one boot or process. A ratio above 1 says that \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the comparison says, in five lines.
+//! What the comparison says, in a few lines.
 
 use super::{
     changes::figure,
@@ -177,8 +177,56 @@ fn workloads(live: &File) -> String {
     )
 }
 
-/// Always five: a line says so if its data are not there.
-pub fn lines(files: &[File]) -> [String; 5] {
+/// A run with fewer requests tells little.
+const FEW_REQUESTS: u64 = 1000;
+
+fn replayed(file: &File, pair: &Pair) -> Option<String> {
+    let (theirs, ours) = (median(pair.theirs.clone())?, median(pair.ours.clone())?);
+    let verdict = match pair.verdict {
+        Verdict::Faster => "vmapcache is better",
+        Verdict::Slower => "in-tree is better",
+        _ => "no difference is shown",
+    };
+    let mut text = format!(
+        "A recorded workload ({}, ground {}): a request for addresses takes {} ns in-tree and {} ns with vmapcache; the \
+         ratio is {} (turns: {}), so {verdict}.",
+        pair.name,
+        pair.ground,
+        figure(theirs),
+        figure(ours),
+        figure(pair.ratio),
+        range(pair.turns())
+    );
+    // The runs of one side have the same requests.
+    let least = file.records.iter().filter(|record| record.ops > 0);
+    let least = least.map(|record| record.ops / record.runs_ns.len().max(1) as u64);
+    if let Some(requests) = least.min().filter(|requests| *requests < FEW_REQUESTS) {
+        text += &format!(
+            " A run has only {requests} requests, too few to trust: record for longer, or something that asks for more."
+        );
+    }
+    Some(text)
+}
+
+/// The page has nothing but workloads that its reader recorded.
+pub fn only_replayed(files: &[File]) -> bool {
+    files.iter().all(|file| file.kind == Kind::Replay)
+}
+
+/// One for each recorded workload; then always five: a line says so if its data are not there. A page of a
+/// recorded workload alone is not about them.
+pub fn lines(files: &[File]) -> Vec<String> {
+    let replays = files.iter().filter(|file| file.kind == Kind::Replay);
+    let mut lines: Vec<String> = replays
+        .flat_map(|file| file.pairs.iter().filter_map(|pair| replayed(file, pair)))
+        .collect();
+    if !only_replayed(files) {
+        lines.extend(five(files));
+    }
+    lines
+}
+
+fn five(files: &[File]) -> [String; 5] {
     let absent =
         |what: &str, command: &str| format!("{what} were not measured: {command} does that.");
     let native = file(files, Kind::Native);

@@ -16,12 +16,14 @@ use std::{fs, path::PathBuf};
 const BENCH: &str = include_str!("../../recorded/bench.json");
 const NATIVE: &str = include_str!("../../recorded/native.json");
 const LIVE: &str = include_str!("../../recorded/live.json");
+const REPLAY: &str = include_str!("../../recorded/replay.json");
 
 fn files() -> Vec<File> {
     let all = [
         ("native.json", NATIVE),
         ("bench.json", BENCH),
         ("live.json", LIVE),
+        ("replay.json", REPLAY),
     ];
     all.map(|(name, text)| File::parse(name, text).unwrap())
         .into()
@@ -54,7 +56,7 @@ fn changed(text: &str, change: impl Fn(&mut Value)) -> String {
 fn the_page_is_whole_and_needs_no_network() {
     let text = page(&files(), None).unwrap();
     let page = parsed(&text);
-    for id in ["native", "bench", "live", "repeat"] {
+    for id in ["native", "bench", "live", "replay", "repeat"] {
         assert_eq!(texts(&page, &format!("section#{id}")).len(), 1, "{id}");
     }
     // The name of SVG's language is no address that anybody opens.
@@ -80,6 +82,7 @@ fn each_figure_of_the_data_is_on_it() {
             Kind::Native => "native",
             Kind::Bench => "bench",
             Kind::Live => "live",
+            Kind::Replay => "replay",
         };
         let shared = texts(&page, &format!("#{id} details .note")).concat();
         let rows = Selector::parse(&format!("#{id} details tbody tr")).unwrap();
@@ -97,7 +100,9 @@ fn each_figure_of_the_data_is_on_it() {
             for (key, value) in object.as_object().unwrap() {
                 let text = shown(value);
                 assert!(
-                    row.contains(&text) || shared.contains(&format!("{key} {text}")),
+                    text.is_empty() // in each row, it is left out
+                        || row.contains(&text)
+                        || shared.contains(&format!("{key} {text}")),
                     "{key} {text} is not in {row:?}"
                 );
             }
@@ -330,7 +335,9 @@ fn a_dark_page_changes_each_colour_that_would_not_be_seen() {
 
 #[test]
 fn five_lines_say_what_was_found_and_what_was_not_measured() {
-    let lines = said::lines(&files());
+    let mut lines = said::lines(&files());
+    assert_eq!(lines.len(), 6);
+    lines.remove(0); // of the recorded workload
     for (line, words) in lines.iter().zip([
         "take 80.7 ns in-tree and 15.9 ns with vmapcache; the ratio is 5.06 (turns: 3.74–5.16)",
         "vmapcache is better in 5 of 6, in-tree in none, and no difference is shown in 1",
@@ -353,6 +360,44 @@ fn five_lines_say_what_was_found_and_what_was_not_measured() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn a_recorded_workload_alone_has_a_page_of_its_own() {
+    let of = |text: &str| [File::parse("replay.json", text).unwrap()];
+    let lines = said::lines(&of(REPLAY));
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert!(
+        line.contains(
+            "(replay, 2 threads, ground emulated): a request for addresses takes 18353 ns in-tree"
+        ) && line.contains("(turns: 0.05–5.42), so no difference is shown.")
+            && line.contains("only 19 requests, too few"),
+        "{line}"
+    );
+    let more = changed(REPLAY, |object| object["ops"] = json!(9 * 5000));
+    let faster = changed(&more, |object| {
+        if object["allocator"] == "vmapcache" {
+            object["runs_ns"] = json!(vec![1.0; 9]);
+        }
+    });
+    let line = said::lines(&of(&faster)).concat();
+    assert!(line.ends_with("so vmapcache is better."), "{line}");
+    let page = parsed(&page(&of(REPLAY), None).unwrap());
+    let body = texts(&page, "body").concat();
+    assert!(body.contains("vmapcache record -- make -j4") && body.contains("A recorded workload"));
+    // Its reader has no checkout.
+    assert!(
+        !body.contains("make bench") && !body.contains("not measured"),
+        "{body}"
+    );
+    // A bench has replays among other scenarios.
+    let objects: Vec<Value> = [BENCH, REPLAY]
+        .iter()
+        .flat_map(|text| serde_json::from_str::<Vec<Value>>(text).unwrap())
+        .collect();
+    let both = File::parse("both.json", &serde_json::to_string(&objects).unwrap()).unwrap();
+    assert_eq!(both.kind, Kind::Bench);
 }
 
 /// Our runs of one scenario, times `factor`.
