@@ -4,6 +4,7 @@
 import os
 import pathlib
 import pty
+import shutil
 import signal
 import stat
 import subprocess
@@ -166,6 +167,19 @@ class Output(Program):
             pid = (self.folder / "pid").read_text(encoding="ascii").strip()
             self.assertFalse(pathlib.Path("/proc", pid).exists(), "the program goes on")
 
+    def test_an_ordinary_user_is_told_who_may_measure(self):
+        tool = self.folder / "vmapcache"
+        shutil.copy(TOOL, tool)
+        self.folder.chmod(0o755)
+        # A debugfs with its usual rights, and the laboratory in it.
+        script = """mount -t tmpfs none /sys && mkdir -p /sys/kernel/debug/vmapcache/bench && chmod 700 /sys/kernel/debug &&
+            exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@" """
+        for words in ("demo",), ("replay", RECORDED / "f2fs.rec"):
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", tool, *words], check=False, text=True,
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr, "vmapcache: only root can load the modules and measure with them\n")
+
     def test_installed_modules_are_loaded_and_go(self):
         calls = self.folder / "calls"
         for program in ("modprobe", "rmmod"):
@@ -183,4 +197,4 @@ class Output(Program):
         (self.folder / "none").touch()
         done = self.run_tool(("replay", RECORDED / "f2fs.rec"), env=environment)
         self.assertEqual(done.returncode, 2)
-        self.assertRegex(done.stderr, "^vmapcache: vmapcache is not loaded, and modprobe -q vmapcache: .*; --module takes a file$")
+        self.assertRegex(done.stderr, "^vmapcache: vmapcache is not loaded, and modprobe -q vmapcache: .*: `vmapcache doctor` .*; --module takes a file$")

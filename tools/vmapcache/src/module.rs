@@ -4,7 +4,7 @@
 //! options name, else those that are installed.
 
 use crate::{lab, signals};
-use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
+use std::{io::ErrorKind, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -53,8 +53,12 @@ impl Loaded {
             ours: Vec::new(),
             _signals: signals::PutOff::begin(),
         };
-        if lab::folder().exists() {
-            return Ok(loaded);
+        match lab::folder().try_exists() {
+            Ok(true) => return Ok(loaded),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+                return Err("only root can load the modules and measure with them".into());
+            }
+            _ => {}
         }
         let module = named(&options.module, "VMAPCACHE_KO");
         let laboratory = named(&options.laboratory, "BENCH_KO")
@@ -90,7 +94,9 @@ impl Loaded {
         arguments.extend(parameters);
         call(program, &arguments).map_err(|why| match &file {
             Some(_) => why,
-            None => format!("{name} is not loaded, and {why}; {option} takes a file"),
+            None => format!(
+                "{name} is not loaded, and {why}: `vmapcache doctor` says what is in the way; {option} takes a file"
+            ),
         })?;
         self.ours.push(name);
         Ok(())
