@@ -113,21 +113,46 @@ enum Command {
         file: PathBuf,
     },
     /// Compares them on this machine's real cores, in one ordinary program (in a checkout: scripts/native)
+    #[command(after_help = "Examples:
+  vmapcache native
+  vmapcache native --quick --cpus 2")]
     Native(tree::Words),
     /// Compares them on unmodified workloads, in the VM (in a checkout: scripts/live)
+    #[command(after_help = "Examples:
+  vmapcache live
+  vmapcache live --quick bpf-arrays forks")]
     Live(tree::Words),
     /// Makes one page of all that was measured: build/report.html
     #[cfg(feature = "report")]
+    #[command(after_help = "Examples:
+  vmapcache report
+  vmapcache report replay.json -o report.html
+  vmapcache report --compare old-bench.json")]
     Report(report::Options),
     /// Shows the module's counters
+    #[command(after_help = "Examples:
+  vmapcache stats --filter key~purge
+  vmapcache stats -O openmetrics")]
     Stats(view::Options),
     /// Shows totals, fragmentation and the top callers
+    #[command(after_help = "Examples:
+  vmapcache info -O json
+  vmapcache info --from saved-info")]
     Info(view::Options),
     /// Shows bytes and areas for each calling function
+    #[command(after_help = "Examples:
+  vmapcache callers --sort areas
+  vmapcache callers --filter 'bytes>=1M' --filter module=f2fs -O csv")]
     Callers(view::Options),
     /// Shows each area, in the order of addresses
+    #[command(after_help = "Examples:
+  vmapcache areas --filter 'bytes>1M' --sort bytes
+  vmapcache areas --filter state=lazy -O json")]
     Areas(view::Options),
     /// Follows the tracepoints: allocations, frees, failures, purges, flushes
+    #[command(after_help = "Examples:
+  vmapcache events fail -O json
+  vmapcache events alloc free --filter 'size>=64K' --seconds 10")]
     Events(events::Options),
     /// Records what the kernel's own callers ask of the in-tree allocator
     #[cfg(feature = "record")]
@@ -137,14 +162,28 @@ enum Command {
     Replay(recording::replay::Options),
     /// Shows what a recording has
     #[cfg(feature = "record")]
+    #[command(after_help = "Examples:
+  vmapcache recording vmapcache.rec
+  vmapcache recording vmapcache.rec -O csv --filter caller~f2fs")]
     Recording(recording::list::Options),
     /// Serves the numbers to Prometheus, or writes them for node_exporter
     #[cfg(feature = "export")]
+    #[command(after_help = "Examples:
+  vmapcache export --listen 0.0.0.0:9757
+  vmapcache export --textfile /var/lib/prometheus/node-exporter
+  vmapcache export --dashboard")]
     Export(export::Options),
     /// Follows the allocator on a screen: totals, rates, and who holds what
     #[cfg(feature = "top")]
+    #[command(after_help = "Examples:
+  vmapcache top --sort alloc/s
+  vmapcache top --batch -n 60 --filter f2fs")]
     Top(top::Options),
     /// Draws the arena: what is where
+    #[command(after_help = "Examples:
+  vmapcache map --by caller
+  vmapcache map --by size -o map.svg
+  vmapcache map --whole")]
     Map(map::Options),
     /// Writes the manual pages into a folder
     #[cfg(feature = "manual")]
@@ -153,9 +192,15 @@ enum Command {
     #[cfg(feature = "manual")]
     Completions(manual::Completions),
     /// Says what stands in the way on this machine, and what to do; then the status is 1
+    #[command(after_help = "Examples:
+  vmapcache doctor
+  vmapcache doctor load")]
     Doctor(doctor::Options),
     /// Puts what a report of a fault needs into one archive, without addresses
     #[cfg(feature = "bundle")]
+    #[command(after_help = "Examples:
+  vmapcache bundle
+  vmapcache bundle -o fault.tar.gz --whole-log")]
     Bundle(bundle::Options),
 }
 
@@ -295,5 +340,55 @@ fn main() -> ExitCode {
             // The status that a shell gives to an end by a signal.
             ExitCode::from(signals::caught().map_or(2, |number| 128 + number))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Words as a shell makes them, for what examples have.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('\'').enumerate();
+        let words = parts.flat_map(|(n, part)| match n % 2 {
+            0 => part.split_whitespace().map(String::from).collect(),
+            _ => vec![part.to_string()],
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn help_has_examples_that_are_commands() {
+        let all = Arguments::command();
+        let mut helps = vec![EXAMPLES.to_string()];
+        for command in all.get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            match command.get_name() {
+                "run" | "tables" | "demo" | "bench" | "man" | "completions" | "record"
+                | "replay" => {}
+                name => assert!(
+                    help.as_ref()
+                        .is_some_and(|help| help.contains(&format!("  vmapcache {name}"))),
+                    "{name}: {help:?}"
+                ),
+            }
+            helps.extend(help);
+        }
+        let mut seen = 0;
+        for line in helps.iter().flat_map(|help| help.lines()) {
+            let Some(line) = line.strip_prefix("  vmapcache ") else {
+                continue;
+            };
+            // What it does stands behind two blanks.
+            let line = line.split("  ").next().unwrap_or_default();
+            let line = words(&format!("vmapcache {line}"));
+            seen += 1;
+            if let Err(e) = Arguments::try_parse_from(&line) {
+                panic!("{line:?}: {e}");
+            }
+        }
+        // Those of the program without options that need more crates.
+        assert!(seen >= 20, "{seen}");
     }
 }
