@@ -136,6 +136,25 @@ class Output(Program):
         done = self.run_tool(("map", "--from", "/dev/null"))
         self.assertEqual((done.returncode, done.stdout), (0, "There are no areas.\n"))
 
+    def test_a_million_areas_in_two_seconds_and_100_mb(self):
+        """Seconds of a CPU, so that other work on this machine does not count."""
+        saved, at = self.folder / "areas", 0xffffc90400000000
+        with open(saved, "w", encoding="ascii") as out:
+            for number in range(1_000_000):
+                pages = 1 + number % 7
+                end = at + (pages + 1) * 4096
+                out.write(f"{at:#x}-{end:#x} {end - at:7} function_{number % 50}+0x1/0x2 [module_{number % 9}] "
+                          f"pages={pages} vmalloc N0={pages} cpu=0\n")
+                at = end + number % 3 * 4096
+        for by in "state", "caller", "size":
+            with self.subTest(by=by), subprocess.Popen([TOOL, "map", "--by", by, "--from", saved,
+                                                        "-o", self.folder / "map.svg"]) as program:
+                _, status, usage = os.wait4(program.pid, 0)
+                program.returncode = os.waitstatus_to_exitcode(status)
+                self.assertEqual(program.returncode, 0)
+                self.assertLess(usage.ru_utime + usage.ru_stime, 2)
+                self.assertLess(usage.ru_maxrss * 1024, 100_000_000)
+
     def test_an_interrupted_native_replay_ends_its_program(self):
         program = self.folder / "native"
         program.write_text(f"#!/bin/sh\ncat >/dev/null\necho $$ >{self.folder}/new\nmv {self.folder}/new {self.folder}/pid\n"
