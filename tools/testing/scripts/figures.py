@@ -16,7 +16,8 @@ def native(commit, faster=5.0):
     return [{"title": title, "allocator": side, "runs_ns": [ns] * 7, "run_min_ns": ns * operations,
              "median_ns": ns * operations, "ground": "native", "machine": "a machine", "cpus": 2,
              "virtualisation": "kvm", "commit": commit, "locks_per_1000": {"8": locks}}
-            for title, _, operations in FIGURES["NATIVE"]
+            for title, operations in ([(title, operations) for title, _, operations in FIGURES["NATIVE"]]
+                                      + [(title, 1) for title, _ in FIGURES["REPLAYS"]])
             for side, ns, locks in (("in-tree", 100.0, 4989.1), ("vmapcache", 100.0 / faster, 17.2))]
 
 
@@ -39,7 +40,7 @@ class Figures(BadWeather):
         self.readme = self.top / "README.md"
         self.data("native", native("abcdef0"))
         self.data("bench", bench("abcdef1"))
-        self.readme.write_text("Text.\n" + MARKS.format("native") + MARKS.format("bench") + "More.\n")
+        self.readme.write_text("Text.\n" + "".join(map(MARKS.format, ("native", "replays", "bench"))) + "More.\n")
 
     def data(self, name, records):
         (self.top / f"{name}.json").write_text(json.dumps(records))
@@ -63,6 +64,9 @@ class Figures(BadWeather):
         text = self.readme.read_text()
         self.assertIn("| 1 page | 100 | 20.0 | 5.00 | 5.00 |\n", text)
         self.assertIn("| addresses alone, 1 page | 2,000 | 300 | 6.67 |\n", text)
+        self.assertIn("| a boot | 100 | 20.0 | 5.00 | 5.00 |\n", text)
+        recorded = (SCRIPTS.parent / "tools/vmapcache/recorded").glob("*.rec")
+        self.assertEqual({title for title, _ in FIGURES["REPLAYS"]}, {f"replay: {path.stem}" for path in recorded})
         self.assertIn("Ground: native (a machine, 2 CPUs, a virtual machine), commit abcdef0.\n", text)
         self.assertIn("4,989 and 17 on 8 CPUs.\n", text)
         self.assertTrue(text.startswith("Text.\n") and text.endswith("More.\n"))
@@ -88,9 +92,10 @@ class Figures(BadWeather):
 
     def test_other_rows(self):
         self.broken("| 1 page | 100", "| one page | 100", "figures native: other rows")
+        self.broken("| a boot | 100", "| boots | 100", "figures replays: other rows")
 
     def test_blocks_that_are_gone_or_there_twice(self):
-        self.broken("figures: bench", "figures: native", "['native', 'native']; there may be")
+        self.broken("figures: bench", "figures: native", "['native', 'replays', 'native']; there may be")
         self.readme.write_text("Text.\n" + MARKS.format("bench"))
         self.assert_fails(self.figures("--check"), "the first must be")
         self.readme.write_text("Text.\n" + MARKS.format("native"))
