@@ -25,7 +25,7 @@ static const struct test_case *const cases[] = {
 	contents_cases, api_cases, contexts_cases, pins_cases, walk_cases, space_cases, readers_cases,
 	flushes_cases, pressure_cases, torture_cases, shadow_cases, shortage_cases, faults_cases,
 	guards_cases, differential_cases, nodes_cases, traced_cases, freed_cases, stacks_cases,
-	huge_cases,
+	huge_cases, priorities_cases,
 };
 
 static DEFINE_MUTEX(one_at_a_time);

@@ -32,7 +32,7 @@ struct test_case {
 };
 
 extern const struct test_case contents_cases[], api_cases[], contexts_cases[], pins_cases[], walk_cases[],
-	space_cases[], readers_cases[], flushes_cases[], pressure_cases[],
+	space_cases[], priorities_cases[], readers_cases[], flushes_cases[], pressure_cases[],
 	torture_cases[], shadow_cases[], shortage_cases[], faults_cases[], guards_cases[],
 	differential_cases[], nodes_cases[], traced_cases[], freed_cases[], stacks_cases[],
 	huge_cases[];
@@ -51,7 +51,7 @@ __printf(4, 5) bool failed(struct run *run, const char *file, int line, const ch
  */
 #define expect(run, condition, fmt, ...)					\
 	(likely(condition) ? true :						\
-	 !failed(run, __FILE_NAME__, __LINE__, "expected " #condition ": " fmt, ##__VA_ARGS__))
+	 !failed(run, __FILE_NAME__, __LINE__, "expected %s: " fmt, #condition, ##__VA_ARGS__))
 
 /* interrupted() - whether the writer wants to go; also lets other tasks run */
 bool interrupted(void);
