@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
 
 from weather import SCRIPTS, BadWeather
@@ -52,7 +53,7 @@ class Checking(BadWeather):
             there.unlink()
 
     def test_each_lane_has_its_own_seconds(self):
-        burn = "try b python3 -c 'import time\nwhile time.process_time() < 4: pass'"
+        burn = "try b python3 -c 'import time\nwhile time.process_time() < 4.5: pass'"
         wait = f"try a sh -c 'until [ -e {self.top}/over ]; do /bin/sleep 0.1; done; /bin/sleep 2'"
         said = self.check(self.lanes(f"{wait}\ntry c true", f"{burn}\n: >{self.top}/over"), "core").stdout
         self.assertRegex(said, r"# a took \d+ s, of CPUs [012] s\n")
@@ -64,7 +65,7 @@ class Checking(BadWeather):
             result = self.check(self.lanes("try a true", f"try b true\n{death}"), "core")
             self.assertEqual(result.returncode, 1)
             self.assertIn("\nok 2 b\n", result.stdout)
-            self.assertIn("\nnot ok 0 the tests beside those that compile ran to their end (", result.stdout)
+            self.assertIn("\nnot ok 3 the tests beside those that compile ran to their end (", result.stdout)
             self.assertTrue(result.stdout.endswith("\n2 passed, 1 failed, 0 skipped\n"))
 
     def both_parts(self, compiled, stock, room="true"):
@@ -83,23 +84,23 @@ class Checking(BadWeather):
 [ -e {there}-alone ] || try b sh -c 'until [ -e {there} ]; do /bin/sleep 0.1; done'
 try c false"""
         stock = f"[ -e {built} ] && echo ok 1 d\n: >{there}\necho not ok 2 e"
-        wanted = ["KTAP version 1", "ok 1 a", "ok 2 b", "not ok 3 c", "KTAP version 1", "ok 1 d", "not ok 2 e"]
+        wanted = ["KTAP version 1", "ok 1 a", "ok 2 b", "not ok 3 c", "ok 4 d", "not ok 5 e"]
         self.assertEqual(self.both_parts(core, stock), wanted)
         there.unlink()
         # Where there is no room for both, one after the other.
         (self.top / "there-alone").touch()
         self.assertEqual(self.both_parts(core, stock, "false"), [
-            "KTAP version 1", "ok 1 a", "not ok 2 c", "KTAP version 1", "ok 1 d", "not ok 2 e"])
+            "KTAP version 1", "ok 1 a", "not ok 2 c", "ok 3 d", "not ok 4 e"])
 
     def test_stock_does_not_wait_for_what_core_could_not_build(self):
         self.assertEqual(self.both_parts("try a false", "echo ok 1 b"), [
-            "KTAP version 1", "not ok 1 a", "KTAP version 1", "ok 1 b"])
+            "KTAP version 1", "not ok 1 a", "ok 2 b"])
 
     def test_stock_that_dies_beside_core_is_a_failure(self):
         for death in "exit 3", "kill -9 $$":
             lines = self.both_parts("try a true", f"echo ok 1 b\n{death}")
-            self.assertEqual(lines[:4], ["KTAP version 1", "ok 1 a", "KTAP version 1", "ok 1 b"])
-            self.assertRegex(lines[4], r"not ok 0 stock ran to its end \(\d+\)")
+            self.assertEqual(lines[:3], ["KTAP version 1", "ok 1 a", "ok 2 b"])
+            self.assertRegex(lines[3], r"not ok 0 stock ran to its end \(\d+\)")
 
     def test_beside_core_there_is_one_vm(self):
         log = self.top / "log"
@@ -126,11 +127,27 @@ boot() {{
                 (f": >{self.top}/core", ["one begins", "two begins"])):
             stubs = self.lanes(f': >"$logs/core-has-built"\n{core}', ":") + "room() { :; }\n" + boot + stock
             result = self.check(stubs, "core", "stock")
-            self.assertIn("\nok 1 one\n", result.stdout)
-            self.assertIn("\nok 1 two\nok 1 kselftest's own commands build, run and skip tests\n", result.stdout)
-            self.assertEqual(log.read_text().splitlines()[:2], order, result.stdout)
+            self.assertEqual([line.split(" ", 2)[2] for line in result.stdout.splitlines() if line.startswith("ok")][-3:],
+                             ["one", "two", "kselftest's own commands build, run and skip tests"])
+            self.assertEqual(sorted(log.read_text().splitlines()[:2]), order, result.stdout)
             log.unlink()
             (self.top / "two").unlink()
+
+    def test_results_are_shown_as_they_come(self):
+        stubs = self.lanes(f"try a true\ntry b sh -c 'until [ -e {self.top}/seen ]; do /bin/sleep 0.1; done'", ":")
+        self.check(stubs, "--help")
+        process = subprocess.Popen([self.scripts / "check", "core"], env=self.environment(), cwd=self.top / "tree",
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(self.kill_group, process)
+        timer = threading.Timer(30, self.kill_group, [process])
+        timer.start()
+        self.addCleanup(timer.cancel)
+        lines = iter(process.stdout.readline, "")
+        self.assertIn("ok 1 a\n", lines)
+        (self.top / "seen").touch()
+        self.assertIn("ok 2 b\n", lines)
+        process.wait()
 
     def test_signals_end_both_lanes(self):
         hang = "try %s sh -c 'echo $$ >%s; exec /bin/sleep 60'"
@@ -167,16 +184,16 @@ kselftest() { :; }
 terminal_tests() { :; }
 """
         said = self.check(stubs, "long").stdout
-        for words in ("ok 1 both stock 1500 2G --long\n", "ok 1 boot stock 400 256M tool-record-boot low-memory\n",
-                      "ok 1 boot stock 400 800M nodes possible-cpus\n", "\n3 passed, 0 failed, 0 skipped\n"):
+        for words in ("ok 1 both stock 1500 2G --long\n", "ok 2 boot stock 400 256M tool-record-boot low-memory\n",
+                      "ok 3 boot stock 400 800M nodes possible-cpus\n", "\n3 passed, 0 failed, 0 skipped\n"):
             self.assertIn(words, said)
         said = self.check(stubs, "long", CHECK_MINUTES="7").stdout
         self.assertNotIn("boot stock", said)
-        self.assertIn("ok 1 the kselftests in special boots # SKIP no time left of 7 minutes: make check-long\n", said)
+        self.assertIn("ok 2 the kselftests in special boots # SKIP no time left of 7 minutes: make check-long\n", said)
         self.assertIn("\n1 passed, 0 failed, 1 skipped\n", said)
         said = self.check(stubs, "stock").stdout
-        for group in "one", "two":
-            self.assertIn(f"ok 1 boot stock 1500 2G --short --group {group}\n", said)
+        for number, group in enumerate(("one", "two"), 1):
+            self.assertIn(f"ok {number} boot stock 1500 2G --short --group {group}\n", said)
         self.assertNotIn("boot stock 400", said)
 
     def test_the_table_has_each_long_kselftest(self):
