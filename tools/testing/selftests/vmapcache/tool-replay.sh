@@ -30,9 +30,9 @@ said() {
 	[ -z "$(ls $tracing/instances)" ] || fail "left: $(ls $tracing/instances)"
 }
 
-# of BYTES: requests for so many in the recording
+# of BYTES [FILE]: requests for so many in the recording
 of() {
-	"$TOOL" recording "$TMP/rec" -O csv --filter request=alloc --filter bytes="$1" | sed 1d | wc -l
+	"$TOOL" recording "${2:-$TMP/rec}" -O csv --filter request=alloc --filter bytes="$1" | sed 1d | wc -l
 }
 
 # Without the module: processes, whose stacks the kernel counts by size, too.
@@ -92,6 +92,29 @@ case $recorded in
 esac
 "$TOOL" recording "$TMP/rec" -O csv --filter caller~vc_in_tree_va_alloc --filter lives_ns\>0 | sed 1d >"$TMP/rows"
 [ "$(wc -l <"$TMP/rows")" -ge $((4 * pairs)) ] || fail "$(wc -l <"$TMP/rows") of them have a caller and a free"
+
+# As fast as the in-tree allocator is, it records all; and with hardly a buffer it says how much is missing.
+pairs=$(less 20000)
+line="scenario=va_only sides=in-tree pages=41 threads=2 ops=$pairs runs=1 latency=0 flushes=0 hold=0 check=0"
+for options in '' '--buffer-kb 8'; do
+	# shellcheck disable=SC2086 # words
+	said 0 ' events lost: ' record $options -o "$TMP/fast" -- sh -c "echo $line >$bench/run"
+	lost=$(sed -n 's/.* \([0-9]*\) events lost: .*/\1/p' "$TMP/err")
+	kept=$(of $((42 * $(getconf PAGESIZE))) "$TMP/fast")
+	cat "$TMP/err"
+	echo "$kept requests recorded, $lost events lost"
+	# Two threads, two passes, or three.
+	if [ -z "$options" ]; then
+		[ "$lost" = 0 ] || fail "$lost events were lost"
+		[ "$kept" = $((4 * pairs)) ] || [ "$kept" = $((6 * pairs)) ] || fail "$kept requests recorded, $((4 * pairs)) made"
+		made=$kept
+	else
+		[ "$lost" -gt 0 ] || fail "nothing was lost"
+		# A pair is two events, and others ask, too.
+		[ "$kept" -lt "$made" ] || fail "$kept requests recorded"
+		[ $((2 * kept + lost)) -ge $((2 * made)) ] || fail "$kept requests and $lost events of $((2 * made)) events"
+	fi
+done
 
 # On both sides, which hold what the recording says, and nothing afterwards.
 areas=$(stat areas)
