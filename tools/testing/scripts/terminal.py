@@ -715,7 +715,8 @@ class Targets(OnWindow):
         super().setUp()
         shutil.copy(SCRIPTS.parent / "Makefile", self.top / "tree")
         (self.top / "built").mkdir()
-        (self.top / "built/environment").touch()
+        for extent in "", "--faults", "--alone":
+            (self.top / f"built/environment{extent}").touch()
         self.before = termios.tcgetattr(self.window.slave)
         package = self.top / "tree/tools/testing/package/run"
         package.parent.mkdir(parents=True)
