@@ -3,7 +3,7 @@
 # Runs one fuzz target, or all, two at a time, for some seconds each.
 
 set -eu
-targets='manager extents tree planner line program number rows'
+targets='manager extents tree planner line program number rows files'
 
 usage() {
 	echo "usage: $0 [all|$(echo "$targets" | tr ' ' '|')] [SECONDS]"
