@@ -60,7 +60,7 @@ class Export(Program):
         return found
 
     def program(self, name):
-        found = shutil.which(name)
+        found = shutil.which(name, path=os.environ.get("PROMETHEUS", os.environ["PATH"]))
         if not found:
             self.skipTest(f"no {name} (Debian's package prometheus)")
         return found
