@@ -380,7 +380,7 @@ mod tests {
             let Some(line) = line.strip_prefix("  vmapcache ") else {
                 continue;
             };
-            // What it does stands behind two blanks.
+            // Two blanks end the command; its description follows.
             let line = line.split("  ").next().unwrap_or_default();
             let line = words(&format!("vmapcache {line}"));
             seen += 1;

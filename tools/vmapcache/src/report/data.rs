@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the page is made of: the files of `make bench`, `make native` and `make live`, and what `vmapcache replay`
-//! printed, each as pairs that were measured in turns.
+//! Reads the page's sources (the files of `make bench`, `make native` and `make live`, and the output of `vmapcache
+//! replay`) as pairs of sides that were measured in turns.
 
 use crate::{
     machine::Machine,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module's files show, as the program vmapcache reads it: stats and info, callers, areas.
+//! Feeds the program's parsers of stats and info, callers and areas with any text.
 
 #![no_main]
 
