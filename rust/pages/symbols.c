@@ -113,7 +113,7 @@ static int on_command_line(const char *name, bool *found)
 		return -ENOMEM;
 	for (rest = skip_spaces(copy); *rest && !*found;) {
 		rest = next_arg(rest, &param, &value);
-		/* What follows is for init. */
+		/* The kernel hands the rest to init. */
 		if (!value && !strcmp(param, "--"))
 			break;
 		*found = !strcmp(param, name);

@@ -2,8 +2,8 @@
 /*
  * Runs one workload, a round at a time, as `run` asks for it on standard input:
  *
- *	round SEED	answers "round NS OPERATIONS MOST SHARE:NS...": of the longest operation, and
- *			what so many of 10,000 did not exceed
+ *	round SEED	answers "round NS OPERATIONS MOST SHARE:NS...": MOST is the longest
+ *			operation, and SHARE of 10,000 operations end within NS
  *	check		compares what the last round left, answers "checked"
  *
  * In a VM whose clock counts instructions (VMAPCACHE_ICOUNT), the time of a round is that of all

@@ -39,7 +39,7 @@ struct job {
 	int chained;
 	unsigned long links;
 	unsigned long operations;
-	/* What each pair took alone, in ticks; NULL: pairs follow each other without a look at the clock. */
+	/* The ticks of each pair; NULL: the thread does not look at the clock between pairs. */
 	unsigned int *alone;
 	unsigned int cpu;
 	double ns;
@@ -292,7 +292,7 @@ static double pairs_once(const struct cell *cell, unsigned int side)
 /* The sides take turns this often. */
 #define ALONE_RUNS	5
 #define CLOCK_READS	2001
-/* As the laboratory has them: so many of 10,000 pairs did not take longer. */
+/* The laboratory reports the same quantiles, in units of 1/10,000. */
 static const unsigned int shares[] = { 100, 1000, 2500, 5000, 7500, 9000, 9900, 9990, 9999, 10000 };
 
 static int ascending(const void *a, const void *b)
@@ -302,7 +302,10 @@ static int ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* What a look at the clock adds to a time: the median. `step` is the least by which two times differ. */
+/*
+ * Returns the ticks that a look at the clock adds to a time (the median), and sets `step` to the least
+ * difference of two times.
+ */
 static unsigned int clock_ticks(unsigned int *step)
 {
 	static unsigned int read[CLOCK_READS];
