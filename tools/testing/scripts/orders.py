@@ -113,6 +113,13 @@ class Orders(unittest.TestCase):
         self.c[0] = (self.c[0][0], self.c[0][1] + "\\n ldr w2, [x0]")
         self.assert_complains(self.check(), "rust/pages/c.c:1: load (by ", "ldr w2, [x0]")
 
+    def test_what_the_stack_holds(self):
+        # The compiler moves it to where a register is free, and says that this belongs to the call.
+        self.rust[0] = (*self.rust[0][:2], "ldar x1, [x0]\\n ldur x2, [x29, #-48]\\n ldr x2, [sp, #16]")
+        self.c[1] = (self.c[1][0], "str x2, [x29]\\n stlr w1, [x0]")
+        result = self.check()
+        self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+
     def test_no_instruction(self):
         for at in (0, 3, 8):
             kept = self.rust[at]
