@@ -145,24 +145,25 @@ impl Ordered {
         descriptors: &Descriptors,
         shards: &Shards,
     ) -> Option<Batch> {
+        // Each purge asks, and most have dissolved nothing.
+        let mut next = Some(self.take_page()?);
         let mut batch = Batch::new();
-        while batch.has_room() {
-            let Some(page) = self.take_page() else {
-                break;
-            };
+        while let Some(page) = next {
             let area = CleanId::again(Id::of(page));
             batch.add(area, index, descriptors, shards);
+            next = if batch.has_room() {
+                self.take_page()
+            } else {
+                None
+            };
         }
-        (batch.areas > 0).then_some(batch)
+        Some(batch)
     }
 
     /// Takes the lowest area out: its first page.
     fn take_page(&mut self) -> Option<Page> {
         loop {
-            let Some(above) = self.words.get_mut(self.from) else {
-                self.from = 0;
-                return None;
-            };
+            let above = self.words.get_mut(self.from)?;
             if *above == 0 {
                 self.from += 1;
                 continue;
