@@ -15,7 +15,7 @@ use crate::{
         Page,
     },
     va::{
-        area::{class::Class, Descriptor, Id, Kind, Link},
+        area::{class::Class, Descriptor, Id, Kind, Link, Origin},
         room::Gap,
         space::{
             range::Size,
@@ -117,11 +117,7 @@ impl<E: Env> Manager<E> {
             return None;
         }
         let (area, descriptor) = local.pop(class, &self.descriptors)?;
-        descriptor.claim_live(
-            (Some(class), local.last_caller(), local.cpu()),
-            payload,
-            kind,
-        );
+        descriptor.claim_live(Some(class), local.last_origin(), payload, kind);
         let start = descriptor.start();
         let _ = area.into_id();
         // Not at the end of all ways out of here: the compiler would have to tell them apart there.
@@ -132,9 +128,9 @@ impl<E: Env> Manager<E> {
     /// Takes an area out of this CPU's stock.
     #[inline(always)]
     fn pop(&self, local: &mut Owned<'_, Local>, class: Class, caller: usize) -> Option<Area<'_>> {
-        let caller = local.caller(&self.callers, caller);
+        let origin = local.origin(&self.callers, caller);
         let (area, descriptor) = local.pop(class, &self.descriptors)?;
-        descriptor.claim(Some(class), caller, local.cpu());
+        descriptor.claim(Some(class), origin);
         let id = area.into_id();
         Some(Area { descriptor, id })
     }
@@ -149,9 +145,10 @@ impl<E: Env> Manager<E> {
     ) -> Option<Area<'_>> {
         let id = area.into_id();
         let descriptor = self.descriptors.held(id)?;
-        let caller = local.caller(&self.callers, caller);
-        local.counters().alloc(caller, Size::of(class.pages()));
-        descriptor.claim(Some(class), caller, local.cpu());
+        let origin = local.origin(&self.callers, caller);
+        let size = Size::of(class.pages());
+        local.counters().alloc(origin.caller(), size);
+        descriptor.claim(Some(class), origin);
         Some(Area { descriptor, id })
     }
 
@@ -386,7 +383,7 @@ impl<E: Env> Manager<E> {
         let id = made.into_id();
         let descriptor = self.descriptors.held(id).ok_or(AllocError::NoMemory)?;
         let caller = self.callers.number(request.caller);
-        descriptor.claim(class, caller, cpu_hint());
+        descriptor.claim(class, Origin::new(caller, cpu_hint()));
         self.counters.alloc_shared(caller, request.pages);
         Ok(Area { descriptor, id })
     }

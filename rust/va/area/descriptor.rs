@@ -112,8 +112,32 @@ const VERSION_SHIFT: u32 = 32;
 // In the tag, above the class.
 const KIND_SHIFT: u32 = 16;
 /// The kind's bits. All 0 while somebody has the area and has not published it yet.
-const KIND: u32 = 7 << KIND_SHIFT;
+const KIND: u64 = 7 << KIND_SHIFT;
 const CPU_SHIFT: u32 = 19;
+const CALLER_SHIFT: u32 = 32;
+
+/// Where an allocation comes from: its caller and its CPU, as a descriptor notes them.
+#[derive(Clone, Copy)]
+pub struct Origin(u64);
+
+impl Origin {
+    /// `caller` on `cpu`.
+    pub const fn new(caller: CallerId, cpu: u32) -> Self {
+        Self((caller as u64) << CALLER_SHIFT | ((cpu & 0x1fff) << CPU_SHIFT) as u64)
+    }
+
+    /// The caller.
+    #[inline(always)]
+    pub fn caller(self) -> CallerId {
+        (self.0 >> CALLER_SHIFT) as CallerId
+    }
+
+    /// The tag of an area of `class` that comes from there, without a kind.
+    #[inline(always)]
+    fn tag(self, class: Option<Class>) -> u64 {
+        self.0 | u64::from(Class::bits(class))
+    }
+}
 
 fn version_of(state: u64) -> u32 {
     (state >> VERSION_SHIFT) as u32
@@ -135,11 +159,10 @@ pub struct Descriptor {
     /// A [`Page`].
     start: AtomicU32,
     pages: AtomicU32,
+    /// [`Class`] (the lowest 16 bits), [`Kind`], and the [`Origin`].
+    tag: AtomicU64,
     /// A [`Link`].
     link: AtomicU32,
-    /// [`Class`] (low half), [`Kind`] and CPU (high half).
-    tag: AtomicU32,
-    caller: AtomicU32,
 }
 
 impl core::fmt::Debug for Descriptor {
@@ -157,8 +180,7 @@ impl Descriptor {
             start: AtomicU32::new(0),
             pages: AtomicU32::new(0),
             link: AtomicU32::new(Link::END.word()),
-            tag: AtomicU32::new(u32::from(Class::bits(None)) | KIND),
-            caller: AtomicU32::new(OTHERS),
+            tag: AtomicU64::new(Origin::new(OTHERS, 0).tag(None) | KIND),
         }
     }
 
@@ -190,8 +212,9 @@ impl Descriptor {
         fence(Release);
         self.start.store(start.get(), Relaxed);
         self.pages.store(pages, Relaxed);
-        self.tag
-            .store(u32::from(Class::bits(class)) | KIND, Relaxed);
+        // The caller stays that of the last life.
+        let origin = Origin::new(self.caller(), 0);
+        self.tag.store(origin.tag(class) | KIND, Relaxed);
         // A reader of this life also reads its range.
         self.state.store(state, Release);
     }
@@ -206,14 +229,12 @@ impl Descriptor {
         (whole && state & SHAPING == 0).then_some(range)
     }
 
-    /// Notes the caller and the CPU of an allocation of `class`. Only for its holder.
+    /// Notes where an allocation of `class` comes from. Only for its holder.
     #[inline(always)]
-    pub fn claim(&self, class: Option<Class>, caller: CallerId, cpu: u32) {
+    pub fn claim(&self, class: Option<Class>, origin: Origin) {
         // As in `shape`.
         fence(Release);
-        self.caller.store(caller, Relaxed);
-        let tag = u32::from(Class::bits(class)) | (cpu & 0x1fff) << CPU_SHIFT;
-        self.tag.store(tag, Relaxed);
+        self.tag.store(origin.tag(class), Relaxed);
     }
 
     /// Undoes [`Self::claim`].
@@ -221,27 +242,18 @@ impl Descriptor {
         self.tag.fetch_or(KIND, Relaxed);
     }
 
-    /// Whether somebody has the area and has not published it yet. The answer may be late: a claim is
-    /// two stores.
+    /// Whether somebody has the area and has not published it yet.
     pub fn is_claimed(&self) -> bool {
         self.tag.load(Relaxed) & KIND == 0
     }
 
     /// [`Self::claim`] and [`Self::publish`] in one.
     #[inline(always)]
-    pub fn claim_live(
-        &self,
-        (class, caller, cpu): (Option<Class>, CallerId, u32),
-        payload: usize,
-        kind: Kind,
-    ) {
+    pub fn claim_live(&self, class: Option<Class>, origin: Origin, payload: usize, kind: Kind) {
         // As in `shape`.
         fence(Release);
-        self.caller.store(caller, Relaxed);
         self.payload.store(payload, Relaxed);
-        let tag = u32::from(Class::bits(class))
-            | (kind as u32) << KIND_SHIFT
-            | (cpu & 0x1fff) << CPU_SHIFT;
+        let tag = origin.tag(class) | (kind as u64) << KIND_SHIFT;
         self.tag.store(tag, Relaxed);
         let state = self.state.load(Relaxed);
         self.state.store(state | LIVE, Release);
@@ -254,7 +266,7 @@ impl Descriptor {
         fence(Release);
         self.payload.store(payload, Relaxed);
         let tag = self.tag.load(Relaxed);
-        self.tag.store(tag | (kind as u32) << KIND_SHIFT, Relaxed);
+        self.tag.store(tag | (kind as u64) << KIND_SHIFT, Relaxed);
         let state = self.state.load(Relaxed);
         self.state.store(state | LIVE, Release);
     }
@@ -273,9 +285,9 @@ impl Descriptor {
                 start: self.start(),
                 pages: self.pages(),
                 payload: self.payload.load(Relaxed),
-                caller: self.caller.load(Relaxed),
-                kind: Kind::from_bits(tag >> KIND_SHIFT),
-                cpu: tag >> CPU_SHIFT,
+                caller: Origin(tag).caller(),
+                kind: Kind::from_bits((tag >> KIND_SHIFT) as u32),
+                cpu: tag as u32 >> CPU_SHIFT,
             };
             // Pairs with the release fences of the writers.
             fence(Acquire);
@@ -488,14 +500,14 @@ impl Descriptor {
     /// The last caller that asked for the area.
     #[inline]
     pub fn caller(&self) -> CallerId {
-        self.caller.load(Relaxed)
+        Origin(self.tag.load(Relaxed)).caller()
     }
 
     /// The last use of the area.
     #[inline]
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn kind(&self) -> Kind {
-        Kind::from_bits(self.tag.load(Relaxed) >> KIND_SHIFT)
+        Kind::from_bits((self.tag.load(Relaxed) >> KIND_SHIFT) as u32)
     }
 
     /// What the link word says.

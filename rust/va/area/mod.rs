@@ -8,6 +8,6 @@ pub mod descriptors;
 pub mod index;
 pub mod link;
 
-pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Snapshot, Unpin, NO_ID};
+pub use descriptor::{Descriptor, Found, Id, Kill, Kind, Origin, Snapshot, Unpin, NO_ID};
 pub use descriptors::Descriptors;
 pub use link::Link;

@@ -3,9 +3,9 @@
 //! Counting without a shared cache line: each CPU counts for itself, the reader adds up.
 //!
 //! The fast path counts once per operation, under its caller and its size; every total is a sum over
-//! callers or sizes, made by a reader. The number of operations of a CPU serves as its generation: it
-//! only grows, so if the sum over all CPUs is the same as before, no CPU has done anything. Frees have a
-//! word of their own, which tells whether anything has become lazy.
+//! callers or sizes, made by a reader. The number of operations, a sum over sizes, serves as the generation: it
+//! only grows, so if it is the same as before, no CPU has done anything. That of frees tells whether anything
+//! has become lazy.
 
 use crate::{
     sys::{
@@ -66,19 +66,18 @@ impl PerCaller {
 
 /// The counters of one CPU.
 pub struct Cpu {
-    allocs: AtomicU64,
-    frees: AtomicU64,
-    /// Areas of each size, allocated minus freed here.
-    sizes: [AtomicU64; SIZES],
+    /// Areas of each size that were allocated here.
+    came: [AtomicU64; SIZES],
+    /// The same of those freed.
+    went: [AtomicU64; SIZES],
     callers: LargeBox<[PerCaller; CALLERS]>,
 }
 
 impl Cpu {
     fn new(mode: Mode) -> Result<Self, NoMemory> {
         Ok(Self {
-            allocs: AtomicU64::new(0),
-            frees: AtomicU64::new(0),
-            sizes: core::array::from_fn(|_| AtomicU64::new(0)),
+            came: core::array::from_fn(|_| AtomicU64::new(0)),
+            went: core::array::from_fn(|_| AtomicU64::new(0)),
             callers: large_array(mode, |_| PerCaller::default())?,
         })
     }
@@ -91,11 +90,10 @@ impl Cpu {
             bump(&counted.alloc_gross, size.gross.into());
             bump(&counted.allocs, 1);
         }
-        if let Some(size) = self.sizes.get(usize::from(size.place) % SIZES) {
+        // The operation is counted after its other counters.
+        if let Some(size) = self.came.get(usize::from(size.place) % SIZES) {
             bump(size, 1);
         }
-        // Counts the operation after its other counters.
-        bump(&self.allocs, 1);
     }
 
     /// Counts a free, as [`Self::alloc`].
@@ -105,10 +103,9 @@ impl Cpu {
             bump(&counted.frees, 1);
             bump(&counted.free_gross, size.gross.into());
         }
-        if let Some(size) = self.sizes.get(usize::from(size.place) % SIZES) {
-            bump(size, 1u64.wrapping_neg());
+        if let Some(size) = self.went.get(usize::from(size.place) % SIZES) {
+            bump(size, 1);
         }
-        bump(&self.frees, 1);
     }
 }
 
@@ -175,6 +172,12 @@ fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(by), Release);
 }
 
+fn sum(counters: &[AtomicU64; SIZES]) -> u64 {
+    counters
+        .iter()
+        .fold(0, |sum, counter| sum.wrapping_add(counter.load(Acquire)))
+}
+
 impl Counters {
     /// Nothing counted yet. May sleep.
     ///
@@ -215,10 +218,9 @@ impl Counters {
             counted.alloc_gross.fetch_add(gross, Release);
             counted.allocs.fetch_add(1, Release);
         }
-        if let Some(size) = self.shared.sizes.get(size_of(pages)) {
-            size.fetch_add(1, Relaxed);
+        if let Some(size) = self.shared.came.get(size_of(pages)) {
+            size.fetch_add(1, Release);
         }
-        self.shared.allocs.fetch_add(1, Release);
     }
 
     /// Counts a free anywhere, off the fast path.
@@ -228,10 +230,9 @@ impl Counters {
             counted.frees.fetch_add(1, Release);
             counted.free_gross.fetch_add(gross, Release);
         }
-        if let Some(size) = self.shared.sizes.get(size_of(pages)) {
-            size.fetch_sub(1, Relaxed);
+        if let Some(size) = self.shared.went.get(size_of(pages)) {
+            size.fetch_add(1, Release);
         }
-        self.shared.frees.fetch_add(1, Release);
     }
 
     fn all(&self) -> impl Iterator<Item = &Cpu> {
@@ -244,15 +245,14 @@ impl Counters {
 
     /// Operations counted so far: the generation of all totals.
     pub fn generation(&self) -> u64 {
-        self.all().fold(self.frees(), |sum, cpu| {
-            sum.wrapping_add(cpu.allocs.load(Acquire))
-        })
+        self.all()
+            .fold(self.frees(), |all, cpu| all.wrapping_add(sum(&cpu.came)))
     }
 
     /// Frees counted so far.
     pub fn frees(&self) -> u64 {
         self.all()
-            .fold(0, |sum, cpu| sum.wrapping_add(cpu.frees.load(Acquire)))
+            .fold(0, |all, cpu| all.wrapping_add(sum(&cpu.went)))
     }
 
     /// The totals of one caller: of one moment if no CPU counts meanwhile, else of the shortest span
@@ -300,8 +300,9 @@ impl Counters {
     pub fn sizes(&self) -> [u64; SIZES] {
         let mut sizes = [0u64; SIZES];
         for cpu in self.all() {
-            for (sum, size) in sizes.iter_mut().zip(&cpu.sizes) {
-                *sum = sum.wrapping_add(size.load(Relaxed));
+            for ((sum, came), went) in sizes.iter_mut().zip(&cpu.came).zip(&cpu.went) {
+                let left = came.load(Relaxed).wrapping_sub(went.load(Relaxed));
+                *sum = sum.wrapping_add(left);
             }
         }
         sizes.map(|sum| difference(sum, 0))

@@ -21,10 +21,10 @@ use crate::{
         area::{
             class::{Class, Lane, CLASSES, NO_PLACE, ROUNDS},
             link::Numbers,
-            Descriptor, Descriptors, Id,
+            Descriptor, Descriptors, Id, Origin,
         },
         count::{
-            callers::{CallerId, Callers, OTHERS},
+            callers::{Callers, OTHERS},
             counters::Cpu,
         },
         flush::epochs::Epochs,
@@ -181,8 +181,8 @@ pub struct Local {
     cpu: u16,
     /// Where to look for the next number of a lazy magazine.
     cursor: u32,
-    /// The caller seen last, and its number.
-    last_caller: (usize, CallerId),
+    /// The caller seen last, and what its areas are noted with.
+    last_caller: (usize, Origin),
     counters: Shared<Padded<Cpu>>,
 }
 
@@ -238,7 +238,7 @@ impl Local {
             cpu: cpu as u16,
             // Far from those of other CPUs.
             cursor: cpu.wrapping_shl(12),
-            last_caller: (0, OTHERS),
+            last_caller: (0, Origin::new(OTHERS, cpu)),
             counters,
         })
     }
@@ -254,9 +254,9 @@ impl Local {
         &self.counters
     }
 
-    /// The number of the caller at `address`.
+    /// Where allocations come from, of the caller at `address`.
     #[inline(always)]
-    pub fn caller(&mut self, callers: &Callers, address: usize) -> CallerId {
+    pub fn origin(&mut self, callers: &Callers, address: usize) -> Origin {
         if self.last_caller.0 != address {
             self.meet(callers, address);
         }
@@ -269,21 +269,22 @@ impl Local {
         self.last_caller.0 == address
     }
 
-    /// The number of the caller seen last.
+    /// Where allocations come from, of the caller seen last.
     #[inline(always)]
-    pub fn last_caller(&self) -> CallerId {
+    pub fn last_origin(&self) -> Origin {
         self.last_caller.1
     }
 
     /// Forgets the caller seen last: its number may be another one now.
     pub fn forget_caller(&mut self) {
-        self.last_caller = (0, OTHERS);
+        self.last_caller = (0, Origin::new(OTHERS, self.cpu.into()));
     }
 
     #[cold]
     #[inline(never)]
     fn meet(&mut self, callers: &Callers, address: usize) {
-        self.last_caller = (address, callers.number(address));
+        let number = callers.number(address);
+        self.last_caller = (address, Origin::new(number, self.cpu.into()));
     }
 
     /// Takes a clean area of `class` for the caller seen last, and counts that. Returns its descriptor, too.
@@ -307,7 +308,8 @@ impl Local {
                 kept
             }
         };
-        self.counters.alloc(self.last_caller.1, slot.size());
+        self.counters
+            .alloc(self.last_caller.1.caller(), slot.size());
         Some((area, descriptor))
     }
 

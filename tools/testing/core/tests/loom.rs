@@ -22,7 +22,7 @@ use core_tests::{
         Page,
     },
     va::{
-        area::{index::Index, Descriptors, Id, Kill, Kind, Unpin, NO_ID},
+        area::{index::Index, Descriptors, Id, Kill, Kind, Origin, Unpin, NO_ID},
         count::callers::OTHERS,
         flush::{
             epochs::{Epochs, Flushed},
@@ -90,7 +90,7 @@ impl OneArea {
         assert_eq!(Id::of(THERE), ID);
         let descriptor = descriptors.get(ID).unwrap();
         descriptor.shape(HERE, 1, None);
-        descriptor.claim(None, OTHERS, 0);
+        descriptor.claim(None, Origin::new(OTHERS, 0));
         descriptor.publish(111, Kind::Vmap);
         Arc::new(Self {
             descriptors,
@@ -129,7 +129,7 @@ impl OneArea {
                 self.pte.write(0);
                 descriptor.shape(THERE, 2, None);
                 self.pte.write(222);
-                descriptor.claim(None, OTHERS, 0);
+                descriptor.claim(None, Origin::new(OTHERS, 0));
                 descriptor.publish(222, Kind::Vmap);
             }
             Kill::Pinned(_) => {}
@@ -231,7 +231,7 @@ fn double_free_against_reuse() {
         let descriptor = area.descriptors.get(ID).unwrap();
         if descriptor.kill(HERE) == Kill::Dead {
             descriptor.shape(THERE, 2, None);
-            descriptor.claim(None, OTHERS, 0);
+            descriptor.claim(None, Origin::new(OTHERS, 0));
             descriptor.publish(222, Kind::Vmap);
             assert!(!late.join().unwrap(), "the second free won");
             let seen = descriptor.snapshot().unwrap();
@@ -260,7 +260,7 @@ fn snapshot_against_stock() {
         };
         let descriptor = area.descriptors.get(ID).unwrap();
         assert_eq!(descriptor.kill(HERE), Kill::Dead);
-        descriptor.claim_live((None, OTHERS, 0), 222, Kind::Vmap);
+        descriptor.claim_live(None, Origin::new(OTHERS, 0), 222, Kind::Vmap);
         reader.join().unwrap();
     });
 }
@@ -355,9 +355,9 @@ fn slot_is_published(at_once: bool) {
         descriptor.shape(THERE, 2, None);
         index.set(THERE, 2, ID);
         if at_once {
-            descriptor.claim_live((None, OTHERS, 0), 222, Kind::Vmap);
+            descriptor.claim_live(None, Origin::new(OTHERS, 0), 222, Kind::Vmap);
         } else {
-            descriptor.claim(None, OTHERS, 0);
+            descriptor.claim(None, Origin::new(OTHERS, 0));
             descriptor.publish(222, Kind::Vmap);
         }
         assert!(find(&world, THERE).is_some() && find(&world, HERE).is_none());
@@ -411,7 +411,7 @@ fn chunk_that_goes_under_a_reader() {
             descriptor.shape(THERE, 2, None);
             assert!(descriptor.version() > old);
             area.pte.write(222);
-            descriptor.claim(None, OTHERS, 0);
+            descriptor.claim(None, Origin::new(OTHERS, 0));
             descriptor.publish(222, Kind::Vmap);
             reader.join().unwrap();
             drop(limbo);
