@@ -222,3 +222,7 @@ impl<T> PerCpu<T> {
 pub fn cpu_hint() -> u32 {
     CPU.with(|c| c.get())
 }
+
+/// As the kernel's: nothing that anybody could tell.
+#[inline(always)]
+pub fn prefetch<T>(_: &T) {}

@@ -100,6 +100,25 @@ pub fn cpu_hint() -> u32 {
     preempt::cpu_hint()
 }
 
+/// Fetches the first cache line of `value` for this CPU, which is about to write it. Any context.
+#[inline(always)]
+pub fn prefetch<T>(value: &T) {
+    let at = core::ptr::from_ref(value);
+    // SAFETY: A prefetch changes no memory and no register, and never faults. A processor that does not have it does
+    // nothing.
+    #[cfg(CONFIG_X86_64)]
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags))
+    }
+    // SAFETY: As above.
+    #[cfg(CONFIG_ARM64)]
+    unsafe {
+        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) at, options(nostack, preserves_flags))
+    }
+    #[cfg(not(any(CONFIG_X86_64, CONFIG_ARM64)))]
+    let _ = at;
+}
+
 /// A lock whose holder may sleep.
 pub struct Mutex<T>(Pin<KBox<KernelMutex<T>>>);
 

@@ -17,7 +17,7 @@ use crate::{
     sys::{
         broken,
         mem::{boxed_array, Box, Mode, NoMemory, Table},
-        sync::{keep, AtomicU32, Limbo, Ordering::Relaxed, Reading, Slot},
+        sync::{keep, prefetch, AtomicU32, Limbo, Ordering::Relaxed, Reading, Slot},
         Page,
     },
     va::{
@@ -80,6 +80,14 @@ impl Descriptors {
     pub fn get(&self, id: Id) -> Option<&Descriptor> {
         let at = id.word() as usize;
         self.chunks.get(at / CHUNK)?.get()?.get(at % CHUNK)
+    }
+
+    /// Fetches the descriptor `id`, which this CPU is about to write, into its cache. Nothing, if there is none.
+    #[inline(always)]
+    pub fn prefetch(&self, id: Id) {
+        if let Some(descriptor) = self.get(id) {
+            prefetch(descriptor);
+        }
     }
 
     /// As [`Self::get`], which therefore exists.

@@ -98,6 +98,7 @@ impl List {
         // Without a look whether the list is empty: `NO_ID` has no descriptor.
         let descriptor = descriptors.get(id)?;
         self.0 = descriptor.link().id();
+        descriptors.prefetch(self.0);
         Some((id, descriptor))
     }
 

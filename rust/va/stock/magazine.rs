@@ -47,6 +47,10 @@ use crate::{
 use core::marker::PhantomData;
 use state::State;
 
+/// How many areas ahead a CPU fetches the descriptors of areas that it will allocate: others may have freed them, and it
+/// has used many since.
+const AHEAD: u8 = 4;
+
 /// A stack of areas. The state types below own it, and decide what callers may do with it.
 pub struct Magazine {
     next: Option<Box<Magazine>>,
@@ -289,6 +293,9 @@ impl Clean {
         let id = *self.0.ids.get(usize::from(left))?;
         let descriptor = descriptors.get(id)?;
         *len = left;
+        if let Some(&soon) = self.0.ids.get(usize::from(left.wrapping_sub(AHEAD))) {
+            descriptors.prefetch(soon);
+        }
         Some((CleanId(id), descriptor))
     }
 
