@@ -113,6 +113,15 @@ class Kernel(BadWeather):
         self.assertEqual((modules / "kernel/fs/overlay.ko").read_text(), "module")
         self.assertFalse(any(name.startswith(("stock-", "linux-source-")) for name in self.kept()))
 
+    def test_packed_image(self):
+        result = self.run_script("kernel", "packed")
+        self.assert_ok(result)
+        folder = pathlib.Path(result.stdout.strip())
+        self.assertRegex(folder.name, "^packed-9.9.1-1-")
+        self.assertEqual([path.name for path in folder.iterdir()], ["vmlinuz"])
+        self.assertEqual((folder / "vmlinuz").read_text(), "image\n")
+        self.assertFalse(any(name.startswith(("stock-", "linux-source-")) for name in self.kept()))
+
     def test_drivers_without_a_network(self):
         self.stub("apt-get", f'case "$*" in *linux-modules*) {NO_NETWORK} ;; esac\n{APT_GET}')
         self.assert_fails(self.run_script("kernel", "drivers"), "is the network there?", "could not make drivers-")

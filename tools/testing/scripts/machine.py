@@ -138,6 +138,26 @@ echo 0 >"$status\"""")
         config.write_text("CONFIG_ACPI_TABLE_UPGRADE=y\n")
         self.assert_ok(self.vm("--possible", "64", "--instructions"))
 
+    def test_levels_of_page_tables(self):
+        self.stub("qemu-system-x86_64", f"""{QEMU}
+printf '%s\\n' "$@" >{self.top}/words
+while [ "$1" != -initrd ]; do shift; done
+cp "$2" {self.top}/initrd
+echo 0 >"$status\"""")
+        for options, word in ([], "la57=off"), (["--levels", "4"], "la57=off"), (["--levels", "5"], "la57=on"):
+            self.assert_ok(self.vm(*options))
+            seen = (self.top / "words").read_text().splitlines()
+            self.assertIn(word, seen[seen.index("-cpu") + 1].split(","))
+            # Whether the kernel has switched, its own list of features tells.
+            self.assertEqual(b"did not switch to 5 levels" in (self.top / "initrd").read_bytes(), word == "la57=on")
+        for options, why in ((["--levels", "3"], "neither 4 nor 5"), (["--levels", ""], "neither 4 nor 5"),
+                             (["--levels", "5-x"], "neither 4 nor 5"), (["--levels", "4-"], "neither 4 nor 5"),
+                             (["--kernel", "debug", "--levels", "5"], "not with debug"),
+                             (["--kernel", "arm64", "--levels", "5"], "not with arm64")):
+            result = self.vm(*options)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(why, result.stderr)
+
     def test_table_of_cpus(self):
         table = subprocess.run([self.top / "tree/scripts/vm-madt", "64"], capture_output=True, check=True).stdout
         self.assertEqual(struct.unpack_from("<4sI", table), (b"APIC", len(table)))
