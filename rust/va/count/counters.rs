@@ -64,16 +64,19 @@ impl PerCaller {
     }
 }
 
-/// The counters of one CPU.
-pub struct Cpu {
+/// Places of the sizes of areas that have a class, which alone are counted per CPU.
+const PLACES: usize = 16;
+
+/// The counters of one CPU; or those that CPUs share, with all sizes.
+pub struct Cpu<const N: usize = PLACES> {
     /// Areas of each size that were allocated here.
-    came: [AtomicU64; SIZES],
+    came: [AtomicU64; N],
     /// The same of those freed.
-    went: [AtomicU64; SIZES],
+    went: [AtomicU64; N],
     callers: LargeBox<[PerCaller; CALLERS]>,
 }
 
-impl Cpu {
+impl<const N: usize> Cpu<N> {
     fn new(mode: Mode) -> Result<Self, NoMemory> {
         Ok(Self {
             came: core::array::from_fn(|_| AtomicU64::new(0)),
@@ -82,6 +85,23 @@ impl Cpu {
         })
     }
 
+    fn counted(&self) -> Counted<'_> {
+        Counted {
+            came: &self.came,
+            went: &self.went,
+            callers: &self.callers,
+        }
+    }
+}
+
+/// What a reader adds up.
+struct Counted<'a> {
+    came: &'a [AtomicU64],
+    went: &'a [AtomicU64],
+    callers: &'a [PerCaller; CALLERS],
+}
+
+impl Cpu {
     /// Counts an allocation. Only on that CPU, with preemption off and out of interrupts.
     #[inline(always)]
     pub fn alloc(&self, caller: CallerId, size: Size) {
@@ -91,7 +111,7 @@ impl Cpu {
             bump(&counted.allocs, 1);
         }
         // The operation is counted after its other counters.
-        if let Some(size) = self.came.get(usize::from(size.place) % SIZES) {
+        if let Some(size) = self.came.get(usize::from(size.place) % PLACES) {
             bump(size, 1);
         }
     }
@@ -103,7 +123,7 @@ impl Cpu {
             bump(&counted.frees, 1);
             bump(&counted.free_gross, size.gross.into());
         }
-        if let Some(size) = self.went.get(usize::from(size.place) % SIZES) {
+        if let Some(size) = self.went.get(usize::from(size.place) % PLACES) {
             bump(size, 1);
         }
     }
@@ -158,7 +178,7 @@ impl Totals {
 pub struct Counters {
     /// Of those that have counted.
     cpus: Table<OnceBox<Shared<Padded<Cpu>>>>,
-    shared: Shared<Padded<Cpu>>,
+    shared: Shared<Padded<Cpu<SIZES>>>,
 }
 
 #[inline(always)]
@@ -172,7 +192,7 @@ fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(by), Release);
 }
 
-fn sum(counters: &[AtomicU64; SIZES]) -> u64 {
+fn sum(counters: &[AtomicU64]) -> u64 {
     counters
         .iter()
         .fold(0, |sum, counter| sum.wrapping_add(counter.load(Acquire)))
@@ -235,24 +255,24 @@ impl Counters {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &Cpu> {
+    fn all(&self) -> impl Iterator<Item = Counted<'_>> {
         self.cpus
             .iter()
             .filter_map(OnceBox::get)
-            .map(|cpu| &cpu.0)
-            .chain(core::iter::once(&self.shared.0))
+            .map(|cpu| cpu.counted())
+            .chain(core::iter::once(self.shared.counted()))
     }
 
     /// Operations counted so far: the generation of all totals.
     pub fn generation(&self) -> u64 {
         self.all()
-            .fold(self.frees(), |all, cpu| all.wrapping_add(sum(&cpu.came)))
+            .fold(self.frees(), |all, cpu| all.wrapping_add(sum(cpu.came)))
     }
 
     /// Frees counted so far.
     pub fn frees(&self) -> u64 {
         self.all()
-            .fold(0, |all, cpu| all.wrapping_add(sum(&cpu.went)))
+            .fold(0, |all, cpu| all.wrapping_add(sum(cpu.went)))
     }
 
     /// The totals of one caller: of one moment if no CPU counts meanwhile, else of the shortest span
@@ -300,7 +320,7 @@ impl Counters {
     pub fn sizes(&self) -> [u64; SIZES] {
         let mut sizes = [0u64; SIZES];
         for cpu in self.all() {
-            for ((sum, came), went) in sizes.iter_mut().zip(&cpu.came).zip(&cpu.went) {
+            for ((sum, came), went) in sizes.iter_mut().zip(cpu.came).zip(cpu.went) {
                 let left = came.load(Relaxed).wrapping_sub(went.load(Relaxed));
                 *sum = sum.wrapping_add(left);
             }
