@@ -189,6 +189,24 @@ static notrace void guard_vm_unmap_aliases(void)
 	end();
 }
 
+/*
+ * With LTO, callers in the kernel itself have the body of vm_unmap_aliases(), which is a call of this function of
+ * mm/vmalloc.c, too large to be inlined as well. Where no other file calls it, the linker may leave out its name, and
+ * nobody needs this guard.
+ */
+#ifdef CONFIG_LTO_CLANG
+void _vm_unmap_aliases(unsigned long start, unsigned long end, int flush);
+DEFINE_STATIC_CALL_NULL(vc__vm_unmap_aliases, _vm_unmap_aliases);
+
+static notrace void guard__vm_unmap_aliases(unsigned long first, unsigned long last, int flush)
+{
+	begin();
+	static_call(vc__vm_unmap_aliases)(first, last, flush);
+	vc_rs_unmap_aliases();
+	end();
+}
+#endif
+
 /* ---- what areas are ---- */
 
 DEFINE_STATIC_CALL_RET0(vc_find_vm_area, find_vm_area);
@@ -373,6 +391,9 @@ VC_HOOK_ENTRY(guard_vunmap);
 VC_HOOK_ENTRY(guard_vm_unmap_ram);
 VC_HOOK_ENTRY(guard_remove_vm_area);
 VC_HOOK_ENTRY(guard_vm_unmap_aliases);
+#ifdef CONFIG_LTO_CLANG
+VC_HOOK_ENTRY(guard__vm_unmap_aliases);
+#endif
 VC_HOOK_ENTRY(guard_find_vm_area);
 VC_HOOK_ENTRY(guard_find_vmap_area);
 VC_HOOK_ENTRY(guard_vrealloc_node_align_noprof);
@@ -391,13 +412,17 @@ static struct vc_hook guards[] = {
 	GUARD_ON(vrealloc_node_align_noprof),
 	GUARD_ON(remap_vmalloc_range_partial),
 	GUARD_ON(vread_iter),
+	/* The last one, for nr_guards. */
+#ifdef CONFIG_LTO_CLANG
+	GUARD_ON(_vm_unmap_aliases),
+#endif
 };
 
-#define GUARDS	ARRAY_SIZE(guards)
+static unsigned int nr_guards __ro_after_init = ARRAY_SIZE(guards);
 
 static void take_off(void)
 {
-	vc_hooks_take_off(guards, GUARDS, &inside);
+	vc_hooks_take_off(guards, nr_guards, &inside);
 	vc_companions_stop();
 }
 
@@ -405,7 +430,8 @@ static int put_all_on(void)
 {
 	unsigned long find = vc_symbol_address("find_vmap_area");
 	const char *why;
-	int i, err;
+	unsigned int i;
+	int err;
 
 	/* Before any guard is on: this asks the in-tree allocator about the arena. */
 	if (find)
@@ -414,7 +440,9 @@ static int put_all_on(void)
 				  static_call(vc_find_vmap_area)(arena_start));
 	if (err)
 		return err;
-	for (i = 0; i < GUARDS; i++) {
+	if (IS_ENABLED(CONFIG_LTO_CLANG) && !vc_symbol_address(guards[nr_guards - 1].name))
+		nr_guards--;
+	for (i = 0; i < nr_guards; i++) {
 		why = vc_hook_put_on(&guards[i]);
 		if (!why)
 			continue;
@@ -437,7 +465,7 @@ static int put_all_on(void)
  */
 const char *vc_guard(unsigned int index, const char **state)
 {
-	if (index >= GUARDS)
+	if (index >= nr_guards)
 		return NULL;
 	*state = guards[index].state;
 	return guards[index].name;

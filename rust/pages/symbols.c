@@ -34,6 +34,9 @@ DEFINE_STATIC_CALL_NULL(vc_debug_check_no_obj_freed, debug_check_no_obj_freed);
 #endif
 DEFINE_STATIC_CALL_RET0(vc_ftrace_location, ftrace_location);
 DEFINE_STATIC_CALL_NULL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
+#ifdef CONFIG_LTO_CLANG
+DEFINE_STATIC_CALL_RET0(vc_kallsyms_on_each_symbol, kallsyms_on_each_symbol);
+#endif
 DEFINE_STATIC_CALL_RET0(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
 DEFINE_STATIC_CALL_RET0(vc_set_direct_map_default_noflush, set_direct_map_default_noflush);
 
@@ -52,6 +55,9 @@ enum {
 #endif
 	SYM_FTRACE_LOCATION,
 	SYM_KVFREE_RCU_BARRIER,
+#ifdef CONFIG_LTO_CLANG
+	SYM_KALLSYMS_ON_EACH_SYMBOL,
+#endif
 	SYM_VMAP_NOTIFY_LIST,
 	SYM_SAVED_COMMAND_LINE,
 	SYM_SET_DIRECT_MAP_INVALID_NOFLUSH,
@@ -83,6 +89,10 @@ static struct vc_symbol symbols[] = {
 		"ftrace_location", NULL, "CONFIG_DYNAMIC_FTRACE", true },
 	[SYM_KVFREE_RCU_BARRIER] = {
 		"kvfree_rcu_barrier", NULL, "CONFIG_KALLSYMS", true },
+#ifdef CONFIG_LTO_CLANG
+	[SYM_KALLSYMS_ON_EACH_SYMBOL] = {
+		"kallsyms_on_each_symbol", NULL, "CONFIG_KALLSYMS", false },
+#endif
 	[SYM_VMAP_NOTIFY_LIST] = {
 		"vmap_notify_list", NULL, "CONFIG_KALLSYMS_ALL", true },
 	[SYM_SAVED_COMMAND_LINE] = {
@@ -159,6 +169,10 @@ int vc_symbols_resolve(void)
 		err = find(vc_ftrace_location, SYM_FTRACE_LOCATION);
 	if (!err)
 		err = find(vc_kvfree_rcu_barrier, SYM_KVFREE_RCU_BARRIER);
+#ifdef CONFIG_LTO_CLANG
+	if (!err)
+		err = find(vc_kallsyms_on_each_symbol, SYM_KALLSYMS_ON_EACH_SYMBOL);
+#endif
 	if (!err)
 		err = find(vc_set_direct_map_invalid_noflush, SYM_SET_DIRECT_MAP_INVALID_NOFLUSH);
 	if (!err)
@@ -170,9 +184,45 @@ int vc_symbols_resolve(void)
 	return err;
 }
 
+#ifdef CONFIG_LTO_CLANG
+
+struct renamed {
+	const char *name;
+	unsigned long address;
+};
+
+static int is_renamed(void *data, const char *name, unsigned long address)
+{
+	struct renamed *wanted = data;
+	size_t len = str_has_prefix(name, wanted->name);
+
+	if (!len || !str_has_prefix(name + len, ".llvm."))
+		return 0;
+	wanted->address = address;
+	return 1;
+}
+
+/* A static function that LTO has made known to other files may have a number in its name. */
+static unsigned long renamed_by_lto(const char *name)
+{
+	struct renamed wanted = { .name = name };
+
+	static_call(vc_kallsyms_on_each_symbol)(is_renamed, &wanted);
+	return wanted.address;
+}
+
+#else
+
+static unsigned long renamed_by_lto(const char *name)
+{
+	return 0;
+}
+
+#endif
+
 /**
  * vc_symbol_address() - where a function of the kernel begins
- * @name: its name
+ * @name: its name, without what LTO may have added
  *
  * Only a static call may use it: see symbols.h.
  *
@@ -181,7 +231,7 @@ int vc_symbols_resolve(void)
  */
 unsigned long vc_symbol_address(const char *name)
 {
-	return static_call(vc_kallsyms_lookup_name)(name);
+	return static_call(vc_kallsyms_lookup_name)(name) ?: renamed_by_lto(name);
 }
 
 /**

@@ -15,6 +15,7 @@
 #include <linux/debugobjects.h>
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
+#include <linux/kallsyms.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -72,6 +73,9 @@ DECLARE_STATIC_CALL(vc_debug_check_no_obj_freed, debug_check_no_obj_freed);
 /* The guards of rust/face/guards.c, and the hooks under them, use these. */
 DECLARE_STATIC_CALL(vc_ftrace_location, ftrace_location);
 DECLARE_STATIC_CALL(vc_kvfree_rcu_barrier, kvfree_rcu_barrier);
+#ifdef CONFIG_LTO_CLANG
+DECLARE_STATIC_CALL(vc_kallsyms_on_each_symbol, kallsyms_on_each_symbol);
+#endif
 DECLARE_STATIC_CALL(vc_set_direct_map_invalid_noflush, set_direct_map_invalid_noflush);
 DECLARE_STATIC_CALL(vc_set_direct_map_default_noflush, set_direct_map_default_noflush);
 

@@ -213,7 +213,9 @@ out:
 
 /*
  * rounds=20: reads a freed address after the kernel's own vm_unmap_aliases(): it must fault. Then
- * counts flushes of ours by vm_unmap_aliases() after one free ("once"), and by a hundred more ("more").
+ * counts flushes of ours by vm_unmap_aliases() after one free ("once"), by a hundred more ("more"), and
+ * after another free by a caller in the kernel itself, which the compiler may serve in another way than modules
+ * ("kernel").
  */
 static void aliases(struct run *run)
 {
@@ -246,6 +248,14 @@ static void aliases(struct run *run)
 	vmapcache_counter("flushes", &more);
 	note(run, "once %llu", once - before);
 	note(run, "more %llu", more - once);
+#ifdef CONFIG_X86
+	vmapcache_vfree(vmapcache_vmalloc(PAGE_SIZE));
+	vmapcache_counter("flushes", &before);
+	expect(run, !set_memory_uc((unsigned long)page_address(page), 1), "no uncached page");
+	vmapcache_counter("flushes", &once);
+	set_memory_wb((unsigned long)page_address(page), 1);
+	note(run, "kernel %llu", once - before);
+#endif
 	__free_page(page);
 }
 
