@@ -2,6 +2,7 @@
 """scripts/kernel."""
 
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -143,6 +144,17 @@ class Kernel(BadWeather):
         # It is another kernel than the debug kernel, which has no part of it.
         self.assertNotIn("BTRFS", (pathlib.Path(self.run_script("kernel", "debug").stdout.strip())
                                    / "build/.config").read_text())
+
+    def test_cfi(self):
+        result = self.run_script("kernel", "cfi")
+        self.assert_ok(result)
+        folder = pathlib.Path(result.stdout.strip())
+        self.assertRegex(folder.name, "^cfi-9.9.1-1-")
+        config = (folder / "build/.config").read_text().splitlines()
+        for option in "CONFIG_CFI=y", "CONFIG_LTO_CLANG_THIN=y", "CONFIG_RUST=y", "# CONFIG_KASAN is not set":
+            self.assertIn(option, config)
+        # What it names and does not set is left out.
+        self.assertFalse([option for option in config if re.match("CONFIG_(KASAN|DEBUG_OBJECTS|PROVE)", option)])
 
     def test_newest_with_all_packages_is_taken(self):
         self.series("9.10", "9.10.4-1", without=["linux-modules"])
