@@ -121,6 +121,58 @@ impl<T> Slot<T> {
     }
 }
 
+/// A place where one thread leaves a value, and another one takes it: see rust/sys/kernel/slot.rs.
+///
+/// # Invariants
+///
+/// `ptr` is null, or that of a box which nobody else has.
+pub struct Mailbox<T> {
+    ptr: AtomicPtr<mem::Box<T>>,
+    _owns: PhantomData<mem::Box<T>>,
+}
+
+impl<T> Mailbox<T> {
+    /// With nothing in it.
+    pub fn new() -> Self {
+        Self {
+            ptr: AtomicPtr::new(ptr::null_mut()),
+            _owns: PhantomData,
+        }
+    }
+
+    /// Leaves a value there. Gives it back if there is one already.
+    pub fn put(&self, value: mem::Box<T>) -> Result<(), mem::Box<T>> {
+        if !self.ptr.load(Ordering::Relaxed).is_null() {
+            return Err(value);
+        }
+        let new = Box::into_raw(Box::new(value));
+        match self
+            .ptr
+            .compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Relaxed)
+        {
+            Ok(_) => Ok(()),
+            // SAFETY: `new` comes from `into_raw` above and was not published.
+            Err(_) => Err(*unsafe { Box::from_raw(new) }),
+        }
+    }
+
+    /// Takes the value, if there is one.
+    pub fn take(&self) -> Option<mem::Box<T>> {
+        if self.ptr.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        let ptr = self.ptr.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: By the invariant; nobody else has taken it.
+        (!ptr.is_null()).then(|| *unsafe { Box::from_raw(ptr) })
+    }
+}
+
+impl<T> Drop for Mailbox<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
 /// The value that a reader has found, once the reader holds something in it.
 pub fn keep<'a, T, O: ?Sized>(value: &T, _owner: &'a O) -> &'a T {
     // SAFETY: As in rust/sys/kernel/slot.rs.

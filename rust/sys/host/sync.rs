@@ -3,7 +3,7 @@
 //! Locks and per-CPU values of the host, `std`'s or loom's.
 
 pub use super::held::assert_may_sleep;
-pub use super::slot::{free_unread, keep, Limbo, Reading, Slot};
+pub use super::slot::{free_unread, keep, Limbo, Mailbox, Reading, Slot};
 use super::{held::Held, mem};
 use crate::sys::NoMemory;
 pub use crate::sys::{once_box::OnceBox, LockClass, Padded};

@@ -97,6 +97,68 @@ impl<T> Drop for Slot<T> {
     }
 }
 
+/// A place where one task leaves a value, and another one takes it. Nobody looks at it there, so it needs no
+/// [`Reading`].
+///
+/// # Invariants
+///
+/// `ptr` is null, or came from `KBox::into_raw`, and then nobody else has it.
+pub struct Mailbox<T> {
+    ptr: AtomicPtr<T>,
+    _owns: PhantomData<Box<T>>,
+}
+
+impl<T> Mailbox<T> {
+    /// With nothing in it.
+    pub const fn new() -> Self {
+        // INVARIANT: null.
+        Self {
+            ptr: AtomicPtr::new(ptr::null_mut()),
+            _owns: PhantomData,
+        }
+    }
+
+    /// Leaves a value there. Any context.
+    ///
+    /// # Errors
+    ///
+    /// The value, if there is one already.
+    pub fn put(&self, value: Box<T>) -> Result<(), Box<T>> {
+        // It saves the pointer's way there and back.
+        if !self.ptr.load(Ordering::Relaxed).is_null() {
+            return Err(value);
+        }
+        let new = KBox::into_raw(value);
+        // INVARIANT: the pointer comes from `into_raw`, and replaces null only.
+        match self
+            .ptr
+            .compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Relaxed)
+        {
+            Ok(_) => Ok(()),
+            // SAFETY: `new` comes from `into_raw` above and was not published.
+            Err(_) => Err(unsafe { KBox::from_raw(new) }),
+        }
+    }
+
+    /// Takes the value, if there is one. Any context.
+    pub fn take(&self) -> Option<Box<T>> {
+        if self.ptr.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // Pairs with the release in `put`, so that the value is seen whole.
+        let ptr = self.ptr.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: By the invariant it comes from `into_raw`, and it is not in the mailbox any more: so this is the
+        // only one who has it.
+        (!ptr.is_null()).then(|| unsafe { KBox::from_raw(ptr) })
+    }
+}
+
+impl<T> Drop for Mailbox<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
 /// The value that a reader has found, once the reader holds something in it: it may keep that for as long as it
 /// borrows the `owner` of the slot. Costs nothing.
 #[inline(always)]

@@ -5,7 +5,7 @@
 use super::preempt;
 pub use super::{
     percpu::{Owned, PerCpu},
-    slot::{free_unread, keep, Limbo, Reading, Slot},
+    slot::{free_unread, keep, Limbo, Mailbox, Reading, Slot},
 };
 pub use crate::sys::{once_box::OnceBox, LockClass, Padded};
 use crate::{bindings, sys::NoMemory};

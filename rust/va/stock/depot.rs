@@ -15,11 +15,11 @@ use crate::{
     sys::{
         broken,
         mem::{boxed, Box, Mode, NoMemory, Table},
-        sync::{AtomicBool, AtomicU64, Lock, LockClass, Ordering::Relaxed, Padded},
+        sync::{AtomicU64, Lock, LockClass, Ordering::Relaxed, Padded},
     },
     va::{
         area::class::{Class, Lane, CLASSES, NO_PLACE},
-        stock::magazine::{Chain, Clean, CleanId, Empty},
+        stock::magazine::{Chain, Clean, CleanId, Empty, Home},
     },
 };
 
@@ -43,9 +43,6 @@ const SPARES_MAX: u32 = 256;
 
 /// Most spares too many that [`Depot::put_spares`] takes out at once, under the lock.
 const TRIM: u32 = 8;
-
-/// Most magazines that wait for one CPU. A CPU that only frees never collects them.
-const HOME_MAX: u32 = 16;
 
 /// Pages that a CPU asks for at once for areas that it keeps, in a large arena.
 const PROMISE: u32 = 1024;
@@ -71,13 +68,6 @@ impl Bin {
         }
         chain
     }
-}
-
-/// Mixed magazines for the CPU that filled them.
-struct Home {
-    chain: Lock<Chain<Clean>>,
-    /// Whether there is one: a hint, written under the lock.
-    any: AtomicBool,
 }
 
 /// Clean magazines that belong to no CPU, and a few empty ones.
@@ -112,12 +102,7 @@ impl Depot {
                 let heads = Table::new(CLASSES / BINS, Mode::Sleep, |_| Chain::new())?;
                 Ok(Padded(Lock::new(Bin { heads }, LockClass::Depot)?))
             })?,
-            homes: Table::try_new(cpus as usize, Mode::Sleep, |_| {
-                Ok(Padded(Home {
-                    chain: Lock::new(Chain::new(), LockClass::Depot)?,
-                    any: AtomicBool::new(false),
-                }))
-            })?,
+            homes: Table::new(cpus as usize, Mode::Sleep, |_| Padded(Home::new()))?,
             spares: boxed(
                 Padded(Lock::new(Chain::new(), LockClass::Depot)?),
                 Mode::Sleep,
@@ -295,38 +280,21 @@ impl Depot {
             broken(c"a magazine was filled by a CPU that there is not");
             return Err(magazine);
         };
-        self.locks.fetch_add(1, Relaxed);
-        let mut chain = home.chain.lock();
-        if chain.len() >= HOME_MAX {
-            return Err(magazine);
-        }
-        chain.push(magazine);
-        home.any.store(true, Relaxed);
-        Ok(())
+        home.put(magazine)
     }
 
     /// Takes a magazine that came home to CPU `cpu`.
     pub fn come_home(&self, cpu: u32) -> Option<Clean> {
-        let home = self.homes.get(cpu as usize)?;
-        if !home.any.load(Relaxed) {
-            return None;
-        }
-        self.locks.fetch_add(1, Relaxed);
-        let mut chain = home.chain.lock();
-        let back = chain.pop();
-        home.any.store(!chain.is_empty(), Relaxed);
-        back
+        self.homes.get(cpu as usize)?.take()
     }
 
     /// Takes out all magazines that wait for CPU `cpu`.
     pub fn take_home(&self, cpu: u32) -> Chain<Clean> {
-        let Some(home) = self.homes.get(cpu as usize) else {
-            broken(c"magazines are asked for of a CPU that there is not");
-            return Chain::new();
-        };
-        let mut chain = home.chain.lock();
-        home.any.store(false, Relaxed);
-        chain.take()
+        let mut chain = Chain::new();
+        while let Some(magazine) = self.come_home(cpu) {
+            chain.push(magazine);
+        }
+        chain
     }
 
     /// Number of CPUs for which magazines may wait.

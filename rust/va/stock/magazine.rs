@@ -25,6 +25,7 @@
 use crate::{
     sys::{
         mem::{boxed, Box, Mode, NoMemory},
+        sync::Mailbox,
         Page,
     },
     va::{
@@ -542,6 +543,41 @@ impl CleanList {
         descriptors: &'a Descriptors,
     ) -> impl Iterator<Item = CleanId> + 'a {
         core::iter::from_fn(move || self.pop(descriptors))
+    }
+}
+
+/// Most magazines that wait for one CPU. A CPU that only frees never collects them.
+const HOME_MAX: usize = 16;
+
+/// Clean mixed magazines that wait for the CPU that filled them. Any task puts them there and takes them; none
+/// waits for another one.
+pub struct Home([Mailbox<Magazine>; HOME_MAX]);
+
+impl Home {
+    /// Without a magazine.
+    pub fn new() -> Self {
+        Self(core::array::from_fn(|_| Mailbox::new()))
+    }
+
+    /// Puts a magazine there.
+    ///
+    /// # Errors
+    ///
+    /// The magazine, if there is no room.
+    pub fn put(&self, magazine: Clean) -> Result<(), Clean> {
+        let mut left = magazine.into_box();
+        for place in &self.0 {
+            match place.put(left) {
+                Ok(()) => return Ok(()),
+                Err(full) => left = full,
+            }
+        }
+        Err(Clean::from_box(left))
+    }
+
+    /// Takes a magazine out.
+    pub fn take(&self) -> Option<Clean> {
+        self.0.iter().find_map(Mailbox::take).map(Clean::from_box)
     }
 }
 

@@ -12,10 +12,10 @@
 
 use core_tests::{
     sys::{
-        mem::Mode,
+        mem::{boxed, Mode},
         seqcount::SeqCount,
         sync::{
-            fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64, Limbo,
+            fence, run_on_cpu, AtomicBool, AtomicU32, AtomicU64, Limbo, Mailbox,
             Ordering::{Acquire, Relaxed, Release, SeqCst},
             Reading,
         },
@@ -310,6 +310,33 @@ fn range_against_shape() {
         };
         descriptor.shape(THERE, 2, None);
         walker.join().unwrap();
+    });
+}
+
+/// A value comes out of a mailbox whole, and once. A second one finds no room until then, and is not lost.
+#[test]
+fn mailbox() {
+    model(3, || {
+        let mailbox = Arc::new(Mailbox::<Owned>::new());
+        let put = |mailbox: &Mailbox<Owned>, number| {
+            let value = boxed(Owned::new(0), Mode::Sleep).unwrap();
+            value.write(number);
+            mailbox.put(value).err().map(|back| back.read())
+        };
+        let takers = [(); 2].map(|()| {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.take().map(|value| value.read()))
+        });
+        let mut seen = Vec::new();
+        seen.extend(put(&mailbox, 1));
+        seen.extend(put(&mailbox, 2));
+        for taker in takers {
+            seen.extend(taker.join().unwrap());
+        }
+        seen.extend(mailbox.take().map(|value| value.read()));
+        assert!(mailbox.take().is_none());
+        seen.sort();
+        assert_eq!(seen, [1, 2]);
     });
 }
 
