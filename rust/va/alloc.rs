@@ -412,8 +412,7 @@ impl<E: Env> Manager<E> {
         helped
     }
 
-    /// Makes more areas of the same class for this CPU's stock: twice as many each time that the depot
-    /// is found empty.
+    /// Makes more areas of the same class for this CPU's stock: see [`Local::next_batch`].
     fn make_more(&self, request: &Request, class: Class) {
         let Some(mut local) = self.local.enter() else {
             return;

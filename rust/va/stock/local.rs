@@ -151,8 +151,10 @@ impl Set {
 /// The stock of one CPU. Its holder runs on that CPU alone, or keeps the CPU from using it.
 pub struct Local {
     slots: LargeBox<[Slot; CLASSES]>,
-    /// Areas of each class to make the next time that the depot has none.
-    grow: LargeBox<[u8; CLASSES]>,
+    /// The classes for which the depot had none lately.
+    growing: [Growth; GROWING],
+    /// Which of these is the oldest.
+    oldest: u8,
     /// The lazy magazine of classes that have none of their own.
     mixed: Option<Filling>,
     /// Classes whose lazy magazine may hold areas.
@@ -177,7 +179,8 @@ pub struct Local {
     clean_share: u32,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
-    spare: Option<Empty>,
+    /// Empty magazines, at most [`SPARES`].
+    spares: Chain<Empty>,
     cpu: u16,
     /// Where to look for the next number of a lazy magazine.
     cursor: u32,
@@ -185,6 +188,23 @@ pub struct Local {
     last_caller: (usize, Origin),
     counters: Shared<Padded<Cpu>>,
 }
+
+/// Most empty magazines that a CPU keeps.
+const SPARES: u32 = 3;
+
+/// A class that grows: [`Class::bits`], and the areas of its last batch.
+#[derive(Clone, Copy)]
+struct Growth {
+    class: u16,
+    areas: u8,
+}
+
+impl Growth {
+    const NONE: Self = Self { class: 0, areas: 1 };
+}
+
+/// Classes whose batches grow at one time.
+const GROWING: usize = 4;
 
 /// Most areas in a batch, and most pages that it may keep from others.
 const GROW_MAX: u32 = 16;
@@ -220,7 +240,8 @@ impl Local {
                     heat: Heat::COLD,
                 }
             })?,
-            grow: large_array(mode, |_| 1)?,
+            growing: [Growth::NONE; GROWING],
+            oldest: 0,
             mixed: None,
             lazy_set: Set::new(mode)?,
             clean_set: Set::new(mode)?,
@@ -234,7 +255,7 @@ impl Local {
             clean_max: clean_share,
             clean_share,
             magazine_span,
-            spare: None,
+            spares: Chain::new(),
             cpu: cpu as u16,
             // Far from those of other CPUs.
             cursor: cpu.wrapping_shl(12),
@@ -334,18 +355,26 @@ impl Local {
         old
     }
 
-    /// The size of the next batch of `class`: twice the last one, up to a limit.
+    /// The size of the next batch of `class`: twice the last one, up to a limit, if the class is one of the few of
+    /// which the depot had none lately. Of a class that is asked for now and then, one area is made: there are many such
+    /// classes, what is made of them beyond what they need stays with the CPU, and soon all CPUs together have more
+    /// than they may keep.
     pub fn next_batch(&mut self, class: Class) -> u32 {
         let rounds = class.rounds(self.magazine_span);
         let most = class.fit(GROW_SPAN).min(GROW_MAX) as u8;
-        match self.grow.get_mut(class.index()) {
-            Some(grow) => {
-                let batch = u16::from(*grow).min(rounds);
-                *grow = grow.saturating_mul(2).min(most);
-                u32::from(batch)
-            }
-            None => 1,
+        let bits = Class::bits(Some(class));
+        if let Some(growth) = self.growing.iter_mut().find(|growth| growth.class == bits) {
+            growth.areas = growth.areas.saturating_mul(2).min(most);
+            return u32::from(u16::from(growth.areas).min(rounds));
         }
+        if let Some(oldest) = self.growing.get_mut(usize::from(self.oldest)) {
+            *oldest = Growth {
+                class: bits,
+                areas: 1,
+            };
+        }
+        self.oldest = (self.oldest + 1) % GROWING as u8;
+        1
     }
 
     /// Puts one clean area in.
@@ -360,7 +389,7 @@ impl Local {
             return Err(area);
         };
         if slot.clean.is_none() {
-            if let Some(empty) = self.spare.take() {
+            if let Some(empty) = self.spares.pop() {
                 slot.load(empty.stock(class));
             }
         }
@@ -566,13 +595,13 @@ impl Local {
         }
     }
 
-    /// Begins a lazy magazine in `lane`, with the spare one. False if there is no spare, or no number.
+    /// Begins a lazy magazine in `lane`, with a spare one. False if there is none, or no number.
     pub fn begin(&mut self, lane: Lane, numbers: &Numbers) -> bool {
-        let Some(empty) = self.spare.take() else {
+        let Some(empty) = self.spares.pop() else {
             return false;
         };
         let Some(number) = numbers.begin(&mut self.cursor) else {
-            self.spare = Some(empty);
+            self.spares.push(empty);
             return false;
         };
         let full = match lane {
@@ -643,10 +672,8 @@ impl Local {
     pub fn spill_clean(&mut self, depot: &Depot, chain: &mut Chain<Clean>) {
         depot.take_back(self.clean_max - self.clean_share);
         self.clean_max = self.clean_share;
+        self.growing = [Growth::NONE; GROWING];
         while let Some(class) = self.clean_set.pick() {
-            if let Some(grow) = self.grow.get_mut(class.index()) {
-                *grow = 1;
-            }
             if let Some(magazine) = self.slot(class).and_then(Slot::unload) {
                 chain.push(magazine);
             }
@@ -670,15 +697,15 @@ impl Local {
 
     /// Whether an empty magazine is at hand.
     pub fn has_spare(&self) -> bool {
-        self.spare.is_some()
+        !self.spares.is_empty()
     }
 
-    /// Keeps an empty magazine as the spare; gives it back if there is one already.
+    /// Keeps an empty magazine; gives it back if there are enough.
     pub fn keep_spare(&mut self, empty: Empty) -> Option<Empty> {
-        if self.spare.is_some() {
+        if self.spares.len() >= SPARES {
             return Some(empty);
         }
-        self.spare = Some(empty);
+        self.spares.push(empty);
         None
     }
 }
