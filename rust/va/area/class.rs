@@ -15,7 +15,7 @@ pub const NO_PLACE: &core::ffi::CStr = c"a class has no place";
 /// Largest area, in pages, that magazines keep at each of their alignments.
 const ALIGNED_MAX: u32 = 256;
 /// Largest area, in pages, that they keep where the request asks for no alignment.
-const MAX_PAGES: u32 = 1024;
+pub const MAX_PAGES: u32 = 1024;
 /// Alignments that magazines keep: 1, 2, ... 512 pages, which is what one page table maps.
 const ALIGNMENTS: u32 = 10;
 /// Classes of the former; those of larger areas follow.

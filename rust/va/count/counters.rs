@@ -65,7 +65,7 @@ impl PerCaller {
 }
 
 /// Places of the sizes of areas that have a class, which alone are counted per CPU.
-const PLACES: usize = 16;
+pub const PLACES: usize = 16;
 
 /// The counters of one CPU; or those that CPUs share, with all sizes.
 pub struct Cpu<const N: usize = PLACES> {
@@ -275,20 +275,26 @@ impl Counters {
             .fold(0, |all, cpu| all.wrapping_add(sum(cpu.went)))
     }
 
-    /// The totals of one caller: of one moment if no CPU counts meanwhile, else of the shortest span
+    /// The totals of one caller: of one moment if no CPU counts for it meanwhile, else of the shortest span
     /// that a few tries allow.
     pub fn caller(&self, caller: CallerId) -> Totals {
-        let mut totals = Totals::default();
-        for _ in 0..TRIES {
-            let before = self.generation();
-            totals = Totals::default();
-            for cpu in self.all() {
-                if let Some(counted) = cpu.callers.get(caller as usize) {
-                    totals.add(&counted.read());
-                }
-            }
-            if self.generation() == before {
+        let mut totals = self.sum_of(caller);
+        for _ in 1..TRIES {
+            // Counters only grow: if two sums are equal, so are all of their parts, and they were so between the two.
+            let again = self.sum_of(caller);
+            if again == totals {
                 break;
+            }
+            totals = again;
+        }
+        totals
+    }
+
+    fn sum_of(&self, caller: CallerId) -> Totals {
+        let mut totals = Totals::default();
+        for cpu in self.all() {
+            if let Some(counted) = cpu.callers.get(caller as usize) {
+                totals.add(&counted.read());
             }
         }
         totals

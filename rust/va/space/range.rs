@@ -48,7 +48,7 @@ impl Size {
 
 /// The place of `pages` pages among [`SIZES`].
 #[inline(always)]
-pub fn size_of(pages: u32) -> usize {
+pub const fn size_of(pages: u32) -> usize {
     // The logarithm of `pages`, rounded up; an odd number, so that there is a highest bit.
     let odd = pages.wrapping_mul(2).wrapping_sub(1);
     (31 ^ odd.leading_zeros()) as usize % SIZES

@@ -19,22 +19,25 @@ use crate::{
     },
     va::{
         area::{
-            class::{Class, Lane, CLASSES, NO_PLACE, ROUNDS},
+            class::{Class, Lane, CLASSES, MAX_PAGES, NO_PLACE, ROUNDS},
             link::Numbers,
             Descriptor, Descriptors, Id, Origin,
         },
         count::{
             callers::{Callers, OTHERS},
-            counters::Cpu,
+            counters::{Cpu, PLACES},
         },
         flush::epochs::Epochs,
-        space::range::Size,
+        space::range::{size_of, Size},
         stock::{
             depot::{Depot, Part},
             magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
         },
     },
 };
+
+// A CPU counts the size of each class.
+const _: () = assert!(size_of(MAX_PAGES) < PLACES);
 
 struct Slot {
     clean: Option<Clean>,
