@@ -14,7 +14,8 @@
  *  2. A function here that can sleep or return to its caller after it has served an
  *     address counts itself (begin, end); one that passes an address on ends in a jump. So
  *     nobody is in this file any more when vc_guards_stop() returns.
- *  3. A guard calls no function that has a guard, except by the static call behind its nop.
+ *  3. A guard calls no function that has a guard, except by the static call behind its nop; but see
+ *     guard__vm_unmap_aliases().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -190,9 +191,9 @@ static notrace void guard_vm_unmap_aliases(void)
 }
 
 /*
- * With LTO, callers in the kernel itself have the body of vm_unmap_aliases(), which is a call of this function of
- * mm/vmalloc.c, too large to be inlined as well. Where no other file calls it, the linker may leave out its name, and
- * nobody needs this guard.
+ * With ThinLTO, callers in the kernel itself have the body of vm_unmap_aliases(), which is a call of this function of
+ * mm/vmalloc.c, too large to be inlined as well. So for callers in modules there are two guards on the way, and the second
+ * one finds that nothing was freed since; and vm_reset_perms() has one that it does not have without LTO.
  */
 #ifdef CONFIG_LTO_CLANG
 void _vm_unmap_aliases(unsigned long start, unsigned long end, int flush);
@@ -412,17 +413,16 @@ static struct vc_hook guards[] = {
 	GUARD_ON(vrealloc_node_align_noprof),
 	GUARD_ON(remap_vmalloc_range_partial),
 	GUARD_ON(vread_iter),
-	/* The last one, for nr_guards. */
 #ifdef CONFIG_LTO_CLANG
 	GUARD_ON(_vm_unmap_aliases),
 #endif
 };
 
-static unsigned int nr_guards __ro_after_init = ARRAY_SIZE(guards);
+#define GUARDS	ARRAY_SIZE(guards)
 
 static void take_off(void)
 {
-	vc_hooks_take_off(guards, nr_guards, &inside);
+	vc_hooks_take_off(guards, GUARDS, &inside);
 	vc_companions_stop();
 }
 
@@ -440,9 +440,7 @@ static int put_all_on(void)
 				  static_call(vc_find_vmap_area)(arena_start));
 	if (err)
 		return err;
-	if (IS_ENABLED(CONFIG_LTO_CLANG) && !vc_symbol_address(guards[nr_guards - 1].name))
-		nr_guards--;
-	for (i = 0; i < nr_guards; i++) {
+	for (i = 0; i < GUARDS; i++) {
 		why = vc_hook_put_on(&guards[i]);
 		if (!why)
 			continue;
@@ -465,7 +463,7 @@ static int put_all_on(void)
  */
 const char *vc_guard(unsigned int index, const char **state)
 {
-	if (index >= nr_guards)
+	if (index >= GUARDS)
 		return NULL;
 	*state = guards[index].state;
 	return guards[index].name;

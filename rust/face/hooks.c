@@ -55,6 +55,9 @@ const char *vc_hook_put_on(struct vc_hook *hook)
 	int err;
 
 	hook->state = "none";
+	/* ThinLTO inlines small functions alone in other files. */
+	if (IS_ENABLED(CONFIG_LTO_CLANG_FULL))
+		return "with LTO_CLANG_FULL, callers in the kernel may have it inlined";
 	if (!nop)
 		return "this kernel has no such function, or it cannot be traced";
 	/* Nobody may turn hooks off by kernel.ftrace_enabled. */

@@ -198,6 +198,9 @@ static int is_renamed(void *data, const char *name, unsigned long address)
 
 	if (!len || !str_has_prefix(name + len, ".llvm."))
 		return 0;
+	/* Its number is the end, or this is a part of it that was split off. */
+	if (strchr(name + len + strlen(".llvm."), '.'))
+		return 0;
 	wanted->address = address;
 	return 1;
 }
@@ -226,7 +229,7 @@ static unsigned long renamed_by_lto(const char *name)
  *
  * Only a static call may use it: see symbols.h.
  *
- * Context: Task context. After vc_symbols_resolve().
+ * Context: Task context, may sleep. After vc_symbols_resolve().
  * Return: the address, or 0 if there is no such function.
  */
 unsigned long vc_symbol_address(const char *name)
