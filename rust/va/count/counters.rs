@@ -94,7 +94,7 @@ impl<const N: usize> Cpu<N> {
     }
 }
 
-/// What a reader adds up.
+/// The counters that a reader adds up: those of one CPU, or the shared ones.
 struct Counted<'a> {
     came: &'a [AtomicU64],
     went: &'a [AtomicU64],
