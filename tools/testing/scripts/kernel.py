@@ -25,7 +25,8 @@ olddefconfig:
 	grep -q RUST=y $(O)/.config
 modules_prepare:
 	mkdir -p $(O)/rust
-	echo 'export KBUILD_OUTPUT = $(O)' >$(O)/Makefile
+	printf 'export KBUILD_OUTPUT = $(O)\\nmodules:\\n\\t@outside "$$(M)" "$$(MO)" "$$(KBUILD_EXTRA_SYMBOLS)"\\n' \\
+		>$(O)/Makefile
 	echo metadata >$(O)/rust/libkernel.rmeta
 tinyconfig:
 	echo '# CONFIG_INET is not set' >$(O)/.config
@@ -66,7 +67,7 @@ class Kernel(BadWeather):
             for name, version in self.available.items()))
 
     def series(self, series, version, rust="y", without=()):
-        release = version.split("-")[0] + "-amd64"
+        self.flavour(version, "amd64", rust, without)
         tree = self.top / "source"
         (tree / "scripts").mkdir(parents=True)
         (tree / "Makefile").write_text(KERNEL_MAKEFILE)
@@ -74,17 +75,23 @@ class Kernel(BadWeather):
         source = subprocess.run(["tar", "-cJ", "-C", self.top, "source"], check=True,
                                 capture_output=True).stdout
         shutil.rmtree(tree)
+        if f"linux-source-{series}".startswith(tuple(without)):
+            return
+        self.package(f"linux-source-{series}", version, {f"usr/src/linux-source-{series}.tar.xz": source})
+
+    def flavour(self, version, name, rust="y", without=(), lacks=()):
+        """The packages of a kernel, without some of them, or without some of its modules."""
+        release = version.split("-")[0] + "-" + name
         module = subprocess.run(["xz", "-c"], input=b"module", check=True,
                                 capture_output=True).stdout
         packages = {
-            f"linux-source-{series}": {f"usr/src/linux-source-{series}.tar.xz": source},
             f"linux-headers-{release}": {
                 f"usr/src/linux-headers-{release}/.config": f"CONFIG_RUST={rust}\n",
                 f"usr/src/linux-headers-{release}/Module.symvers": "symbols\n",
                 f"usr/src/linux-headers-{release}/vmlinux": "types\n"},
             f"linux-modules-{release}": {
                 f"usr/lib/modules/{release}/kernel/fs/{name}.ko.xz": module
-                for name in ("netfs", "9pnet", "9pnet_virtio", "9p", "overlay")},
+                for name in ("netfs", "9pnet", "9pnet_virtio", "9p", "overlay") if name not in lacks},
             f"linux-binary-unsigned-{release}": {
                 f"usr/lib/modules/{release}/vmlinuz.unsigned": "image\n"},
         }
@@ -101,6 +108,36 @@ class Kernel(BadWeather):
             self.assertTrue((folder / name).stat().st_size, name)
         self.assertIn("taking Linux 9.9.1-amd64, package version 9.9.1-1", result.stderr)
         self.assertNotIn("unfinished", (folder / "build/Makefile").read_text())
+
+    def test_each_flavour_has_its_own_packages(self):
+        (self.scripts / "arm64").write_text(f"#!/bin/sh\necho {self.top}\n")
+        (self.top / "environment").write_text("")
+        for kind, flavour in (("rt", "rt-amd64"), ("arm64", "arm64"), ("arm64-16k", "arm64-16k"),
+                              ("rt-arm64", "rt-arm64")):
+            with self.subTest(kind):
+                self.assert_fails(self.run_script("kernel", kind), "Linux 9.9.1-1 has no package linux-headers-9.9.1-" + flavour)
+                self.flavour("9.9.1-1", flavour)
+                # The lists of arm64 were kept.
+                for kept in self.cache.glob("*choice-*"):
+                    shutil.rmtree(kept)
+                result = self.run_script("kernel", kind)
+                self.assert_ok(result)
+                folder = pathlib.Path(result.stdout.strip())
+                self.assertRegex(folder.name, f"^{kind}-9.9.1-1-")
+                self.assertEqual((folder / "release").read_text(), f"9.9.1-{flavour}\n")
+                self.assertEqual("ARCH=arm64" in (folder / "build/GNUmakefile").read_text(), "arm64" in kind)
+
+    def test_each_kernel_is_known_everywhere(self):
+        kinds = subprocess.run(["sh", "-c", '. "$0" && echo $packaged $of_our_own; for word in $for_another; do is_kernel '
+                                '"$word" || echo "$word"; done; for word in "" kernel "stock rt" "*" ./rt; do ! is_kernel '
+                                '"$word" || echo "<$word>"; done', self.scripts / "kinds.sh"],
+                               check=True, capture_output=True, text=True).stdout.splitlines()
+        self.assertEqual(kinds[1:], [])
+        kinds = kinds[0].split()
+        self.assertIn("rt-arm64", kinds)
+        for script in "kernel", "modules", "vm":
+            told = re.split(r"[\s|\[\]]+", self.run_script(script, "--help").stdout)
+            self.assertEqual([kind for kind in kinds if kind not in told], [], script)
 
     def test_drivers(self):
         self.stub("depmod", '[ -e "$2/lib/modules/$3/kernel/fs/9p.ko" ] && : >"$2/lib/modules/$3/modules.dep"')

@@ -212,6 +212,7 @@ class Steps(OnWindow):
 
     package = Kernel.package
     series = Kernel.series
+    flavour = Kernel.flavour
 
     # In front of a tool: hangs until the file `go` exists, if the tool is called with these words.
     HANG = """#!/bin/sh
