@@ -50,7 +50,7 @@ modules: ## vmapcache.ko and vmapcache_bench.ko for KDIR=, else for the running 
 	@echo "building for $(or $(KDIR),the stock kernel of the sandbox)"
 	@built=$$(scripts/modules $(kernel)) && echo "$$built/vmapcache.ko" && echo "$$built/vmapcache_bench.ko"
 
-vm: ## boots VM_KERNEL=stock|rt|arm64|arm64-16k|rt-arm64|debug|cfi|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y RUNNER=vng)
+vm: ## boots VM_KERNEL=stock|rt|cloud|arm64|arm64-16k|rt-arm64|debug|cfi|PATH, runs CMD='...' (none: a shell) there as root in this folder (VM_CPUS= VM_MEM= VM_TIMEOUT= KERNEL_SERIES= FAULTS=y RUNNER=vng)
 	@case "$(RUNNER)" in vm | vng) ;; *) echo "RUNNER=$(RUNNER): there are vm and vng" >&2; exit 2 ;; esac; \
 	scripts/$(RUNNER) --kernel "$(VM_KERNEL)" --series "$(KERNEL_SERIES)" --cpus "$(VM_CPUS)" \
 		--memory "$(VM_MEM)" --timeout "$(VM_TIMEOUT)" $(if $(filter y,$(FAULTS)),--faults,--modules) "$$VM_COMMAND"

@@ -6,7 +6,7 @@
 # recipe in scripts/kernel.
 
 # Debian's, as packaged, of any series
-packaged="stock rt arm64 arm64-16k rt-arm64"
+packaged="stock rt cloud arm64 arm64-16k rt-arm64"
 # of our own configuration
 of_our_own="debug debug-drivers cfi"
 # those among them for another processor than this machine's

@@ -127,6 +127,37 @@ class Kernel(BadWeather):
                 self.assertEqual((folder / "release").read_text(), f"9.9.1-{flavour}\n")
                 self.assertEqual("ARCH=arm64" in (folder / "build/GNUmakefile").read_text(), "arm64" in kind)
 
+    def test_cloud_gets_the_modules_that_it_lacks(self):
+        self.flavour("9.9.1-1", "cloud-amd64", lacks=("9pnet", "9pnet_virtio", "9p"))
+        self.stub("outside", f"""
+echo "${{1#*linux-source-*/}} $3" >>{self.top}/outside
+case $1 in
+	*/net/9p) echo built >"$2/9pnet.ko"; echo built >"$2/9pnet_virtio.ko" ;;
+	*/fs/9p) [ -e {self.top}/broken ] && exit 1; echo built >"$2/9p.ko" ;;
+esac
+""")
+        self.stub("strip", '[ "$1 $2" = "-g -o" ] && sed "s/built/stripped/" "$4" >"$3"')
+        # Without one of them, no VM would come up.
+        (self.top / "broken").touch()
+        self.assert_fails(self.run_script("kernel", "cloud"), "could not make cloud-")
+        self.assert_nothing_half()
+        (self.top / "broken").unlink()
+        (self.top / "outside").unlink()
+        result = self.run_script("kernel", "cloud")
+        self.assert_ok(result)
+        folder = pathlib.Path(result.stdout.strip())
+        self.assertRegex(folder.name, "^cloud-9.9.1-1-")
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), ["build", "modules", "release", "vmlinux"])
+        self.assertEqual((folder / "release").read_text(), "9.9.1-cloud-amd64\n")
+        order = (folder / "modules/order").read_text().split()
+        self.assertEqual([(name, (folder / f"modules/{name}.ko").read_text().strip()) for name in order], [
+            ("netfs", "module"), ("9pnet", "stripped"), ("9pnet_virtio", "stripped"), ("9p", "stripped"),
+            ("overlay", "module")])
+        self.assertEqual((folder / "build/.config").read_text(), "CONFIG_RUST=y\n")
+        built = (self.top / "outside").read_text().splitlines()
+        self.assertEqual(built[0], "net/9p ")
+        self.assertRegex(built[1], "^fs/9p /.*/net/Module.symvers$")
+
     def test_each_kernel_is_known_everywhere(self):
         kinds = subprocess.run(["sh", "-c", '. "$0" && echo $packaged $of_our_own; for word in $for_another; do is_kernel '
                                 '"$word" || echo "$word"; done; for word in "" kernel "stock rt" "*" ./rt; do ! is_kernel '

@@ -153,6 +153,7 @@ echo 0 >"$status\"""")
         for options, why in ((["--levels", "3"], "neither 4 nor 5"), (["--levels", ""], "neither 4 nor 5"),
                              (["--levels", "5-x"], "neither 4 nor 5"), (["--levels", "4-"], "neither 4 nor 5"),
                              (["--kernel", "debug", "--levels", "5"], "not with debug"),
+                             (["--kernel", "cloud", "--levels", "5"], "not with cloud"),
                              (["--kernel", "rt-arm64", "--levels", "5"], "not with rt-arm64")):
             result = self.vm(*options)
             self.assertEqual(result.returncode, 2)

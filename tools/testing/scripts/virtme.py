@@ -54,7 +54,7 @@ echo "mount -o trans=virtio,access=any" >"$3/usr/lib/python3/dist-packages/virtm
                             (["--cpus", "0"], "0: not a number of CPUs or seconds"),
                             (["--timeout", "5m"], "5m: not a number"),
                             (["--kernel", "arm64"], "arm64: not in virtme-ng"),
-                            (["--kernel", "rt-arm64"], "rt-arm64: not in virtme-ng"),
+                            (["--kernel", "cloud"], "cloud: not in virtme-ng"),
                             (["--kernel", "/none"], "no kernel at /none"),
                             (["--modules"], "--modules: modules are built for")):
             with self.subTest(words):
