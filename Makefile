@@ -125,6 +125,12 @@ check-vng: ## a few kselftests on the stock kernel in a VM of virtme-ng
 check-arm64: ## the kselftests on the stock kernel for arm64 in the VM, all of it cross-built, and its object code (KERNEL_SERIES=7.2 for another series)
 	@scripts/check arm64
 
+check-rt-arm64: ## the same on the stock kernel for arm64 with PREEMPT_RT (KERNEL_SERIES=7.2 for another series)
+	@scripts/check rt-arm64
+
+check-cloud: ## the kselftests on the stock kernel for virtual machines alone, with modules of 9p that are built for it (KERNEL_SERIES=7.2 for another series)
+	@scripts/check cloud
+
 check-older: ## the kselftests on the stock kernel of the series 7.2 in the VM
 	@scripts/check older
 
@@ -178,4 +184,4 @@ clean: ## removes what was built here, and names it (keeps the cache, the data o
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: modules vm demo bench native report ready demo-modules tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-long check-rt check-arm64 check-older check-all check-debug torture drivers live mutants fuzz clean help
+.PHONY: modules vm demo bench native report ready demo-modules tool demo-tool samples package check-package doc rust-analyzer check check-core check-stock check-long check-rt check-arm64 check-rt-arm64 check-cloud check-older check-all check-debug torture drivers live mutants fuzz clean help

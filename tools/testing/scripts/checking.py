@@ -196,6 +196,25 @@ terminal_tests() { :; }
             self.assertIn(f"ok {number} boot stock 1500 2G --short --group {group}\n", said)
         self.assertNotIn("boot stock 400", said)
 
+    def test_a_kernel_is_prepared_when_its_part_is_run_and_there_is_time(self):
+        stubs = """
+build() { echo "# build $*"; }
+both() { echo "ok 1 both $*"; }
+object_code() { echo "ok 1 object code of $part"; }
+"""
+        (self.scripts / "kernel").write_text(f'#!/bin/sh\necho "$*" >>{self.top}/prepared\n')
+        said = self.check(stubs, "cloud", "rt-arm64", CHECK_MINUTES="5").stdout
+        for kind in "cloud", "rt-arm64":
+            self.assertIn(f" the {kind} kernel # SKIP no time left of 5 minutes: make check-{kind}\n", said)
+        self.assertIn("\n0 passed, 0 failed, 2 skipped\n", said)
+        self.assertFalse((self.top / "prepared").exists())
+        said = self.check(stubs, "cloud", "rt-arm64", "arm64").stdout
+        self.assertEqual((self.top / "prepared").read_text(), "cloud\nrt-arm64\narm64\n")
+        self.assertEqual([line for line in said.splitlines() if re.match("ok|# build", line)], [
+            "# build cloud", "ok 1 both cloud 1500 2G",
+            "# build rt-arm64", "ok 2 object code of rt-arm64", "ok 3 both rt-arm64 3600 2G",
+            "# build arm64", "ok 4 object code of arm64", "ok 5 both arm64 3600 2G"])
+
     def test_the_table_has_each_long_kselftest(self):
         text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
         rows = text[text.index("| Long kselftests |"):].split("\n\n")[0].splitlines()[2:]

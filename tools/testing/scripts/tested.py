@@ -112,11 +112,12 @@ class Tested(BadWeather):
     def test_each_part_has_its_turn_to_be_first(self):
         self.stubbed_check()
         firsts = set()
-        for commits in range(7, 11):
+        for commits in range(7, 13):
             self.stub("git", f"echo {commits}\n")
             said = self.run_script("check", "--all").stdout
             parts = [line[2:] for line in said.splitlines() if line.startswith("# ")]
-            self.assertEqual(sorted(parts), ["arm64", "core", "debug", "long", "older", "rt", "stock", "vng"])
+            self.assertEqual(sorted(parts), [
+                "arm64", "cloud", "core", "debug", "long", "older", "rt", "rt-arm64", "stock", "vng"])
             self.assertEqual(parts[:4], ["core", "stock", "long", "vng"])
             firsts.add(parts[4])
-        self.assertEqual(firsts, {"arm64", "debug", "older", "rt"})
+        self.assertEqual(firsts, {"arm64", "cloud", "debug", "older", "rt", "rt-arm64"})
