@@ -135,7 +135,7 @@ impl Allocator {
             pages,
             cpus,
             shards: cpus.min(pages / SHARD_PAGES_MIN).max(1),
-            lazy_max_pages: lazy_max_default(online),
+            lazy_max_pages: lazy_max_default(online, pages),
             early_purges: EARLY_PURGES,
             flush_ceiling: FLUSH_CEILING,
         };
@@ -1080,7 +1080,8 @@ const FLUSH_CEILING: u32 = 33;
 /// used little would never go round; three flushes are not many for a machine.
 const EARLY_PURGES: u32 = 3;
 
-/// As in-tree: fls(CPUs) x 32 MiB.
-fn lazy_max_default(online: u32) -> u32 {
-    (u32::BITS - online.leading_zeros()) << (25 - PAGE_SHIFT)
+/// As in-tree: fls(CPUs) x 32 MiB. But until a purge comes, four times that may be lazy: no more than a 32nd of the arena.
+fn lazy_max_default(online: u32, pages: u32) -> u32 {
+    let max = (u32::BITS - online.leading_zeros()) << (25 - PAGE_SHIFT);
+    max.min(pages / 32)
 }

@@ -15,7 +15,10 @@ use crate::{
         Page,
     },
     va::{
-        area::{class::Class, Descriptor, Id, Kind, Link, Origin},
+        area::{
+            class::{Class, ROUNDS},
+            Descriptor, Id, Kind, Link, Origin,
+        },
         room::Gap,
         space::{
             range::Size,
@@ -23,7 +26,7 @@ use crate::{
         },
         stock::{
             depot::Taken,
-            local::Local,
+            local::{Local, Space},
             magazine::{Chain, Clean, CleanId, Empty},
         },
         switches::Switch,
@@ -221,12 +224,12 @@ impl<E: Env> Manager<E> {
     fn ask_home(&self, request: &Request, class: Class) -> Option<Area<'_>> {
         while !self.draining.load(Relaxed) {
             let mut local = self.local.enter()?;
-            local.need_less(&self.depot);
             let mut back = self.depot.come_home(local.cpu())?;
+            let space = self.space();
             back.offer(|area| {
                 let class = self.descriptors.held(area.id()).and_then(Descriptor::class);
                 match class {
-                    Some(class) => local.keep(class, area, &self.depot, &self.descriptors),
+                    Some(class) => local.keep(class, area, space, &self.descriptors),
                     None => Err(area),
                 }
             });
@@ -235,10 +238,10 @@ impl<E: Env> Manager<E> {
                 Ok(empty) => self.put_spare(&mut local, empty),
                 Err(back) => {
                     // The areas that come home were in use a moment ago. Those that this CPU has kept perhaps were not.
-                    let mut given = local.give_kept(u32::MAX, &self.descriptors);
+                    let mut unused = local.give_unused(ROUNDS as u32, &self.descriptors);
                     drop(local);
-                    self.shelve(back);
-                    self.sort_out(given.drain(&self.descriptors));
+                    self.dissolve_magazine(back);
+                    self.dissolve_all(unused.drain(&self.descriptors));
                 }
             }
             if area.is_some() {
@@ -246,6 +249,13 @@ impl<E: Env> Manager<E> {
             }
         }
         None
+    }
+
+    /// How much of the arena is in no area: with nobody, not lazy, not in stock.
+    fn space(&self) -> Space {
+        let made = self.shared.made_gross.load(Relaxed);
+        let taken = made.wrapping_sub(self.shared.dissolved_gross.load(Relaxed));
+        Space::of(u64::from(self.pages).saturating_sub(taken), self.pages)
     }
 
     /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.
@@ -417,8 +427,10 @@ impl<E: Env> Manager<E> {
         let Some(mut local) = self.local.enter() else {
             return;
         };
-        self.fetch_spare(&mut local);
         let batch = local.next_batch(class);
+        if batch > 1 {
+            self.fetch_spare(&mut local);
+        }
         drop(local);
         if batch > 1 {
             if let Ok(empty) = Empty::new(Mode::NoWait) {

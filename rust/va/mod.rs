@@ -68,7 +68,7 @@ use space::shards::Shards;
 use stats::SharedCounters;
 use stock::{
     depot::Depot,
-    local::Local,
+    local::{Local, Spans},
     magazine::{Chain, Sealed},
     ordered::Ordered,
 };
@@ -128,9 +128,10 @@ pub struct Manager<E: Env> {
     env: E,
     pages: u32,
     flush_ceiling: u32,
-    /// Bound of one CPU's lazy stock, and its share of clean magazines: pages.
+    /// Bound of one CPU's lazy stock: pages.
     local_lazy_max: AtomicU32,
-    clean_share: u32,
+    /// Those of the rest of it.
+    spans: Spans,
 
     lazy_max: AtomicU32,
     /// Early purges that are still to come: see [`Config::early_purges`].
@@ -142,8 +143,6 @@ pub struct Manager<E: Env> {
     shards: Shards,
     /// Of the CPUs that have allocated or freed: see [`Self::equip`].
     local: PerCpu<Local>,
-    /// Bounds the areas of a magazine: pages.
-    magazine_span: u32,
     numbers: Numbers,
     depot: Depot,
 
@@ -183,16 +182,19 @@ impl<E: Env> Manager<E> {
         let pages = config.pages;
         // A division by a number of this type cannot panic.
         let cpus = NonZeroU32::new(config.cpus).unwrap_or(NonZeroU32::MIN);
-        let clean_share = pages / 8 / cpus;
+        let spans = Spans {
+            magazine: (pages / 256).min(16384),
+            mixed: (pages / 64).min(16384),
+            clean_share: pages / 8 / cpus,
+        };
         let cpus = cpus.get();
-        let magazine_span = (pages / 256).min(16384);
         let counters = Counters::new(cpus)?;
         let manager = Self {
             env,
             pages,
             flush_ceiling: config.flush_ceiling,
             local_lazy_max: AtomicU32::new(0),
-            clean_share,
+            spans,
             lazy_max: AtomicU32::new(0),
             early_purges: AtomicU32::new(0),
             switches: Switches::new(),
@@ -200,9 +202,8 @@ impl<E: Env> Manager<E> {
             index: Index::new(pages)?,
             shards: Shards::new(pages, config.shards)?,
             local: PerCpu::new(cpus)?,
-            magazine_span,
             numbers: Numbers::new(cpus)?,
-            depot: Depot::new(cpus, magazine_span, pages)?,
+            depot: Depot::new(cpus, spans.magazine, pages)?,
             lazy: boxed(
                 Padded(Lock::new(Chain::new(), LockClass::Lazy)?),
                 Mode::Sleep,
@@ -238,7 +239,7 @@ impl<E: Env> Manager<E> {
         &self.env
     }
 
-    /// Room that CPUs were promised for areas that they keep: pages.
+    /// Room that CPUs were promised for clean magazines: pages.
     #[allow(dead_code, reason = "only tests on the host call it")]
     pub fn promised(&self) -> u64 {
         self.depot.promised()
@@ -272,10 +273,10 @@ impl<E: Env> Manager<E> {
         self.early_purges.store(0, Relaxed);
         let max = pages.min(self.pages / 4);
         // A share for each CPU. On machines with many CPUs it has a minimum, so that no CPU hands on
-        // magazines of large areas too early.
-        let share = max / self.counters.cpus().max(1);
-        self.local_lazy_max
-            .store(share.max((max / 4).min(LOCAL_LAZY_MIN)), Relaxed);
+        // magazines of large areas too early, unless all CPUs together had much of the arena then.
+        let cpus = self.counters.cpus().max(1);
+        let least = (max / 4).min(LOCAL_LAZY_MIN).min(self.pages / 8 / cpus);
+        self.local_lazy_max.store((max / cpus).max(least), Relaxed);
         if self.lazy_max.swap(pages, Relaxed) != 0 && pages == 0 {
             self.end_lazy();
         }
@@ -292,9 +293,7 @@ impl<E: Env> Manager<E> {
             return;
         }
         let counters = self.counters.of(cpu, mode);
-        let made = counters.and_then(|counters| {
-            Local::new(cpu, (self.magazine_span, self.clean_share), counters, mode)
-        });
+        let made = counters.and_then(|counters| Local::new(cpu, self.spans, counters, mode));
         if let Ok(local) = made {
             // This or another task's: it has one, or it does without.
             let _ = self.local.put(cpu, local, mode);

@@ -183,7 +183,7 @@ impl<E: Env> Manager<E> {
                 local.spill_lazy(&self.epochs, &mut keep);
                 if how == Purge::Drain {
                     local.spill_clean(&self.depot, &mut surplus.magazines);
-                    local.spill_kept(&self.depot, &self.descriptors, |area| {
+                    local.spill_kept(&self.descriptors, |area| {
                         surplus.kept.push(&self.descriptors, area);
                     });
                 }
@@ -535,7 +535,7 @@ impl<E: Env> Manager<E> {
     }
 
     /// Dissolves a few areas. Does not sleep.
-    fn dissolve_all(&self, areas: impl Iterator<Item = CleanId>) {
+    pub(super) fn dissolve_all(&self, areas: impl Iterator<Item = CleanId>) {
         let mut areas = areas.peekable();
         while areas.peek().is_some() {
             let mut batch = Batch::new();
@@ -546,6 +546,14 @@ impl<E: Env> Manager<E> {
                 batch.add(area, &self.index, &self.descriptors, &self.shards);
             }
             self.dissolve_batch(batch);
+        }
+    }
+
+    /// Dissolves the areas of a clean magazine. Does not sleep.
+    pub(super) fn dissolve_magazine(&self, mut magazine: Clean) {
+        self.dissolve_all(magazine.drain());
+        if let Ok(empty) = magazine.into_empty() {
+            drop(self.depot.put_spares(Chain::of(empty)));
         }
     }
 
@@ -580,7 +588,7 @@ impl<E: Env> Manager<E> {
             if at == cpu {
                 self.detach_lazy(local, &mut lazy);
                 local.spill_clean(&self.depot, &mut surplus.magazines);
-                local.spill_kept(&self.depot, &self.descriptors, |area| {
+                local.spill_kept(&self.descriptors, |area| {
                     surplus.kept.push(&self.descriptors, area);
                 });
             }

@@ -15,7 +15,7 @@ use crate::{
     sys::{
         broken,
         mem::{boxed, Box, Mode, NoMemory, Table},
-        sync::{AtomicU64, Lock, LockClass, Ordering::Relaxed, Padded},
+        sync::{AtomicU64, Lock, LockClass, LockGuard, Ordering::Relaxed, Padded},
     },
     va::{
         area::class::{Class, Lane, CLASSES, NO_PLACE},
@@ -44,44 +44,86 @@ const SPARES_MAX: u32 = 256;
 /// Most spares too many that [`Depot::put_spares`] takes out at once, under the lock.
 const TRIM: u32 = 8;
 
-/// Pages that a CPU asks for at once for areas that it keeps, in a large arena.
+/// Pages that a CPU is promised at once, in a large arena.
 const PROMISE: u32 = 1024;
-
-/// How much of the bound of all idle areas may be in use when a CPU is promised more.
-#[derive(Clone, Copy, Debug)]
-pub enum Part {
-    /// Half of it: for clean magazines, of which many hold what nobody asks for any more.
-    Half,
-    /// All of it: for kept areas, which were in use a moment ago.
-    Whole,
-}
 
 struct Bin {
     heads: Table<Chain<Clean>>,
 }
 
-impl Bin {
-    fn chain(&mut self, class: Class) -> Option<&mut Chain<Clean>> {
-        let chain = self.heads.get_mut(class.index() / BINS);
+/// A bin with its lock.
+struct Shelf {
+    bin: Lock<Bin>,
+    /// A bit for each chain that has a magazine: a CPU that finds none needs no lock.
+    filled: AtomicU64,
+}
+
+const _: () = assert!(CLASSES.div_ceil(BINS) <= u64::BITS as usize);
+
+impl Shelf {
+    fn has(&self, place: usize) -> bool {
+        self.filled.load(Relaxed) & 1 << place != 0
+    }
+
+    fn open(&self, place: usize) -> Open<'_> {
+        Open {
+            bin: self.bin.lock(),
+            filled: &self.filled,
+            place,
+        }
+    }
+}
+
+/// The lock of a bin, to change one of its chains.
+struct Open<'a> {
+    bin: LockGuard<'a, Bin>,
+    filled: &'a AtomicU64,
+    place: usize,
+}
+
+impl Open<'_> {
+    fn chain(&mut self) -> Option<&mut Chain<Clean>> {
+        let chain = self.bin.heads.get_mut(self.place);
         if chain.is_none() {
             broken(NO_PLACE);
         }
         chain
     }
+
+    /// Goes to the first chain that is `wanted`. False if there is none.
+    fn find(&mut self, mut wanted: impl FnMut(usize, &Chain<Clean>) -> bool) -> bool {
+        let found = (0..)
+            .zip(self.bin.heads.iter())
+            .find(|&(i, chain)| wanted(i, chain));
+        self.place = found.map_or(self.place, |(i, _)| i);
+        found.is_some()
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let bit = 1 << self.place;
+        let some = self.chain().is_some_and(|chain| !chain.is_empty());
+        // Under the lock: nobody else writes it.
+        let before = self.filled.load(Relaxed);
+        let now = if some { before | bit } else { before & !bit };
+        if now != before {
+            self.filled.store(now, Relaxed);
+        }
+    }
 }
 
 /// Clean magazines that belong to no CPU, and a few empty ones.
 pub struct Depot {
-    bins: Table<Padded<Lock<Bin>>>,
+    bins: Table<Padded<Shelf>>,
     homes: Table<Padded<Home>>,
     spares: Box<Padded<Lock<Chain<Empty>>>>,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
     span: AtomicU64,
-    /// Bound of `span`, and of `span` and `promised` together.
+    /// Bound of `span`, and of `span` and `promised` together when more is promised.
     span_max: u64,
-    idle_max: u64,
-    /// Pages promised to CPUs for the areas that they keep: see [`Depot::promise`].
+    /// Pages promised to CPUs for clean magazines: see [`Depot::promise`].
     promised: AtomicU64,
     /// The bin that [`Depot::take_other`] looks into next.
     next: AtomicU64,
@@ -100,7 +142,10 @@ impl Depot {
         Ok(Self {
             bins: Table::try_new(BINS, Mode::Sleep, |_| {
                 let heads = Table::new(CLASSES / BINS, Mode::Sleep, |_| Chain::new())?;
-                Ok(Padded(Lock::new(Bin { heads }, LockClass::Depot)?))
+                Ok(Padded(Shelf {
+                    bin: Lock::new(Bin { heads }, LockClass::Depot)?,
+                    filled: AtomicU64::new(0),
+                }))
             })?,
             homes: Table::new(cpus as usize, Mode::Sleep, |_| Padded(Home::new()))?,
             spares: boxed(
@@ -110,27 +155,36 @@ impl Depot {
             magazine_span,
             span: AtomicU64::new(0),
             span_max: u64::from(pages / 4),
-            idle_max: u64::from(pages / 2),
             promised: AtomicU64::new(0),
             next: AtomicU64::new(0),
             locks: AtomicU64::new(0),
         })
     }
 
-    fn bin(&self, class: Class) -> Option<&Lock<Bin>> {
-        self.locks.fetch_add(1, Relaxed);
-        let Some(bin) = self.bins.get(class.index() % BINS) else {
+    /// Where magazines of `class` are: the shelf, and the place of their chain.
+    fn shelf(&self, class: Class) -> Option<(&Shelf, usize)> {
+        let shelf = self.bins.get(class.index() % BINS);
+        if shelf.is_none() {
             broken(NO_PLACE);
-            return None;
-        };
-        Some(&bin.0)
+        }
+        Some((shelf?, class.index() / BINS))
+    }
+
+    fn open(&self, class: Class) -> Option<Open<'_>> {
+        let (shelf, place) = self.shelf(class)?;
+        self.locks.fetch_add(1, Relaxed);
+        Some(shelf.open(place))
     }
 
     /// Takes a clean magazine of `class`, if possible one that `cpu` filled. If the first one holds only
     /// a few areas, takes one of them.
     pub fn take(&self, class: Class, cpu: u32) -> Option<Taken> {
-        let mut bin = self.bin(class)?.lock();
-        let chain = bin.chain(class)?;
+        let (shelf, place) = self.shelf(class)?;
+        if !shelf.has(place) {
+            return None;
+        }
+        let mut open = self.open(class)?;
+        let chain = open.chain()?;
         let taken = if chain.first_len()? < FEW {
             let area = chain.pop_one(class)?;
             let empty = chain.first_len() == Some(0);
@@ -142,7 +196,7 @@ impl Depot {
         } else {
             Taken::Magazine(chain.pop_near(cpu as u16, NEAR)?)
         };
-        drop(bin);
+        drop(open);
         let span = match &taken {
             Taken::One(..) => class.span(),
             Taken::Magazine(magazine) => magazine.span(),
@@ -180,11 +234,10 @@ impl Depot {
         rounds: u16,
         spare: &mut Option<Empty>,
     ) -> Result<(), CleanId> {
-        let Some(bin) = self.bin(class) else {
+        let Some(mut open) = self.open(class) else {
             return Err(area);
         };
-        let mut bin = bin.lock();
-        let Some(chain) = bin.chain(class) else {
+        let Some(chain) = open.chain() else {
             return Err(area);
         };
         let Err(area) = chain.push_one(area, class, rounds) else {
@@ -202,10 +255,11 @@ impl Depot {
     /// Takes out magazines of one class that has any, at most `most`, looking from bin `*bin` on.
     pub fn take_any(&self, bin: &mut usize, most: usize) -> Option<Chain<Clean>> {
         while self.span() > 0 {
-            let mut at = self.bins.get(*bin)?.lock();
+            let shelf = self.bins.get(*bin)?;
             self.locks.fetch_add(1, Relaxed);
-            if let Some(chain) = at.heads.iter_mut().find(|chain| !chain.is_empty()) {
-                let taken = chain.take_first(most);
+            let mut open = shelf.open(0);
+            if open.find(|_, chain| !chain.is_empty()) {
+                let taken = open.chain()?.take_first(most);
                 self.span.fetch_sub(taken.span(), Relaxed);
                 return Some(taken);
             }
@@ -222,12 +276,15 @@ impl Depot {
         };
         for _ in 0..BINS {
             let at = self.next.fetch_add(1, Relaxed) as usize % BINS;
+            let shelf = self.bins.get(at)?;
+            if shelf.filled.load(Relaxed) == 0 {
+                continue;
+            }
             self.locks.fetch_add(1, Relaxed);
-            let mut bin = self.bins.get(at)?.lock();
-            let mut heads = bin.heads.iter_mut().enumerate();
-            let found = heads.find(|(i, chain)| i * BINS + at != own && !chain.is_empty());
-            if let Some(other) = found.and_then(|(_, chain)| chain.pop()) {
-                drop(bin);
+            let mut open = shelf.open(0);
+            if open.find(|i, chain| i * BINS + at != own && !chain.is_empty()) {
+                let other = open.chain()?.pop()?;
+                drop(open);
                 self.span.fetch_sub(u64::from(other.span()), Relaxed);
                 return Some(other);
             }
@@ -242,12 +299,11 @@ impl Depot {
         let mut emptied = Chain::new();
         let rounds = class.rounds(self.magazine_span);
         let span = magazines.span();
-        let Some(bin) = self.bin(class) else {
+        self.span.fetch_add(span, Relaxed);
+        let Some(mut open) = self.open(class) else {
             return emptied;
         };
-        self.span.fetch_add(span, Relaxed);
-        let mut bin = bin.lock();
-        let Some(chain) = bin.chain(class) else {
+        let Some(chain) = open.chain() else {
             return emptied;
         };
         while let Some(mut magazine) = magazines.pop() {
@@ -348,24 +404,18 @@ impl Depot {
 
     /// Whether the bins can take `coming` more pages.
     pub fn has_room(&self, coming: u64) -> bool {
-        let promised = self.promised.load(Relaxed);
-        let most = self.span_max.min(self.idle_max.saturating_sub(promised));
-        self.span().saturating_add(coming) <= most
+        self.span().saturating_add(coming) <= self.span_max
     }
 
-    /// Promises a CPU room for idle areas of `pages` pages, or of somewhat more: what all CPUs keep and
-    /// what is in the bins has one bound, so that a CPU keeps what it needs as long as others do not. Returns
-    /// the pages that it may keep more; 0 if more than `part` of the bound would be in use.
-    pub fn promise(&self, pages: u32, part: Part) -> u32 {
-        let most = match part {
-            Part::Half => self.idle_max / 2,
-            Part::Whole => self.idle_max,
-        };
+    /// Promises a CPU room for clean magazines of `pages` pages, or of somewhat more, beyond its share: what all CPUs were
+    /// promised and what is in the bins has one bound, so that a CPU has what it needs as long as others do not.
+    /// Returns the pages that it may have more; 0 if that would be beyond the bound.
+    pub fn promise(&self, pages: u32) -> u32 {
         let some = u64::from(PROMISE)
-            .min(self.idle_max / 128)
+            .min(self.span_max / 64)
             .max(u64::from(pages));
         let promised = self.promised.fetch_add(some, Relaxed).wrapping_add(some);
-        if promised.saturating_add(self.span()) > most {
+        if promised.saturating_add(self.span()) > self.span_max {
             self.promised.fetch_sub(some, Relaxed);
             return 0;
         }

@@ -30,7 +30,7 @@ use crate::{
         flush::epochs::Epochs,
         space::range::{size_of, Size},
         stock::{
-            depot::{Depot, Part},
+            depot::Depot,
             magazine::{Chain, Clean, CleanId, CleanList, Empty, Filling, Sealed},
         },
     },
@@ -44,8 +44,6 @@ struct Slot {
     lazy: Option<Filling>,
     /// Clean areas outside of a magazine.
     kept: CleanList,
-    /// Number of these.
-    kept_len: u32,
     /// Number of areas in `clean`, which is in use here, and the most that it has been there.
     clean_len: u8,
     clean_most: u8,
@@ -55,6 +53,8 @@ struct Slot {
     gross: u16,
     place: u8,
     heat: Heat,
+    /// Areas were kept since somebody last looked whether the kept ones are in use.
+    in_use: bool,
 }
 
 /// Areas of a class that were freed into one mixed magazine. A class that has many there gets a lazy
@@ -123,18 +123,35 @@ impl Set {
         }
     }
 
+    /// The lowest class from place `from` on, or if there is none, the lowest.
+    fn next(&self, from: usize) -> Option<Class> {
+        let first = from / 64;
+        let (below, above) = self.0.split_at_checked(first)?;
+        let mut mask = (!0u64).wrapping_shl(from as u32 % 64);
+        let above = (first..).zip(above);
+        // The word of `from` comes once more for what is below it.
+        let words = above
+            .chain((0..).zip(below))
+            .chain((first..).zip(self.0.get(first)));
+        for (i, word) in words {
+            let seen = word & core::mem::replace(&mut mask, !0);
+            if seen != 0 {
+                return Class::at(i * 64 + seen.trailing_zeros() as usize);
+            }
+        }
+        None
+    }
+
     /// Takes the lowest class from place `from` on out, or if there is none, the lowest.
     fn pick_from(&mut self, from: usize) -> Option<Class> {
-        let mask = (!0u64).wrapping_shl(from as u32 % 64);
-        let at = self.0.get_mut(from / 64);
-        let found = at.filter(|word| **word & mask != 0).map(|word| {
-            let bit = (*word & mask).trailing_zeros();
-            *word &= !(1 << bit);
-            from / 64 * 64 + bit as usize
-        });
-        match found {
-            Some(index) => Class::at(index),
-            None => self.pick(),
+        let class = self.next(from)?;
+        self.unmark(class);
+        Some(class)
+    }
+
+    fn unmark(&mut self, class: Class) {
+        if let Some(word) = self.0.get_mut(class.index() / 64) {
+            *word &= !(1 << (class.index() % 64));
         }
     }
 
@@ -148,6 +165,42 @@ impl Set {
         let bit = word.trailing_zeros();
         *word &= *word - 1;
         Class::at(i * 64 + bit as usize)
+    }
+}
+
+/// Bounds of a CPU's stock, in pages that areas keep from others.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans {
+    /// Of a magazine, which has one area at least.
+    pub magazine: u32,
+    /// Of a mixed magazine.
+    pub mixed: u32,
+    /// Of all clean magazines together, without a promise of the depot.
+    pub clean_share: u32,
+}
+
+/// How much of the arena is in no area, when a CPU may keep one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// Much: it keeps any number.
+    Ample,
+    /// It keeps one of each class.
+    Short,
+    /// Too little to keep any.
+    None,
+}
+
+impl Space {
+    /// Of `free` pages of an arena of `pages` pages.
+    pub fn of(free: u64, pages: u32) -> Self {
+        let pages = u64::from(pages);
+        if free >= pages / 5 {
+            Self::Ample
+        } else if free >= pages / 10 {
+            Self::Short
+        } else {
+            Self::None
+        }
     }
 }
 
@@ -166,9 +219,6 @@ pub struct Local {
     clean_set: Set,
     /// Classes that may have kept areas.
     kept_set: Set,
-    /// Pages that kept areas keep from others, and those that the depot has promised for that.
-    kept_span: u32,
-    kept_max: u32,
     /// Where to look for a class that gives up its kept areas.
     next_to_give: usize,
     /// Tells one mixed magazine from the next.
@@ -182,6 +232,7 @@ pub struct Local {
     clean_share: u32,
     /// Bounds the areas of a magazine: pages.
     magazine_span: u32,
+    mixed_span: u32,
     /// Empty magazines, at most [`SPARES`].
     spares: Chain<Empty>,
     cpu: u16,
@@ -191,6 +242,9 @@ pub struct Local {
     last_caller: (usize, Origin),
     counters: Shared<Padded<Cpu>>,
 }
+
+/// Classes at which [`Local::give_unused`] looks.
+const LOOKS: usize = 8;
 
 /// Most empty magazines that a CPU keeps.
 const SPARES: u32 = 3;
@@ -214,16 +268,14 @@ const GROW_MAX: u32 = 16;
 const GROW_SPAN: u32 = 128;
 
 impl Local {
-    /// An empty stock of `cpu`, whose magazines take at most `magazine_span` pages each (and one
-    /// area at least), all clean ones together `clean_share` without a promise of the depot, and which counts in
-    /// `counters`.
+    /// An empty stock of `cpu` within the bounds `spans`, which counts in `counters`.
     ///
     /// # Errors
     ///
     /// [`NoMemory`].
     pub fn new(
         cpu: u32,
-        (magazine_span, clean_share): (u32, u32),
+        spans: Spans,
         counters: Shared<Padded<Cpu>>,
         mode: Mode,
     ) -> Result<Self, NoMemory> {
@@ -234,13 +286,13 @@ impl Local {
                     clean: None,
                     lazy: None,
                     kept: CleanList::default(),
-                    kept_len: 0,
                     span: Class::at(index).map_or(0, Class::span) as u16,
                     gross: size.gross,
                     place: size.place,
                     clean_len: 0,
                     clean_most: 0,
                     heat: Heat::COLD,
+                    in_use: false,
                 }
             })?,
             growing: [Growth::NONE; GROWING],
@@ -249,15 +301,14 @@ impl Local {
             lazy_set: Set::new(mode)?,
             clean_set: Set::new(mode)?,
             kept_set: Set::new(mode)?,
-            kept_span: 0,
-            kept_max: 0,
             next_to_give: 0,
             turn: 0,
             lazy_span: 0,
             clean_span: 0,
-            clean_max: clean_share,
-            clean_share,
-            magazine_span,
+            clean_max: spans.clean_share,
+            clean_share: spans.clean_share,
+            magazine_span: spans.magazine,
+            mixed_span: spans.mixed,
             spares: Chain::new(),
             cpu: cpu as u16,
             // Far from those of other CPUs.
@@ -325,12 +376,7 @@ impl Local {
         };
         let (area, descriptor) = match stocked {
             Some(stocked) => stocked,
-            None => {
-                let kept = slot.kept.pop_described(descriptors)?;
-                slot.kept_len = slot.kept_len.wrapping_sub(1);
-                self.kept_span = self.kept_span.wrapping_sub(u32::from(slot.span));
-                kept
-            }
+            None => slot.kept.pop_described(descriptors)?,
         };
         self.counters
             .alloc(self.last_caller.1.caller(), slot.size());
@@ -414,61 +460,71 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// The area, if the depot promises no room for it.
+    /// The area, if there is too little `space` for that.
     pub fn keep(
         &mut self,
         class: Class,
         area: CleanId,
-        depot: &Depot,
+        space: Space,
         descriptors: &Descriptors,
     ) -> Result<(), CleanId> {
         let Some(slot) = self.slots.get_mut(class.index()) else {
             broken(NO_PLACE);
             return Err(area);
         };
-        let span = self.kept_span.saturating_add(u32::from(slot.span));
-        if span > self.kept_max {
-            self.kept_max += depot.promise(span - self.kept_max, Part::Whole);
-            if span > self.kept_max {
-                return Err(area);
-            }
+        let first = slot.kept.is_empty();
+        if space == Space::None || space == Space::Short && !first {
+            return Err(area);
         }
-        if slot.kept.is_empty() {
+        if first {
             self.kept_set.mark(class);
         }
         slot.kept.push(descriptors, area);
-        slot.kept_len = slot.kept_len.wrapping_add(1);
-        self.kept_span = span;
+        slot.in_use = true;
         Ok(())
     }
 
-    /// Gives the depot back half of the room that this CPU does not need, if that is more than half of
-    /// what it has: areas that it kept are in use now, or were freed elsewhere.
-    pub fn need_less(&mut self, depot: &Depot) {
-        let free = self.kept_max.saturating_sub(self.kept_span);
-        if free > self.kept_max / 2 {
-            self.kept_max -= free / 2;
-            depot.take_back(free / 2);
+    /// Takes out up to `most` kept areas of a class of which none came home for long. Looks at a few classes, and next time
+    /// at others. Empty if it has found none.
+    pub fn give_unused(&mut self, most: u32, descriptors: &Descriptors) -> CleanList {
+        let mut first = None;
+        for _ in 0..LOOKS {
+            let Some(class) = self.kept_set.next(self.next_to_give) else {
+                break;
+            };
+            if first == Some(class) {
+                break;
+            }
+            self.next_to_give = class.index();
+            let Some(slot) = self.slots.get_mut(class.index()) else {
+                broken(NO_PLACE);
+                break;
+            };
+            if slot.kept.is_empty() {
+                self.kept_set.unmark(class);
+            } else if !core::mem::take(&mut slot.in_use) {
+                return self.give_kept(most, descriptors);
+            } else {
+                first = first.or(Some(class));
+            }
+            self.next_to_give += 1;
         }
+        CleanList::default()
     }
 
     /// Takes out up to `most` kept areas of one class, and when it has no more, those of another. Empty if there are none.
     pub fn give_kept(&mut self, most: u32, descriptors: &Descriptors) -> CleanList {
         let mut given = CleanList::default();
         while let Some(class) = self.kept_set.pick_from(self.next_to_give) {
+            self.next_to_give = class.index();
             let Some(slot) = self.slots.get_mut(class.index()) else {
                 broken(NO_PLACE);
                 break;
             };
-            if slot.kept_len <= most {
-                self.next_to_give = class.index() + 1;
-                given = self.take_kept(class);
-            } else {
-                for area in (0..most).map_while(|_| slot.kept.pop(descriptors)) {
-                    slot.kept_len = slot.kept_len.wrapping_sub(1);
-                    self.kept_span = self.kept_span.wrapping_sub(u32::from(slot.span));
-                    given.push(descriptors, area);
-                }
+            for area in (0..most).map_while(|_| slot.kept.pop(descriptors)) {
+                given.push(descriptors, area);
+            }
+            if !slot.kept.is_empty() {
                 self.kept_set.mark(class);
             }
             if !given.is_empty() {
@@ -501,16 +557,6 @@ impl Local {
         None
     }
 
-    fn take_kept(&mut self, class: Class) -> CleanList {
-        let Some(slot) = self.slots.get_mut(class.index()) else {
-            broken(NO_PLACE);
-            return CleanList::default();
-        };
-        let span = core::mem::take(&mut slot.kept_len).wrapping_mul(u32::from(slot.span));
-        self.kept_span = self.kept_span.wrapping_sub(span);
-        core::mem::take(&mut slot.kept)
-    }
-
     /// Puts one freed area into the lazy magazine of its class, and the magazine's number into its link.
     /// Returns its size. `None`, and nothing changes, if there is no such magazine, if that would
     /// be full then, or if lazy magazines would keep more than `most` pages from others.
@@ -539,7 +585,7 @@ impl Local {
             return None;
         }
         let mixed = self.mixed.as_mut()?;
-        let link = mixed.push_mixed_below(id, slot.gross, slot.span, self.magazine_span)?;
+        let link = mixed.push_mixed_below(id, slot.gross, slot.span, self.mixed_span)?;
         slot.heat.add(self.turn);
         descriptor.set_link(link);
         self.lazy_span = span;
@@ -580,7 +626,7 @@ impl Local {
             return Pushed::NoMagazine;
         };
         slot.heat.add(self.turn);
-        let (link, full) = magazine.push_mixed(id, class, self.magazine_span);
+        let (link, full) = magazine.push_mixed(id, class, self.mixed_span);
         self.lazy_span = self.lazy_span.wrapping_add(u32::from(slot.span));
         descriptor.set_link(link);
         if full {
@@ -648,7 +694,7 @@ impl Local {
     pub fn has_room(&mut self, more: u32, depot: &Depot) -> bool {
         let needed = self.clean_span.saturating_add(more);
         if needed > self.clean_max {
-            self.clean_max += depot.promise(needed - self.clean_max, Part::Half);
+            self.clean_max += depot.promise(needed - self.clean_max);
         }
         needed <= self.clean_max
     }
@@ -685,16 +731,11 @@ impl Local {
     }
 
     /// Hands all kept areas to `each`.
-    pub fn spill_kept(
-        &mut self,
-        depot: &Depot,
-        descriptors: &Descriptors,
-        mut each: impl FnMut(CleanId),
-    ) {
-        depot.take_back(core::mem::take(&mut self.kept_max));
+    pub fn spill_kept(&mut self, descriptors: &Descriptors, mut each: impl FnMut(CleanId)) {
         while let Some(class) = self.kept_set.pick() {
-            let mut kept = self.take_kept(class);
-            kept.drain(descriptors).for_each(&mut each);
+            if let Some(slot) = self.slot(class) {
+                slot.kept.drain(descriptors).for_each(&mut each);
+            }
         }
     }
 

@@ -7,18 +7,21 @@
 use core_tests::{
     sys::Mode,
     va::{
-        area::{class::Class, Id},
+        area::{
+            class::{Class, Lane},
+            Id,
+        },
         space::shards::Shards,
         stock::{
-            depot::{Depot, Part, Taken},
+            depot::{Depot, Taken},
             magazine::{Chain, CleanId, Empty},
         },
     },
 };
 use std::{
-    sync::{
-        atomic::{AtomicBool, Ordering::SeqCst},
-        Mutex,
+    sync::atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, SeqCst},
     },
     thread,
 };
@@ -49,70 +52,101 @@ fn spares_too_many_are_taken_out_again() {
     assert_eq!(depot.take_spares().len(), 256);
 }
 
-/// All CPUs together keep half of the arena, less what is in the depot; one may keep all of that.
+/// All CPUs together are promised a quarter of the arena for clean magazines, less what is in the depot; one may have all of
+/// that.
 #[test]
-fn kept_areas_of_all_cpus_have_one_bound() {
-    const HALF: u64 = 1 << 16;
-    let depot = Depot::new(64, 512, 2 * HALF as u32).unwrap();
-    assert!(depot.has_room(HALF / 2) && !depot.has_room(HALF / 2 + 1));
+fn promises_to_all_cpus_have_one_bound() {
+    const MOST: u64 = 1 << 15;
+    let depot = Depot::new(64, 512, 4 * MOST as u32).unwrap();
+    assert!(depot.has_room(MOST) && !depot.has_room(MOST + 1));
     let mut all = 0;
-    for (part, most) in [(Part::Half, HALF / 2), (Part::Whole, HALF)] {
-        loop {
-            let more = depot.promise(100, part);
-            if more == 0 {
-                break;
-            }
-            assert!((100..=1024).contains(&more), "{more} at once");
-            all += u64::from(more);
-            assert_eq!(depot.promised(), all);
-            assert!(all <= most, "{all} of {most}");
+    loop {
+        let more = depot.promise(100);
+        if more == 0 {
+            break;
         }
-        assert!(all > most - 1024, "{all} of {most}");
+        assert!((100..=1024).contains(&more), "{more} at once");
+        all += u64::from(more);
+        assert_eq!(depot.promised(), all);
+        assert!(all <= MOST, "{all} of {MOST}");
     }
-    assert!(!depot.has_room(HALF - all + 1), "beside what is promised");
-    // An area that is larger than a share gets room, too.
+    assert!(all > MOST - 1024, "{all} of {MOST}");
+    // More than a step gets room, too.
     depot.take_back(5_000);
-    assert_eq!(depot.promise(4_900, Part::Whole), 4_900);
+    assert_eq!(depot.promise(4_900), 4_900);
     depot.take_back((all - 100) as u32);
     assert_eq!(depot.promised(), 0);
-    assert!(depot.has_room(HALF / 2));
 }
 
-/// One task puts an area in, and another takes it out at once: nobody sees fewer pages than none.
+/// A CPU that asks for a class of which the depot has none takes no lock, also when it had some before.
 #[test]
-fn what_is_taken_was_counted_before() {
+fn what_is_not_there_costs_no_lock() {
     let depot = Depot::new(2, 512, 1 << 17).unwrap();
     let shards = Shards::new(1 << 10, 1).unwrap();
-    let class = Class::from(1, 1).unwrap();
-    let made = CleanId::made(Id::from_word(0), shards.take(2, 1, 0, Mode::Sleep).unwrap());
-    let hand = Mutex::new(Some(made));
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut spare = Some(empty());
-            while !done.load(SeqCst) {
-                let Some(area) = hand.lock().unwrap().take() else {
-                    thread::yield_now();
-                    continue;
-                };
-                spare.get_or_insert_with(empty);
-                assert!(depot.put_one(class, area, &mut spare).is_ok());
-            }
-        });
-        let mut taken = 0;
-        while taken < 100_000 {
-            if let Some(Taken::One(area, _)) = depot.take(class, 0) {
-                let span = depot.span();
-                if span > 2 {
-                    done.store(true, SeqCst);
-                    panic!("{span} pages after {taken} areas");
-                }
-                *hand.lock().unwrap() = Some(area);
-                taken += 1;
-            } else {
-                thread::yield_now();
-            }
+    let classes =
+        [(1, 1), (65, 1), (1, 2)].map(|(pages, align)| Class::from(pages, align).unwrap());
+    let locks = || depot.locks.load(Relaxed);
+    let has_none = |class| {
+        let before = locks();
+        assert!(depot.take(class, 0).is_none());
+        locks() == before
+    };
+    for class in classes {
+        assert!(has_none(class));
+        let made = CleanId::made(Id::from_word(0), shards.take(2, 1, 0, Mode::Sleep).unwrap());
+        assert!(depot.put_one(class, made, &mut Some(empty())).is_ok());
+        for other in classes {
+            assert!(other == class || has_none(other));
         }
-        done.store(true, SeqCst);
+        let mut bin = 0;
+        match class.pages() {
+            1 => assert!(depot.take(class, 0).is_some()),
+            _ => assert!(depot.take_any(&mut bin, 1).is_some()),
+        }
+        assert!(has_none(class));
+    }
+    // Nor do the bins in which there is nothing.
+    let before = locks();
+    assert!(depot.take_other(Lane::Mixed).is_none());
+    assert_eq!(locks(), before);
+}
+
+/// Tasks put an area in, and others take it out at once: nobody sees fewer pages than none. They use one bin, so
+/// that they wait for its lock.
+#[test]
+fn what_is_taken_was_counted_before() {
+    const TURNS: u32 = 100_000;
+    let depot = Depot::new(2, 512, 1 << 17).unwrap();
+    let shards = Shards::new(1 << 10, 1).unwrap();
+    let classes = [1, 65, 129].map(|pages| Class::from(pages, 1).unwrap());
+    let most = classes.map(Class::span).iter().sum::<u32>();
+    let done = AtomicBool::new(false);
+    let put = |class, area| assert!(depot.put_one(class, area, &mut Some(empty())).is_ok());
+    for (i, class) in classes.into_iter().enumerate() {
+        assert_eq!(class.index() % 64, classes[0].index() % 64, "another bin");
+        let space = shards.take(class.gross(), 1, 0, Mode::Sleep).unwrap();
+        put(class, CleanId::made(Id::from_word(i as u32), space));
+    }
+    thread::scope(|scope| {
+        for first in 0..classes.len() {
+            let (classes, depot, done, put) = (&classes, &depot, &done, &put);
+            scope.spawn(move || {
+                for turn in 0..TURNS {
+                    let class = classes[(first + turn as usize) % classes.len()];
+                    if done.load(SeqCst) {
+                        return;
+                    }
+                    let Some(Taken::One(area, _)) = depot.take(class, 0) else {
+                        continue;
+                    };
+                    let span = depot.span();
+                    if span > most.into() {
+                        done.store(true, SeqCst);
+                        panic!("{span} pages in turn {turn}");
+                    }
+                    put(class, area);
+                }
+            });
+        }
     });
 }

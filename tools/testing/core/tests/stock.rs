@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The stock of one CPU by itself, beside a model: what it counts of its clean magazines and of the areas that it
-//! keeps, and what the depot has promised for these.
+//! keeps.
 
 #![cfg(not(loom))]
 
@@ -17,7 +17,7 @@ use core_tests::{
         space::shards::{Shards, Vacant},
         stock::{
             depot::Depot,
-            local::Local,
+            local::{Local, Space, Spans},
             magazine::{Chain, Clean, CleanId, Empty},
         },
     },
@@ -36,6 +36,8 @@ struct Slot {
     clean: u32,
     most: u32,
     kept: u32,
+    /// Some were kept since the CPU last looked for areas out of use.
+    in_use: bool,
     /// Areas that are not in the stock.
     rest: Vec<CleanId>,
 }
@@ -44,10 +46,8 @@ struct Stock {
     local: Local,
     descriptors: Descriptors,
     slots: Vec<Slot>,
-    /// Promises nothing, so that the CPU has its share alone: for clean magazines.
+    /// Promises nothing, so that the CPU has its share alone.
     poor: Depot,
-    /// For kept areas.
-    rich: Depot,
 }
 
 fn empty() -> Empty {
@@ -74,16 +74,21 @@ impl Stock {
                 clean: 0,
                 most: 0,
                 kept: 0,
+                in_use: false,
                 rest: rest.collect(),
             }
         });
+        let spans = Spans {
+            magazine: MAGAZINE_SPAN,
+            mixed: MAGAZINE_SPAN,
+            clean_share: SHARE,
+        };
         let counters = Counters::new(1).unwrap().of(0, Mode::Sleep).unwrap();
         Self {
-            local: Local::new(0, (MAGAZINE_SPAN, SHARE), counters, Mode::Sleep).unwrap(),
+            local: Local::new(0, spans, counters, Mode::Sleep).unwrap(),
             descriptors,
             slots: slots.into(),
             poor: Depot::new(1, MAGAZINE_SPAN, 0).unwrap(),
-            rich: Depot::new(1, MAGAZINE_SPAN, PAGES).unwrap(),
         }
     }
 
@@ -98,9 +103,20 @@ impl Stock {
         (slot.clean, slot.most) = (0, 0);
     }
 
-    fn kept_span(&self) -> u64 {
-        let spans = self.slots.iter().map(|s| s.kept * s.class.span());
-        spans.sum::<u32>().into()
+    fn kept(&self) -> u32 {
+        self.slots.iter().map(|s| s.kept).sum()
+    }
+
+    /// Notes that kept areas were given up. They are of one class, whose others stay only if there were more than `most`.
+    fn gave(&mut self, areas: Vec<CleanId>, most: u32) {
+        let Some(first) = areas.first() else {
+            return;
+        };
+        let class = self.descriptors.get(first.id()).unwrap().class().unwrap();
+        let slot = self.slots.iter_mut().find(|s| s.class == class).unwrap();
+        assert_eq!(areas.len() as u32, slot.kept.min(most));
+        slot.kept -= areas.len() as u32;
+        slot.rest.extend(areas);
     }
 
     fn step(&mut self, rng: &mut Rng) {
@@ -167,13 +183,27 @@ impl Stock {
             },
             75..=84 => {
                 let slot = &mut self.slots[nth];
+                let space = [Space::Ample, Space::Short, Space::None][rng.below(3) as usize];
                 for _ in 0..rng.below(20) {
                     let Some(area) = slot.rest.pop() else {
                         return;
                     };
-                    let kept = self.local.keep(class, area, &self.rich, &self.descriptors);
-                    kept.expect("there is room for all");
-                    slot.kept += 1;
+                    let room = match space {
+                        Space::Ample => true,
+                        Space::Short => slot.kept == 0,
+                        Space::None => false,
+                    };
+                    match self.local.keep(class, area, space, &self.descriptors) {
+                        Ok(()) => {
+                            assert!(room, "{} kept, {space:?}", slot.kept);
+                            slot.kept += 1;
+                            slot.in_use = true;
+                        }
+                        Err(area) => {
+                            assert!(!room, "{} kept, {space:?}", slot.kept);
+                            slot.rest.push(area);
+                        }
+                    }
                 }
             }
             85..=88 => {
@@ -183,16 +213,24 @@ impl Stock {
                 };
                 let mut given = self.local.give_kept(most, &self.descriptors);
                 let areas: Vec<CleanId> = given.drain(&self.descriptors).collect();
-                let Some(first) = areas.first() else {
-                    assert_eq!(self.kept_span(), 0);
-                    return;
-                };
-                let class = self.descriptors.get(first.id()).unwrap().class().unwrap();
-                let slot = self.slots.iter_mut().find(|s| s.class == class).unwrap();
-                slot.kept -= areas.len() as u32;
-                slot.rest.extend(areas);
+                assert_eq!(areas.is_empty(), self.kept() == 0);
+                self.gave(areas, most);
             }
-            89..=94 => self.local.need_less(&self.rich),
+            89..=94 => {
+                let most = 1 + rng.below(30);
+                let mut given = self.local.give_unused(most, &self.descriptors);
+                let areas: Vec<CleanId> = given.drain(&self.descriptors).collect();
+                let class = areas.first().map(|area| {
+                    let descriptor = self.descriptors.get(area.id()).unwrap();
+                    descriptor.class().unwrap()
+                });
+                for slot in &mut self.slots {
+                    let given = Some(slot.class) == class;
+                    assert!(!given || !slot.in_use, "they were in use");
+                    slot.in_use = false;
+                }
+                self.gave(areas, most);
+            }
             95..=97 => {
                 let mut all = Chain::new();
                 self.local.spill_clean(&self.poor, &mut all);
@@ -205,15 +243,14 @@ impl Stock {
             _ => {
                 let mut all = Vec::new();
                 self.local
-                    .spill_kept(&self.rich, &self.descriptors, |area| all.push(area));
-                assert_eq!(self.rich.promised(), 0);
+                    .spill_kept(&self.descriptors, |area| all.push(area));
                 for area in all {
                     let class = self.descriptors.get(area.id()).unwrap().class().unwrap();
                     let slot = self.slots.iter_mut().find(|s| s.class == class).unwrap();
                     slot.kept -= 1;
                     slot.rest.push(area);
                 }
-                assert_eq!(self.kept_span(), 0);
+                assert_eq!(self.kept(), 0);
             }
         }
         self.check();
@@ -230,7 +267,6 @@ impl Stock {
         assert!(self.local.has_room(SHARE - most, &self.poor));
         assert!(!self.local.has_room(SHARE - now + 1, &self.poor));
         assert_eq!(self.poor.promised(), 0);
-        assert!(self.rich.promised() >= self.kept_span());
     }
 }
 
@@ -242,13 +278,5 @@ fn counts_of_a_stock() {
         for _ in 0..5_000 {
             stock.step(&mut rng);
         }
-        // Without kept areas, the CPU needs no room for them.
-        while stock.kept_span() > 0 {
-            stock.step(&mut rng);
-        }
-        for _ in 0..32 {
-            stock.local.need_less(&stock.rich);
-        }
-        assert!(stock.rich.promised() <= 1);
     }
 }
