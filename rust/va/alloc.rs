@@ -222,7 +222,7 @@ impl<E: Env> Manager<E> {
     /// Puts areas of mixed magazines that came home to this CPU into its stock, until one of them serves
     /// the request.
     fn ask_home(&self, request: &Request, class: Class) -> Option<Area<'_>> {
-        while !self.draining.load(Relaxed) {
+        while !self.purges.draining.load(Relaxed) {
             let mut local = self.local.enter()?;
             let mut back = self.depot.come_home(local.cpu())?;
             let space = self.space();
@@ -260,7 +260,7 @@ impl<E: Env> Manager<E> {
 
     /// Swaps this CPU's empty clean magazine for a full one of the depot, and takes an area out.
     fn ask_depot(&self, request: &Request, class: Class) -> Option<Area<'_>> {
-        if self.draining.load(Relaxed) {
+        if self.purges.draining.load(Relaxed) {
             return None;
         }
         let mut local = self.local.enter()?;

@@ -355,7 +355,7 @@ impl<E: Env> Manager<E> {
     /// Asks for a purge if `total` lazy pages are too many.
     fn ask_for_purge(&self, total: u64) {
         // Pairs with the acquire in `purge_due`, which then sees this sum.
-        if total > self.limit() && !self.purge_kicked.swap(true, Release) {
+        if total > self.limit() && !self.purges.kicked.swap(true, Release) {
             self.env.kick_purge();
         }
     }

@@ -119,6 +119,17 @@ impl Readers {
     }
 }
 
+/// What purges tell the others.
+#[derive(Default)]
+struct Purges {
+    /// Somebody has asked for one.
+    kicked: AtomicBool,
+    /// A drain is under way: no CPU takes from the depot what the drain has not reached yet.
+    draining: AtomicBool,
+    /// All areas were clean after a full flush that began when this many frees were counted.
+    flushed_frees: AtomicU64,
+}
+
 /// Lazy pages that a CPU may keep to itself however many CPUs there are.
 const LOCAL_LAZY_MIN: u32 = 2048;
 
@@ -150,16 +161,13 @@ pub struct Manager<E: Env> {
     lazy: Box<Padded<Lock<Chain<Sealed>>>>,
     /// Span of these and of the loose areas, as far as CPUs have added theirs: see [`Self::lazy_pages`].
     lazy_span: Box<Padded<AtomicU64>>,
-    purge_kicked: AtomicBool,
+    /// What purges write: each free reads what would else be beside it.
+    purges: Box<Padded<Purges>>,
     /// What the last request asked for that failed because it must not sleep: a [`room::Gap`].
     wanted: AtomicU64,
-    /// A drain is under way: no CPU takes from the depot what the drain has not reached yet.
-    draining: AtomicBool,
     loose: Table<Padded<Loose>>,
     deferred: Stack,
     epochs: Epochs,
-    /// All areas were clean after a full flush that began when this many frees were counted.
-    flushed_frees: AtomicU64,
     /// The purging task has it, and what it dissolves.
     purging: Mutex<Ordered>,
     trims: Box<Trims>,
@@ -209,9 +217,8 @@ impl<E: Env> Manager<E> {
                 Mode::Sleep,
             )?,
             lazy_span: boxed(Padded(AtomicU64::new(0)), Mode::Sleep)?,
-            purge_kicked: AtomicBool::new(false),
+            purges: boxed(Padded(Purges::default()), Mode::Sleep)?,
             wanted: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
             loose: Table::new(cpus as usize, Mode::Sleep, |_| {
                 Padded(Loose {
                     stack: Stack::new(),
@@ -220,7 +227,6 @@ impl<E: Env> Manager<E> {
             })?,
             deferred: Stack::new(),
             epochs: Epochs::new(),
-            flushed_frees: AtomicU64::new(0),
             purging: Mutex::new(Ordered::new(pages)?)?,
             trims: Trims::new(pages)?,
             callers: Callers::new()?,

@@ -121,7 +121,7 @@ impl<E: Env> Manager<E> {
     /// before this one got a CPU; then this would flush for the few areas freed since. Sleeps.
     pub fn purge_due(&self) {
         // First: a task that passes the limit from now on asks again.
-        self.purge_kicked.swap(false, Acquire);
+        self.purges.kicked.swap(false, Acquire);
         if self.is_drain_wanted() {
             return self.purge(Purge::Drain);
         }
@@ -152,9 +152,9 @@ impl<E: Env> Manager<E> {
     fn purge_locked(&self, how: Purge, ordered: &mut Ordered) {
         self.env.purge_begins(how.name(), self.lazy_pages());
         self.shared.purges.fetch_add(1, Relaxed);
-        self.purge_kicked.store(false, Relaxed);
+        self.purges.kicked.store(false, Relaxed);
         // Every later owner of a stock sees it, since `with_each` waits for the earlier ones.
-        self.draining.store(how == Purge::Drain, Relaxed);
+        self.purges.draining.store(how == Purge::Drain, Relaxed);
         let mut surplus = Surplus::default();
         let mut planner = Planner::new(&self.epochs);
         let gathered = self.gather(how, &mut planner, &mut surplus);
@@ -251,7 +251,7 @@ impl<E: Env> Manager<E> {
         let full = matches!(planned.plan(), Plan::Full);
         let frees = if full { self.counters.frees() } else { 0 };
         let flushed = self.epochs.flush(planned, &self.env, self.pages);
-        self.flushed_frees.fetch_max(frees, Release);
+        self.purges.flushed_frees.fetch_max(frees, Release);
         (flushed, calls)
     }
 
@@ -405,7 +405,7 @@ impl<E: Env> Manager<E> {
                 self.put_chain_in_order(chain, ordered);
             }
         }
-        self.draining.store(false, Relaxed);
+        self.purges.draining.store(false, Relaxed);
         self.put_chain_in_order(surplus.magazines, ordered);
         self.dissolve_ordered(ordered);
     }
@@ -467,7 +467,7 @@ impl<E: Env> Manager<E> {
     pub fn flush_lazy(&self) {
         // First: so this reads of each CPU at least the frees that the flush in question has covered. If
         // the sums are equal, so are all of their parts.
-        let flushed = self.flushed_frees.load(Acquire);
+        let flushed = self.purges.flushed_frees.load(Acquire);
         if self.counters.frees() != flushed {
             self.flush_all();
         }
@@ -480,7 +480,7 @@ impl<E: Env> Manager<E> {
         let _ = self.epochs.stamp();
         self.shared.flushes_full.fetch_add(1, Relaxed);
         self.epochs.flush_all(&self.env, self.pages);
-        self.flushed_frees.fetch_max(frees, Release);
+        self.purges.flushed_frees.fetch_max(frees, Release);
     }
 
     pub(super) fn cleaned(&self, areas: u64, gross: u64) {

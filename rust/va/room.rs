@@ -102,7 +102,7 @@ impl<E: Env> Manager<E> {
     pub(super) fn want(&self, gap: Gap) {
         self.wanted.store(gap.word(), Relaxed);
         // Pairs with the acquire in `purge_due`, which then sees what is wanted.
-        if !self.purge_kicked.swap(true, Release) {
+        if !self.purges.kicked.swap(true, Release) {
             self.env.kick_purge();
         }
     }
