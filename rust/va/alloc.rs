@@ -173,7 +173,7 @@ impl<E: Env> Manager<E> {
             return Err(AllocError::Invalid);
         }
         if request.mode != Mode::NoWait {
-            self.equip(request.mode);
+            self.equip(class, request.mode);
         }
         self.climb(&request, class.filter(|_| self.switch(Switch::Magazines)))
     }
@@ -264,6 +264,9 @@ impl<E: Env> Manager<E> {
             return None;
         }
         let mut local = self.local.enter()?;
+        if !local.has_place(class) {
+            return None;
+        }
         let full = match self.depot.take(class, local.cpu())? {
             Taken::Magazine(full) => full,
             Taken::One(area, empty) => {

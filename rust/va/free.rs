@@ -295,7 +295,7 @@ impl<E: Env> Manager<E> {
         let mut lane = Lane::Own(class);
         let mut pushed = local.push_own(class, descriptor, id);
         if pushed == Pushed::NoMagazine {
-            if !self.keeps_lazy() {
+            if !self.keeps_lazy() || !local.has_place(class) {
                 return Retired::Not;
             }
             lane = local.lane(class);
@@ -365,7 +365,7 @@ impl<E: Env> Manager<E> {
     fn retire_slow(&self, id: Id, descriptor: &Descriptor, class: Option<Class>, mode: Mode) {
         if mode == Mode::Sleep && self.env.may_sleep() {
             // Reclaim may wait for what the caller holds.
-            self.equip(Mode::Gentle);
+            self.equip(class, Mode::Gentle);
         }
         if let Some(class) = class.filter(|_| self.keeps_lazy()) {
             // The CPU has no empty magazine left, or somebody else has its stock.

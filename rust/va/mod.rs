@@ -60,7 +60,7 @@ use crate::sys::{
     sync::{cpu_hint, AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
     LockClass, Mode, NoMemory, Padded, Page,
 };
-use area::{index::Index, link::Numbers, Descriptors};
+use area::{class::Class, index::Index, link::Numbers, Descriptors};
 use core::num::NonZeroU32;
 use count::{callers::Callers, counters::Counters};
 use flush::{epochs::Epochs, list::Stack};
@@ -68,7 +68,7 @@ use space::shards::Shards;
 use stats::SharedCounters;
 use stock::{
     depot::Depot,
-    local::{Local, Spans},
+    local::{Local, Piece, Spans},
     magazine::{Chain, Sealed},
     ordered::Ordered,
 };
@@ -288,16 +288,35 @@ impl<E: Env> Manager<E> {
         }
     }
 
-    /// Gives this CPU a stock, if it has none: whoever allocates or frees there for the first time pays for that,
-    /// with memory of the CPU's node. Without memory, the CPU does without for now. May sleep, for memory as
-    /// `mode` says.
+    /// Gives this CPU a stock, if it has none, and room in it for areas of `class`: whoever allocates or frees there
+    /// for the first time pays for that, with memory of the CPU's node. Without memory, the CPU does without for now. May
+    /// sleep, for memory as `mode` says.
     #[cold]
     #[inline(never)]
-    fn equip(&self, mode: Mode) {
+    fn equip(&self, class: Option<Class>, mode: Mode) {
         let cpu = cpu_hint();
-        if self.local.has(cpu) {
-            return;
+        if !self.local.has(cpu) {
+            self.equip_cpu(cpu, mode);
         }
+        let far = class.filter(|class| !class.is_near());
+        if let Some(class) = far {
+            if self
+                .local
+                .enter()
+                .is_some_and(|local| !local.has_place(class))
+            {
+                if let Ok(piece) = Piece::new(class, mode) {
+                    // Not dropped while this task has the stock, whether it was needed or not.
+                    let _surplus = match self.local.enter() {
+                        Some(mut local) => local.put_piece(class, piece),
+                        None => Some(piece),
+                    };
+                }
+            }
+        }
+    }
+
+    fn equip_cpu(&self, cpu: u32, mode: Mode) {
         let counters = self.counters.of(cpu, mode);
         let made = counters.and_then(|counters| Local::new(cpu, self.spans, counters, mode));
         if let Ok(local) = made {

@@ -18,8 +18,14 @@ const ALIGNED_MAX: u32 = 256;
 pub const MAX_PAGES: u32 = 1024;
 /// Alignments that magazines keep: 1, 2, ... 512 pages, which is what one page table maps.
 const ALIGNMENTS: u32 = 10;
-/// Classes of the former; those of larger areas follow.
+/// Classes of the former, [`BLOCK`] sizes at one alignment after the other, from 1 to [`BLOCK`] pages first; those of
+/// larger areas follow.
 const ALIGNED: u32 = ALIGNED_MAX * ALIGNMENTS;
+const BLOCK: u32 = 128;
+/// Alignments that [`NEAR`] has.
+const NEAR_ALIGNMENTS: u32 = 8;
+/// The classes that come first: 1 to 128 pages at alignments of 1 to 128 pages. A CPU has room for these in one piece.
+pub const NEAR: usize = (BLOCK * NEAR_ALIGNMENTS) as usize;
 /// Number of classes.
 pub const CLASSES: usize = (ALIGNED + MAX_PAGES - ALIGNED_MAX) as usize;
 /// Areas in a full magazine at most; with its header a magazine is 512 bytes.
@@ -42,7 +48,8 @@ impl Class {
             && exponent < ALIGNMENTS
             && align >> exponent == 1
         {
-            exponent * ALIGNED_MAX + pages
+            let last = pages - 1;
+            (last / BLOCK * ALIGNMENTS + exponent) * BLOCK + last % BLOCK + 1
         } else if pages > ALIGNED_MAX && pages <= MAX_PAGES && align == 1 {
             ALIGNED + (pages - ALIGNED_MAX)
         } else {
@@ -52,16 +59,16 @@ impl Class {
     }
 
     /// As [`Self::from`], of areas whose last page comes `last` pages after the first, at a multiple of
-    /// 1 << `exponent` pages; `None` also for classes of more than 256 pages.
+    /// 1 << `exponent` pages; `None` also for classes that are not [near](NEAR).
     #[inline(always)]
     pub fn near(last: usize, exponent: usize) -> Option<Self> {
-        if last >= ALIGNED_MAX as usize {
+        if last >= BLOCK as usize {
             return None;
         }
-        if exponent >= ALIGNMENTS as usize {
+        if exponent >= NEAR_ALIGNMENTS as usize {
             return None;
         }
-        Self::at(exponent * ALIGNED_MAX as usize + last)
+        Self::at(exponent * BLOCK as usize + last)
     }
 
     /// The class in the tag of a descriptor.
@@ -86,6 +93,11 @@ impl Class {
         }
     }
 
+    /// Whether it is among the first [`NEAR`].
+    pub fn is_near(self) -> bool {
+        self.index() < NEAR
+    }
+
     /// Its place in a table of [`CLASSES`] entries.
     #[inline(always)]
     pub fn index(self) -> usize {
@@ -97,7 +109,8 @@ impl Class {
     pub fn pages(self) -> u32 {
         let number = u32::from(self.0.get());
         if number <= ALIGNED {
-            (number - 1) % ALIGNED_MAX + 1
+            let (block, last) = ((number - 1) / BLOCK, (number - 1) % BLOCK);
+            block / ALIGNMENTS * BLOCK + last + 1
         } else {
             number - ALIGNED + ALIGNED_MAX
         }
@@ -114,7 +127,7 @@ impl Class {
     #[inline(always)]
     pub fn span(self) -> u32 {
         let exponent = match u32::from(self.0.get()) {
-            number if number <= ALIGNED => (number - 1) / ALIGNED_MAX,
+            number if number <= ALIGNED => (number - 1) / BLOCK % ALIGNMENTS,
             _ => 0,
         };
         let below = (1 << exponent) - 1;

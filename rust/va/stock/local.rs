@@ -19,7 +19,7 @@ use crate::{
     },
     va::{
         area::{
-            class::{Class, Lane, CLASSES, MAX_PAGES, NO_PLACE, ROUNDS},
+            class::{Class, Lane, CLASSES, MAX_PAGES, NEAR, NO_PLACE, ROUNDS},
             link::Numbers,
             Descriptor, Descriptors, Id, Origin,
         },
@@ -67,7 +67,85 @@ struct Heat {
     turn: u8,
 }
 
+// Of the first classes an allocator of powers of two wastes nothing.
+const _: () = assert!(core::mem::size_of::<Slot>() == 32);
+
+/// Classes of a piece.
+const PIECE: usize = 128;
+
+/// The slots of some of the classes that are seldom asked for: a CPU has these once it was asked.
+pub struct Piece(Box<[Slot; PIECE]>);
+
+impl Piece {
+    /// That of `class`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn new(class: Class, mode: Mode) -> Result<Self, NoMemory> {
+        let from = class.index() / PIECE * PIECE;
+        boxed_array(mode, |i| Slot::of(Class::at(from + i))).map(Self)
+    }
+}
+
+/// The slots of all classes.
+struct Slots {
+    near: LargeBox<[Slot; NEAR]>,
+    far: [Option<Piece>; (CLASSES - NEAR) / PIECE],
+}
+
+const _: () = assert!((CLASSES - NEAR) % PIECE == 0);
+
+impl Slots {
+    fn new(mode: Mode) -> Result<Self, NoMemory> {
+        Ok(Self {
+            near: large_array(mode, |index| Slot::of(Class::at(index)))?,
+            far: [const { None }; (CLASSES - NEAR) / PIECE],
+        })
+    }
+
+    #[inline(always)]
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot> {
+        match self.near.get_mut(index) {
+            Some(slot) => Some(slot),
+            None => Self::far_mut(&mut self.far, index),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn far_mut(far: &mut [Option<Piece>], index: usize) -> Option<&mut Slot> {
+        let at = index.checked_sub(NEAR)?;
+        let Piece(slots) = far.get_mut(at / PIECE)?.as_mut()?;
+        slots.get_mut(at % PIECE)
+    }
+
+    fn get(&self, index: usize) -> Option<&Slot> {
+        let Some(at) = index.checked_sub(NEAR) else {
+            return self.near.get(index);
+        };
+        let Piece(slots) = self.far.get(at / PIECE)?.as_ref()?;
+        slots.get(at % PIECE)
+    }
+}
+
 impl Slot {
+    fn of(class: Option<Class>) -> Self {
+        let size = Size::of(class.map_or(1, Class::pages));
+        Self {
+            clean: None,
+            lazy: None,
+            kept: CleanList::default(),
+            span: class.map_or(0, Class::span) as u16,
+            gross: size.gross,
+            place: size.place,
+            clean_len: 0,
+            clean_most: 0,
+            heat: Heat::COLD,
+            in_use: false,
+        }
+    }
+
     /// Takes the clean magazine out.
     fn unload(&mut self) -> Option<Clean> {
         self.clean_most = 0;
@@ -206,7 +284,7 @@ impl Space {
 
 /// The stock of one CPU. Its holder runs on that CPU alone, or keeps the CPU from using it.
 pub struct Local {
-    slots: LargeBox<[Slot; CLASSES]>,
+    slots: Slots,
     /// The classes for which the depot had none lately.
     growing: [Growth; GROWING],
     /// Which of these is the oldest.
@@ -280,21 +358,7 @@ impl Local {
         mode: Mode,
     ) -> Result<Self, NoMemory> {
         Ok(Self {
-            slots: large_array(mode, |index| {
-                let size = Size::of(Class::at(index).map_or(1, Class::pages));
-                Slot {
-                    clean: None,
-                    lazy: None,
-                    kept: CleanList::default(),
-                    span: Class::at(index).map_or(0, Class::span) as u16,
-                    gross: size.gross,
-                    place: size.place,
-                    clean_len: 0,
-                    clean_most: 0,
-                    heat: Heat::COLD,
-                    in_use: false,
-                }
-            })?,
+            slots: Slots::new(mode)?,
             growing: [Growth::NONE; GROWING],
             oldest: 0,
             mixed: None,
@@ -321,6 +385,20 @@ impl Local {
     #[inline(always)]
     fn slot(&mut self, class: Class) -> Option<&mut Slot> {
         self.slots.get_mut(class.index())
+    }
+
+    /// Whether there is room for areas of `class`: otherwise [`Self::put_piece`] makes some.
+    pub fn has_place(&self, class: Class) -> bool {
+        self.slots.get(class.index()).is_some()
+    }
+
+    /// Gives the CPU the slots of `class` and its neighbours. Gives them back if it has them.
+    pub fn put_piece(&mut self, class: Class, piece: Piece) -> Option<Piece> {
+        let at = class.index().checked_sub(NEAR).map(|at| at / PIECE);
+        match at.and_then(|at| self.slots.far.get_mut(at)) {
+            Some(place @ None) => place.replace(piece),
+            _ => Some(piece),
+        }
     }
 
     /// The counters of this CPU.
@@ -394,7 +472,6 @@ impl Local {
     pub fn load(&mut self, class: Class, magazine: Clean) -> Option<Clean> {
         let span = magazine.span();
         let Some(slot) = self.slot(class) else {
-            broken(NO_PLACE);
             return Some(magazine);
         };
         let before = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
@@ -434,7 +511,6 @@ impl Local {
     pub fn stock(&mut self, class: Class, area: CleanId) -> Result<(), CleanId> {
         let rounds = class.rounds(self.magazine_span);
         let Some(slot) = self.slots.get_mut(class.index()) else {
-            broken(NO_PLACE);
             return Err(area);
         };
         if slot.clean.is_none() {
@@ -469,7 +545,6 @@ impl Local {
         descriptors: &Descriptors,
     ) -> Result<(), CleanId> {
         let Some(slot) = self.slots.get_mut(class.index()) else {
-            broken(NO_PLACE);
             return Err(area);
         };
         let first = slot.kept.is_empty();
@@ -596,7 +671,6 @@ impl Local {
     /// link.
     pub fn push_own(&mut self, class: Class, descriptor: &Descriptor, id: Id) -> Pushed {
         let Some(slot) = self.slots.get_mut(class.index()) else {
-            broken(NO_PLACE);
             return Pushed::NoMagazine;
         };
         let span = u32::from(slot.span);
@@ -619,7 +693,6 @@ impl Local {
             return self.push_own(class, descriptor, id);
         }
         let Some(slot) = self.slots.get_mut(class.index()) else {
-            broken(NO_PLACE);
             return Pushed::NoMagazine;
         };
         let Some(magazine) = &mut self.mixed else {

@@ -7,9 +7,10 @@
 use core_tests::{
     choice::{Bytes, Choice, Rng},
     env::{TestEnv, TICK},
+    knobs::set_atomic,
     model::{manager, run, Model},
     sys::{
-        mem::{fail_nth, fail_nth_left, without_reclaim, NoMemory},
+        mem::{fail_from_nth, fail_nth, fail_nth_left, without_reclaim, NoMemory},
         sync::run_on_cpu,
         Mode, Page,
     },
@@ -612,6 +613,43 @@ fn many_sizes_need_few_locks() {
         let locks = locks(cpus, |rng| (1 + rng.below(64), 1 << rng.below(5)));
         assert!(locks < 100, "{locks} with {cpus} CPUs");
     }
+}
+
+/// A CPU that has no room for a class, and cannot get it, frees its areas all the same, and loses none of the others.
+#[test]
+fn a_cpu_without_room_for_a_class() {
+    const PAGES: u32 = 300;
+    let manager = two_cpus(8_000);
+    for round in 0..4 {
+        run_on_cpu(0);
+        let far: Vec<Page> = (0..4).map(|_| alloc(&manager, PAGES)).collect();
+        run_on_cpu(1);
+        // One by one, into the mixed magazine.
+        (1..=5).for_each(|pages| free(&manager, alloc(&manager, pages)));
+        for &start in &far {
+            if round % 2 == 0 {
+                set_atomic(true);
+                free(&manager, start);
+                set_atomic(false);
+            } else {
+                fail_from_nth(1);
+                free(&manager, start);
+                fail_nth(0);
+            }
+        }
+        manager.purge(Purge::Full);
+        run_on_cpu(0);
+        // Those that went into CPU 0's stock, and others.
+        let again: Vec<Page> = (0..8).map(|_| alloc(&manager, PAGES)).collect();
+        again.iter().for_each(|&start| free(&manager, start));
+        free(&manager, alloc(&manager, (1 << 18) - 1));
+    }
+    // With memory it keeps them.
+    run_on_cpu(1);
+    free(&manager, alloc(&manager, PAGES));
+    manager.purge(Purge::Full);
+    free(&manager, alloc(&manager, 1));
+    assert!(manager.stats().bytes_stock.0 > PAGES.into());
 }
 
 /// A CPU that keeps as much as it may gives up sizes that are out of use, for those in use.
