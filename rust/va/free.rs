@@ -413,7 +413,7 @@ impl<E: Env> Manager<E> {
         let mut list = List::default();
         list.push(&self.descriptors, id);
         let mut one = LooseList::seal(list, &self.epochs);
-        let mut planner = Planner::new(&self.epochs);
+        let mut planner = Planner::new(&self.epochs, self.flush_ceiling);
         one.cover(&mut planner, &self.descriptors);
         let (flushed, _) = self.flush(planner);
         match one.clean(&flushed) {

@@ -156,7 +156,7 @@ impl<E: Env> Manager<E> {
         // Every later owner of a stock sees it, since `with_each` waits for the earlier ones.
         self.purges.draining.store(how == Purge::Drain, Relaxed);
         let mut surplus = Surplus::default();
-        let mut planner = Planner::new(&self.epochs);
+        let mut planner = Planner::new(&self.epochs, self.flush_ceiling);
         let gathered = self.gather(how, &mut planner, &mut surplus);
         let (flushed, flushes) = self.flush(planner);
         let (areas, pages) = self.hand_back(how, gathered, &flushed, &mut surplus, ordered);
@@ -239,8 +239,9 @@ impl<E: Env> Manager<E> {
 
     /// The second step: carries out the cheapest flush that covers the plan. Returns its proof, and how many
     /// calls it took. Sleeps.
+    #[inline(always)]
     pub(super) fn flush(&self, planner: Planner) -> (Flushed, u64) {
-        let planned = planner.plan(self.flush_ceiling);
+        let planned = planner.plan();
         let (counter, calls) = match planned.plan() {
             Plan::None => (&self.shared.flushes_spared, 0),
             Plan::Full => (&self.shared.flushes_full, 1),

@@ -55,6 +55,10 @@ impl Planned {
 pub struct Planner {
     ranges: [Range; AREAS_MAX],
     len: usize,
+    /// Least pages of all that was added by [`Self::cover`].
+    pages: u32,
+    /// Most pages that are worth a flush of their own.
+    ceiling: u32,
     full: bool,
     number: PlanNumber,
     /// The proof of earlier flushes.
@@ -62,28 +66,38 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// Nothing yet.
-    pub fn new(epochs: &Epochs) -> Self {
+    /// Nothing yet. A flush of a single page costs about `ceiling`-th of a full flush (the kernel itself flushes
+    /// everything beyond its ceiling).
+    #[inline(always)]
+    pub fn new(epochs: &Epochs, ceiling: u32) -> Self {
         Self {
             ranges: [Range::default(); AREAS_MAX],
             len: 0,
+            pages: 0,
+            ceiling,
             full: false,
             number: epochs.number_plan(),
             before: epochs.flushed(),
         }
     }
 
-    /// Adds areas that have `stamp`, unless an earlier flush has cleaned them.
-    pub fn cover(&mut self, stamp: &mut Stamp, ranges: impl Iterator<Item = Range>) {
+    /// Adds areas that have `stamp`, unless an earlier flush has cleaned them. They have `pages` pages or more:
+    /// nobody looks at areas that are too many to be flushed one by one.
+    pub fn cover(&mut self, stamp: &mut Stamp, pages: u32, ranges: impl Iterator<Item = Range>) {
         if self.before.cleans(stamp) {
             return;
         }
+        self.pages = self.pages.saturating_add(pages);
+        self.full |= self.pages > self.ceiling;
+        // A full flush follows then, and cleans every stamp that is older.
+        if self.full {
+            return;
+        }
         for range in ranges {
-            // A full flush follows, and cleans every stamp that is older.
+            self.add(range.start, range.pages);
             if self.full {
                 return;
             }
-            self.add(range.start, range.pages);
         }
         self.number.cover(stamp);
     }
@@ -102,18 +116,18 @@ impl Planner {
         }
     }
 
-    /// The cheapest flush of all that was added. A flush of single pages costs about `ceiling`-th of
-    /// a full flush per page (the kernel itself flushes everything beyond its ceiling), and each
-    /// call interrupts every CPU; so a plan of runs is worth it only for few runs of few pages.
-    pub fn plan(mut self, ceiling: u32) -> Planned {
-        let plan = self.choose(ceiling);
+    /// The cheapest flush of all that was added. Each call interrupts every CPU; so a plan of runs is worth it
+    /// only for few runs of few pages.
+    #[inline(always)]
+    pub fn plan(mut self) -> Planned {
+        let plan = self.choose();
         Planned {
             plan,
             number: self.number,
         }
     }
 
-    fn choose(&mut self, ceiling: u32) -> Plan {
+    fn choose(&mut self) -> Plan {
         if self.full {
             return Plan::Full;
         }
@@ -145,7 +159,7 @@ impl Planner {
         }
         match count {
             0 => Plan::None,
-            _ if pages > ceiling => Plan::Full,
+            _ if pages > self.ceiling => Plan::Full,
             _ => Plan::Runs(runs, count),
         }
     }

@@ -93,6 +93,12 @@ impl Magazine {
         }
     }
 
+    /// Pages of all areas, without guard pages.
+    fn pages(&self) -> u32 {
+        let guards = u32::from(self.len) * GUARD;
+        self.gross().saturating_sub(guards)
+    }
+
     fn span(&self) -> u32 {
         match self.lane {
             Lane::Own(class) => u32::from(self.len) * class.span(),
@@ -232,11 +238,12 @@ impl Sealed {
 
     /// Has `planner` cover its areas.
     pub fn cover(&mut self, planner: &mut Planner, descriptors: &Descriptors) {
+        let pages = self.0.pages();
         let Magazine {
             stamp, ids, len, ..
         } = &mut *self.0;
         let ids = ids.get(..usize::from(*len)).unwrap_or_default();
-        planner.cover(stamp, ranges(ids.iter().copied(), descriptors));
+        planner.cover(stamp, pages, ranges(ids.iter().copied(), descriptors));
     }
 
     /// The same magazine, clean, if `flushed` proves it. Then its areas no longer count as lazy.
@@ -487,6 +494,7 @@ impl LooseList {
     pub fn cover(&mut self, planner: &mut Planner, descriptors: &Descriptors) {
         planner.cover(
             &mut self.stamp,
+            0,
             ranges(self.list.iter(descriptors), descriptors),
         );
     }

@@ -46,11 +46,11 @@ fn must_be_full(areas: &[(u32, u32)], ceiling: u32) -> bool {
 /// Plans a flush of these areas, start and pages, and checks that it covers them, and that it is a full
 /// one only if it must be.
 pub fn check_plan(areas: &[(u32, u32)], ceiling: u32) -> Plan {
-    let mut planner = Planner::new(&Epochs::new());
+    let mut planner = Planner::new(&Epochs::new(), ceiling);
     for &(start, pages) in areas {
         planner.add(Page::new(start), pages);
     }
-    let (plan, _) = planner.plan(ceiling).into_parts();
+    let (plan, _) = planner.plan().into_parts();
     let wanted = |&&(_, pages): &&(u32, u32)| pages > 0;
     match &plan {
         Plan::None => assert_eq!(areas.iter().filter(wanted).count(), 0),

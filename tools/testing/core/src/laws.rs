@@ -136,7 +136,7 @@ pub mod stock_is_clean {}
 /// ```compile_fail,E0308
 /// # use core_tests::laws::fixtures::*;
 /// fn law(magazine: Sealed, epochs: &Epochs, numbers: &Numbers) -> Result<Clean, Sealed> {
-///     let proof = Planner::new(epochs).plan(33);
+///     let proof = Planner::new(epochs, 33).plan();
 ///     magazine.clean(&proof, numbers)
 /// }
 /// ```

@@ -19,10 +19,14 @@ use core_tests::{
             list::List,
             plan::{Plan, Planner},
         },
+        space::range::Range,
         stock::magazine::{Chain, Clean, Empty, LooseList, Sealed},
     },
 };
 use std::cell::Cell;
+
+/// Most pages that a plan flushes one by one.
+const CEILING: u32 = 33;
 
 const PAGES: u32 = 1 << 10;
 
@@ -74,7 +78,7 @@ impl World {
 
     /// Flushes the ranges that `planner` has.
     fn flush_ranges(&self, planner: Planner) -> Flushed {
-        let planned = planner.plan(33);
+        let planned = planner.plan();
         assert!(matches!(planned.plan(), Plan::Runs(..)));
         self.epochs.flush(planned, &IdleEnv, PAGES)
     }
@@ -117,7 +121,7 @@ fn a_plan_cleans_what_it_covers() {
     let world = World::new();
     let (mut covered, other) = (world.freed(), world.freed());
     let (mut loose, other_loose) = (world.loose(), world.loose());
-    let mut planner = Planner::new(&world.epochs);
+    let mut planner = Planner::new(&world.epochs, CEILING);
     covered.cover(&mut planner, &world.descriptors);
     loose.cover(&mut planner, &world.descriptors);
     let flushed = world.flush_ranges(planner);
@@ -130,7 +134,7 @@ fn a_plan_cleans_what_it_covers() {
 #[test]
 fn a_plan_does_not_clean_what_another_covers() {
     let world = World::new();
-    let mut planners = [(); 2].map(|()| Planner::new(&world.epochs));
+    let mut planners = [(); 2].map(|()| Planner::new(&world.epochs, CEILING));
     let mut sealed = [(); 2].map(|()| world.freed());
     for (planner, sealed) in planners.iter_mut().zip(&mut sealed) {
         sealed.cover(planner, &world.descriptors);
@@ -151,7 +155,10 @@ fn a_plan_does_not_clean_what_another_covers() {
 fn who_waits_again_is_cleaned_by_the_next_flush() {
     let world = World::new();
     let mut sealed = world.freed();
-    sealed.cover(&mut Planner::new(&world.epochs), &world.descriptors);
+    sealed.cover(
+        &mut Planner::new(&world.epochs, CEILING),
+        &world.descriptors,
+    );
     let Err(sealed) = world.clean(sealed, &world.flush_all()) else {
         panic!("cleaned by another flush than that of its plan");
     };
@@ -168,12 +175,47 @@ fn what_is_clean_is_not_planned() {
     let world = World::new();
     let mut sealed = world.freed();
     world.flush_all();
-    let mut planner = Planner::new(&world.epochs);
+    let mut planner = Planner::new(&world.epochs, CEILING);
     sealed.cover(&mut planner, &world.descriptors);
-    let planned = planner.plan(33);
+    let planned = planner.plan();
     assert_eq!(*planned.plan(), Plan::None);
     let flushed = world.epochs.flush(planned, &IdleEnv, PAGES);
     assert!(world.clean(sealed, &flushed).is_ok());
+}
+
+/// Where all areas are flushed by one call, nobody looks at them one by one.
+#[test]
+fn many_pages_are_not_looked_at() {
+    let epochs = Epochs::new();
+    let unseen = || std::iter::from_fn(|| -> Option<Range> { panic!("it was looked at") });
+    let one = |start| {
+        let start = Page::new(start);
+        std::iter::once(Range { start, pages: 1 })
+    };
+    let mut stamps = [(); 4].map(|()| epochs.stamp());
+    let [first, second, clean, last] = &mut stamps;
+    let mut planner = Planner::new(&epochs, 3);
+    planner.cover(first, 4, unseen());
+    assert_eq!(*planner.plan().plan(), Plan::Full);
+
+    // Not those that are clean already, and together with those before them.
+    let mut planner = Planner::new(&epochs, 3);
+    planner.cover(first, 2, one(10));
+    planner.cover(second, 1, one(12));
+    assert!(matches!(planner.plan().plan(), Plan::Runs(_, 1)));
+    let flushed = epochs.flush_all(&IdleEnv, PAGES);
+    assert!(flushed.cleans(clean));
+    let mut planner = Planner::new(&epochs, 3);
+    let mut later = epochs.stamp();
+    planner.cover(clean, 9, unseen());
+    planner.cover(&mut later, 2, one(10));
+    let mut later = epochs.stamp();
+    planner.cover(&mut later, 2, unseen());
+    planner.cover(&mut epochs.stamp(), 0, unseen());
+    assert_eq!(*planner.plan().plan(), Plan::Full);
+    // What no plan has covered waits for the flush itself.
+    assert!(epochs.flush_all(&IdleEnv, PAGES).cleans(&later));
+    assert!(flushed.cleans(last));
 }
 
 #[test]
@@ -182,7 +224,7 @@ fn never_is_never() {
     for _ in 0..3 {
         assert!(!world.flush_all().cleans(&Stamp::NEVER));
     }
-    let mut planner = Planner::new(&world.epochs);
+    let mut planner = Planner::new(&world.epochs, CEILING);
     planner.add(Page::new(1), 1);
     assert!(!world.flush_ranges(planner).cleans(&Stamp::NEVER));
 }
