@@ -21,7 +21,7 @@ use crate::{
         area::{
             class::{Class, Lane, CLASSES, MAX_PAGES, NEAR, NO_PLACE, ROUNDS},
             link::Numbers,
-            Descriptor, Descriptors, Id, Origin,
+            Descriptor, Descriptors, Id, Origin, NO_ID,
         },
         count::{
             callers::{Callers, OTHERS},
@@ -44,27 +44,20 @@ struct Slot {
     lazy: Option<Filling>,
     /// Clean areas outside of a magazine.
     kept: CleanList,
-    /// Number of areas in `clean`, which is in use here, and the most that it has been there.
-    clean_len: u8,
-    clean_most: u8,
+    /// Of the areas of `clean` the one that goes out next, or [`NO_ID`], and their number: so an allocation has its
+    /// area before it has looked into the magazine.
+    top: Id,
+    len: u8,
     /// [`Class::span`], which each free needs.
     span: u16,
-    /// [`Size`], which each operation counts.
+    /// [`Size`], which each operation counts: its place is the lower half of a byte.
     gross: u16,
-    place: u8,
-    heat: Heat,
+    place_and_heat: u8,
+    /// The mixed magazine into which so many areas were freed as the upper half of that byte says, up to [`HOT`]. A class
+    /// that has many in one gets a lazy magazine of its own; the others would hand on theirs almost empty.
+    turn: u8,
     /// Areas were kept since somebody last looked whether the kept ones are in use.
     in_use: bool,
-}
-
-/// Areas of a class that were freed into one mixed magazine. A class that has many there gets a lazy
-/// magazine of its own; the others would hand on theirs almost empty.
-#[derive(Clone, Copy)]
-struct Heat {
-    /// Up to [`HOT`].
-    areas: u8,
-    /// Which mixed magazine: see [`Local::turn`].
-    turn: u8,
 }
 
 // Of the first classes an allocator of powers of two wastes nothing.
@@ -138,48 +131,62 @@ impl Slot {
             kept: CleanList::default(),
             span: class.map_or(0, Class::span) as u16,
             gross: size.gross,
-            place: size.place,
-            clean_len: 0,
-            clean_most: 0,
-            heat: Heat::COLD,
+            place_and_heat: size.place,
+            top: NO_ID,
+            len: 0,
+            turn: 0,
             in_use: false,
         }
     }
 
     /// Takes the clean magazine out.
     fn unload(&mut self) -> Option<Clean> {
-        self.clean_most = 0;
-        let clean = self.clean.take()?;
-        Some(clean.end_use(core::mem::take(&mut self.clean_len)))
+        self.top = NO_ID;
+        let len = core::mem::take(&mut self.len);
+        Some(self.clean.take()?.end_use(len))
     }
 
     /// Puts a clean magazine in place of another.
     fn load(&mut self, mut magazine: Clean) -> Option<Clean> {
         let old = self.unload();
-        self.clean_len = magazine.begin_use();
-        self.clean_most = self.clean_len;
+        (self.top, self.len) = magazine.begin_use();
         self.clean = Some(magazine);
         old
+    }
+
+    /// Pages that the areas of the clean magazine keep from others, if it is as full as it has been here.
+    fn clean_span(&self) -> u32 {
+        let most = self.clean.as_ref().map_or(0, Clean::most);
+        u32::from(most).wrapping_mul(self.span.into())
     }
 
     #[inline(always)]
     fn size(&self) -> Size {
         Size {
             gross: self.gross,
-            place: self.place,
+            place: self.place_and_heat & 0xf,
         }
     }
-}
 
-impl Heat {
-    const COLD: Self = Self { areas: 0, turn: 0 };
+    /// Areas that were freed into one mixed magazine, up to [`HOT`].
+    fn heat(&self) -> u8 {
+        self.place_and_heat >> 4
+    }
 
-    fn add(&mut self, turn: u8) {
-        let before = if self.turn == turn { self.areas } else { 0 };
-        let areas = before.saturating_add(1).min(HOT);
-        *self = Self { areas, turn };
+    fn set_heat(&mut self, areas: u8) {
+        self.place_and_heat = self.place_and_heat & 0xf | areas << 4;
+    }
+
+    /// Notes an area that was freed into mixed magazine `turn`.
+    fn heat_up(&mut self, turn: u8) {
+        let before = if self.turn == turn { self.heat() } else { 0 };
+        self.set_heat((before + 1).min(HOT));
+        self.turn = turn;
     }
 }
+
+// The halves of a byte.
+const _: () = assert!(PLACES <= 16 && HOT < 16);
 
 /// Areas in one mixed magazine for which a class gets a lazy magazine of its own.
 const HOT: u8 = 8;
@@ -449,7 +456,7 @@ impl Local {
     ) -> Option<(CleanId, &'d Descriptor)> {
         let slot = self.slots.get_mut(class.index())?;
         let stocked = match &mut slot.clean {
-            Some(clean) => clean.pop_in_use(&mut slot.clean_len, descriptors),
+            Some(clean) => clean.pop_in_use(&mut slot.top, &mut slot.len, descriptors),
             None => None,
         };
         let (area, descriptor) = match stocked {
@@ -465,7 +472,7 @@ impl Local {
     pub fn has_clean(&self, class: Class) -> bool {
         self.slots
             .get(class.index())
-            .is_some_and(|slot| slot.clean_len != 0 || !slot.kept.is_empty())
+            .is_some_and(|slot| slot.top != NO_ID || !slot.kept.is_empty())
     }
 
     /// Puts a clean magazine of `class` in place of the empty one. Returns the empty one.
@@ -474,7 +481,7 @@ impl Local {
         let Some(slot) = self.slot(class) else {
             return Some(magazine);
         };
-        let before = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
+        let before = slot.clean_span();
         let old = slot.load(magazine);
         self.clean_span = self.clean_span.saturating_sub(before).saturating_add(span);
         self.clean_set.mark(class);
@@ -519,10 +526,8 @@ impl Local {
             }
         }
         match &mut slot.clean {
-            Some(magazine) if u16::from(slot.clean_len) < rounds => {
-                magazine.push_in_use(&mut slot.clean_len, area);
-                if slot.clean_len > slot.clean_most {
-                    slot.clean_most = slot.clean_len;
+            Some(magazine) if u16::from(slot.len) < rounds => {
+                if magazine.push_in_use(&mut slot.top, &mut slot.len, area) {
                     self.clean_span = self.clean_span.saturating_add(slot.span.into());
                 }
                 self.clean_set.mark(class);
@@ -618,50 +623,54 @@ impl Local {
                 broken(NO_PLACE);
                 return None;
             };
-            let span = u32::from(slot.clean_most).wrapping_mul(slot.span.into());
-            self.clean_span = self.clean_span.saturating_sub(span);
-            if slot.clean_len == 0 {
+            self.clean_span = self.clean_span.saturating_sub(slot.clean_span());
+            match slot.unload() {
+                Some(magazine) if !magazine.is_empty() => return Some(magazine),
                 // An empty one stays for the next areas of its class, and counts again with them.
-                slot.clean_most = 0;
-                continue;
-            }
-            if let Some(magazine) = slot.unload() {
-                return Some(magazine);
+                Some(magazine) => drop(slot.load(magazine)),
+                None => {}
             }
         }
         None
     }
 
     /// Puts one freed area into the lazy magazine of its class, and the magazine's number into its link.
-    /// Returns its size. `None`, and nothing changes, if there is no such magazine, if that would
-    /// be full then, or if lazy magazines would keep more than `most` pages from others.
+    /// Returns its size. `None`, and nothing changes, if the class is not [near](NEAR), if there is no such magazine, if
+    /// that would be full then, or if lazy magazines would keep more than `most` pages from others.
     #[inline(always)]
     pub fn push_below(&mut self, descriptor: &Descriptor, id: Id, most: u32) -> Option<Size> {
         // An area without class has no place.
         let place = usize::from(Class::bits(descriptor.class())).wrapping_sub(1);
-        let slot = self.slots.get_mut(place)?;
+        let slot = self.slots.near.get_mut(place)?;
         let span = self.lazy_span.wrapping_add(u32::from(slot.span));
         if span > most {
             return None;
         }
-        let magazine = slot.lazy.as_mut()?;
-        descriptor.set_link(magazine.push_below(id)?);
+        descriptor.set_link(slot.lazy.as_mut()?.push_below(id)?);
         self.lazy_span = span;
         Some(slot.size())
     }
 
-    /// As [`Self::push_below`], into the mixed magazine, unless the class has one of its own, or is to get
-    /// one.
+    /// As [`Self::push_below`], for any class: into the mixed magazine, unless the class has one of its own, or is to
+    /// get one.
     #[inline(always)]
     pub fn push_mixed_below(&mut self, descriptor: &Descriptor, id: Id, most: u32) -> Option<Size> {
         let slot = self.slots.get_mut(descriptor.class()?.index())?;
         let span = self.lazy_span.wrapping_add(u32::from(slot.span));
-        if slot.lazy.is_some() || slot.heat.areas >= HOT || span > most {
+        if span > most {
             return None;
         }
-        let mixed = self.mixed.as_mut()?;
-        let link = mixed.push_mixed_below(id, slot.gross, slot.span, self.mixed_span)?;
-        slot.heat.add(self.turn);
+        let hot = slot.heat() >= HOT;
+        let link = match &mut slot.lazy {
+            Some(magazine) => magazine.push_below(id)?,
+            None if hot => return None,
+            None => {
+                let mixed = self.mixed.as_mut()?;
+                let link = mixed.push_mixed_below(id, slot.gross, slot.span, self.mixed_span)?;
+                slot.heat_up(self.turn);
+                link
+            }
+        };
         descriptor.set_link(link);
         self.lazy_span = span;
         Some(slot.size())
@@ -698,7 +707,7 @@ impl Local {
         let Some(magazine) = &mut self.mixed else {
             return Pushed::NoMagazine;
         };
-        slot.heat.add(self.turn);
+        slot.heat_up(self.turn);
         let (link, full) = magazine.push_mixed(id, class, self.mixed_span);
         self.lazy_span = self.lazy_span.wrapping_add(u32::from(slot.span));
         descriptor.set_link(link);
@@ -712,7 +721,7 @@ impl Local {
     /// The lane in which freed areas of `class` wait.
     pub fn lane(&self, class: Class) -> Lane {
         match self.slots.get(class.index()) {
-            Some(slot) if slot.heat.areas >= HOT => Lane::Own(class),
+            Some(slot) if slot.heat() >= HOT => Lane::Own(class),
             _ => Lane::Mixed,
         }
     }
@@ -778,7 +787,7 @@ impl Local {
             if let Some(slot) = self.slot(class) {
                 if let Some(magazine) = slot.lazy.take() {
                     if magazine.areas() < SPARSE {
-                        slot.heat = Heat::COLD;
+                        slot.set_heat(0);
                     }
                     take(magazine.seal(epochs));
                 }

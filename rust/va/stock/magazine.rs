@@ -64,8 +64,9 @@ pub struct Magazine {
     mixed_span: u16,
     lane: Lane,
     len: u16,
-    /// Areas that make it full; set with the lane, while a CPU fills it.
-    full: u16,
+    /// Most areas: those that make it full, while a CPU fills it; those that it has had there, while a CPU allocates
+    /// from it.
+    most: u16,
     /// The CPU that filled it.
     home: u16,
     ids: [Id; ROUNDS],
@@ -128,7 +129,7 @@ impl Empty {
             mixed_span: 0,
             lane: Lane::Mixed,
             len: 0,
-            full: 0,
+            most: 0,
             home: 0,
             ids: [NO_ID; ROUNDS],
         };
@@ -143,7 +144,7 @@ impl Empty {
         magazine.mixed_gross = 0;
         magazine.mixed_span = 0;
         magazine.lane = lane;
-        magazine.full = full;
+        magazine.most = full;
         magazine.home = home;
         Filling(magazine)
     }
@@ -166,7 +167,7 @@ impl Filling {
         let Self(magazine) = self;
         let at = magazine.len;
         let len = at.wrapping_add(1);
-        if len >= magazine.full {
+        if len >= magazine.most {
             return None;
         }
         *magazine.ids.get_mut(usize::from(at))? = id;
@@ -194,7 +195,7 @@ impl Filling {
     pub fn push(&mut self, id: Id) -> (Link, bool) {
         let Self(magazine) = self;
         magazine.push(id);
-        (magazine.number.link(), magazine.len >= magazine.full)
+        (magazine.number.link(), magazine.len >= magazine.most)
     }
 
     /// As [`Self::push`], for any class, into a mixed magazine. That is full, too, if its areas keep
@@ -276,11 +277,12 @@ impl Clean {
         self.0.pop().map(CleanId)
     }
 
-    /// Begins its use by a CPU, which keeps the number of its areas beside it, and so need not wait for that
-    /// before it can look for an area. Returns that number; the magazine has none of them before
-    /// [`Self::end_use`].
-    pub fn begin_use(&mut self) -> u8 {
-        core::mem::take(&mut self.0.len) as u8
+    /// Begins its use by a CPU, which keeps the area that goes out next, or [`NO_ID`], and the number of areas beside it.
+    /// Returns these; the magazine has no areas before [`Self::end_use`].
+    pub fn begin_use(&mut self) -> (Id, u8) {
+        self.0.most = self.0.len;
+        let len = core::mem::take(&mut self.0.len) as u8;
+        (self.last(len), len)
     }
 
     /// Ends the use: it has `len` areas.
@@ -289,30 +291,52 @@ impl Clean {
         self
     }
 
-    /// Takes an area of `len` out, with its descriptor. Takes nothing out if that is missing. Only in use.
+    /// Most areas that it has had since [`Self::begin_use`].
+    pub fn most(&self) -> u16 {
+        self.0.most
+    }
+
+    /// The last of `len` areas, or [`NO_ID`].
+    #[inline(always)]
+    fn last(&self, len: u8) -> Id {
+        match self.0.ids.get(usize::from(len.wrapping_sub(1))) {
+            Some(&id) => id,
+            None => NO_ID,
+        }
+    }
+
+    /// Takes area `top` of `len` out, with its descriptor. Takes nothing out if that is missing. Only in use.
     #[inline(always)]
     pub fn pop_in_use<'d>(
         &mut self,
+        top: &mut Id,
         len: &mut u8,
         descriptors: &'d Descriptors,
     ) -> Option<(CleanId, &'d Descriptor)> {
-        // An empty magazine has no place of this number, either.
-        let left = len.wrapping_sub(1);
-        let id = *self.0.ids.get(usize::from(left))?;
+        let id = *top;
+        // Without a look whether there is an area: `NO_ID` has no descriptor.
         let descriptor = descriptors.get(id)?;
-        *len = left;
+        let left = len.wrapping_sub(1);
         if let Some(&soon) = self.0.ids.get(usize::from(left.wrapping_sub(AHEAD))) {
             descriptors.prefetch(soon);
         }
+        *top = self.last(left);
+        *len = left;
         Some((CleanId(id), descriptor))
     }
 
-    /// Puts an area of its class in. There must be room. Only in use.
-    pub fn push_in_use(&mut self, len: &mut u8, area: CleanId) {
-        if let Some(place) = self.0.ids.get_mut(usize::from(*len)) {
-            *place = area.0;
-            *len = len.wrapping_add(1);
-        }
+    /// Puts an area of its class in, which goes out next. There must be room. Returns whether it has more areas than
+    /// [`Self::most`] then. Only in use.
+    pub fn push_in_use(&mut self, top: &mut Id, len: &mut u8, area: CleanId) -> bool {
+        let Some(place) = self.0.ids.get_mut(usize::from(*len)) else {
+            return false;
+        };
+        *place = area.0;
+        *top = area.0;
+        *len = len.wrapping_add(1);
+        let more = u16::from(*len) > self.0.most;
+        self.0.most = self.0.most.max(u16::from(*len));
+        more
     }
 
     /// Puts an area of its class in. There must be room.
