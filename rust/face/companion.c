@@ -3,7 +3,7 @@
  * Companions: a struct vmap_area and a struct vm_struct for areas of the arena that some
  * in-tree function asks about.
  *
- * A companion belongs to the number of an area, is made when somebody first asks, and stays until
+ * A companion belongs to the place where an area begins, is made when somebody first asks, and stays until
  * the module goes. So an in-tree function may read it without a lock as long as its area
  * lives, as it does in-tree.
  *
@@ -52,8 +52,9 @@ struct companion {
 #define VERSION_SHIFT	2
 
 /*
- * Companions are in chunks, and pointers to chunks on shelves of a page. The number of an area is half of
- * its first page: a chunk serves four areas of one page, and few larger ones. So several chunks share a page.
+ * Companions are in chunks, and pointers to chunks on shelves of a page. The number of an area is its first
+ * page, and no two areas begin in one pair of pages at one time: so a pair has one companion, and a chunk serves
+ * four areas of one page, and few larger ones. So several chunks share a page.
  */
 #define CHUNK_SHIFT	2
 #define PER_CHUNK	(1UL << CHUNK_SHIFT)
@@ -161,7 +162,7 @@ static bool may_make(void)
 
 static struct companion *companion_of(u32 id, bool make)
 {
-	unsigned long number = id >> CHUNK_SHIFT;
+	unsigned long place = id / 2, number = place >> CHUNK_SHIFT;
 	struct shelf *shelf;
 	union chunk *chunk;
 
@@ -171,7 +172,7 @@ static struct companion *companion_of(u32 id, bool make)
 	if (!shelf)
 		return NULL;
 	chunk = made_at((void **)&shelf->chunks[number % PER_SHELF], make ? new_chunk : NULL, keep_unused);
-	return chunk ? &chunk->companions[id % PER_CHUNK] : NULL;
+	return chunk ? &chunk->companions[place % PER_CHUNK] : NULL;
 }
 
 /* ---- struct vmap_area ---- */

@@ -63,7 +63,7 @@ impl Area<'_> {
     /// First page.
     #[inline(always)]
     pub fn start(&self) -> Page {
-        self.descriptor.start()
+        self.id.start()
     }
 
     /// Pages, without the guard page.
@@ -121,8 +121,7 @@ impl<E: Env> Manager<E> {
         }
         let (area, descriptor) = local.pop(class, &self.descriptors)?;
         descriptor.claim_live(Some(class), local.last_origin(), payload, kind);
-        let start = descriptor.start();
-        let _ = area.into_id();
+        let start = area.into_id().start();
         // Not at the end of all ways out of here: the compiler would have to tell them apart there.
         drop(local);
         Some(start)

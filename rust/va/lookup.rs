@@ -23,6 +23,13 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// That of an area that begins at `start`.
+    #[inline(always)]
+    fn of(start: Page, version: u32) -> Self {
+        let id = Id::of(start);
+        Self { id, version }
+    }
+
     /// The number of the area, and the version of its life.
     pub fn parts(self) -> (u32, u32) {
         (self.id.word(), self.version)
@@ -110,25 +117,23 @@ impl<E: Env> Manager<E> {
     fn find<R>(
         &self,
         page: Page,
-        ask: impl Fn(Id, &Descriptor) -> Option<(Found, R)>,
+        ask: impl Fn(&Descriptor) -> Option<(Found, R)>,
     ) -> Option<(Found, R)> {
         let reading = Reading::begin();
         let window = self.index.window(page)?;
         let cached = self.switch(Switch::LookupCache);
         if cached {
             let guess = window.guess(page);
-            if let Some((id, guess)) =
-                guess.and_then(|id| Some((id, self.descriptors.look(id, &reading)?)))
-            {
+            if let Some(guess) = guess.and_then(|id| self.descriptors.look(id, &reading)) {
                 // But if a Live area holds the page, it is the right one.
-                let answer = ask(id, guess);
+                let answer = ask(guess);
                 if answer.is_some() {
                     return answer;
                 }
             }
         }
         let id = window.get(page);
-        let (found, answer) = ask(id, self.descriptors.look(id, &reading)?)?;
+        let (found, answer) = ask(self.descriptors.look(id, &reading)?)?;
         if cached {
             window.remember(page, id, found.start, found.pages);
         }
@@ -138,16 +143,16 @@ impl<E: Env> Manager<E> {
     /// The Live area that holds `page`; `None` for a guard page. Any context, no lock.
     #[inline(always)]
     pub fn lookup(&self, page: Page) -> Option<Found> {
-        let (found, ()) = self.find(page, |_, descriptor| Some((descriptor.find(page)?, ())))?;
+        let (found, ()) = self.find(page, |descriptor| Some((descriptor.find(page)?, ())))?;
         Some(found)
     }
 
     /// As [`Self::lookup`], with the ticket of the life.
     #[inline(always)]
     pub fn locate(&self, page: Page) -> Option<(Ticket, Found)> {
-        let (found, ticket) = self.find(page, |id, descriptor| {
+        let (found, ticket) = self.find(page, |descriptor| {
             let (version, found) = descriptor.find_life(page)?;
-            Some((found, Ticket { id, version }))
+            Some((found, Ticket::of(found.start, version)))
         })?;
         Some((ticket, found))
     }
@@ -159,11 +164,11 @@ impl<E: Env> Manager<E> {
 
     /// As [`Self::inspect`], with the ticket of the life that it saw.
     pub fn identify(&self, page: Page) -> Option<(Ticket, Snapshot)> {
-        let (_, seen) = self.find(page, |id, descriptor| {
+        let (_, seen) = self.find(page, |descriptor| {
             let seen = descriptor.snapshot().filter(|seen| seen.covers(page))?;
             let (start, pages) = (seen.start, seen.pages);
-            let version = seen.version();
-            Some((Found { start, pages }, (Ticket { id, version }, seen)))
+            let ticket = Ticket::of(start, seen.version());
+            Some((Found { start, pages }, (ticket, seen)))
         })?;
         Some(seen)
     }
@@ -181,9 +186,9 @@ impl<E: Env> Manager<E> {
     /// lock.
     #[inline(always)]
     pub fn pin(&self, page: Page) -> Option<(Pin, Found)> {
-        let (found, pin) = self.find(page, |id, descriptor| {
+        let (found, pin) = self.find(page, |descriptor| {
             let (version, found) = descriptor.pin(page)?;
-            Some((found, Pin(Ticket { id, version })))
+            Some((found, Pin(Ticket::of(found.start, version))))
         })?;
         Some((pin, found))
     }
@@ -206,6 +211,8 @@ impl<E: Env> Manager<E> {
             Some((_, Unpin::Dying)) => Ok(Unpinned::Dying),
             Some((descriptor, Unpin::Last)) => {
                 let descriptor = self.descriptors.keep(descriptor);
+                // A pin that was made up may name the area's second page.
+                let id = Id::of(descriptor.start());
                 Ok(Unpinned::Last(Dying { descriptor, id }))
             }
             None => {

@@ -38,7 +38,9 @@ use crate::{
     },
 };
 
-/// Names a descriptor: see [`Id::of`].
+/// Names an area, and its descriptor: the first page. An area takes two pages at least, its own and a guard page: so
+/// no two areas that exist at one time begin in the same pair of pages, and each pair has one descriptor. A name that
+/// says where the area begins lets an allocation return before it has read the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(u32);
 
@@ -46,11 +48,22 @@ pub struct Id(u32);
 pub const NO_ID: Id = Id(u32::MAX);
 
 impl Id {
-    /// The descriptor of the area that starts at `page`, if one does. An area takes two pages at least, its
-    /// own and a guard page: so no two areas that exist at one time have the same.
+    /// The area that starts at `page`, if one does.
     #[inline(always)]
     pub const fn of(page: Page) -> Self {
-        Self(page.get() / (1 + GUARD))
+        Self(page.get())
+    }
+
+    /// First page of the area.
+    #[inline(always)]
+    pub const fn start(self) -> Page {
+        Page::new(self.0)
+    }
+
+    /// The place of its descriptor in a table of all.
+    #[inline(always)]
+    pub const fn place(self) -> usize {
+        (self.0 / (1 + GUARD)) as usize
     }
 
     /// The name as one word, for atomics and for handles that go outside.

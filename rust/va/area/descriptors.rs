@@ -21,7 +21,7 @@ use crate::{
         Page,
     },
     va::{
-        area::{link::DESCRIPTORS_MAX, Descriptor, Id, NO_ID},
+        area::{link::LINKED_MAX, Descriptor, Id, NO_ID},
         space::range::{Range, GUARD},
     },
 };
@@ -52,7 +52,7 @@ impl Descriptors {
     ///
     /// [`NoMemory`].
     pub fn new(pages: u32) -> Result<Self, NoMemory> {
-        let most = pages.div_ceil(1 + GUARD).min(DESCRIPTORS_MAX);
+        let most = pages.min(LINKED_MAX).div_ceil(1 + GUARD);
         Ok(Self {
             chunks: Table::new((most as usize).div_ceil(CHUNK), Mode::Sleep, |_| {
                 Slot::new()
@@ -65,7 +65,7 @@ impl Descriptors {
     /// The descriptor of `id`, for a reader who holds no area there.
     #[inline(always)]
     pub fn look<'a>(&'a self, id: Id, reading: &'a Reading) -> Option<&'a Descriptor> {
-        let at = id.word() as usize;
+        let at = id.place();
         self.chunks.get(at / CHUNK)?.read(reading)?.get(at % CHUNK)
     }
 
@@ -78,7 +78,7 @@ impl Descriptors {
     /// The descriptor of `id`, of an area that the caller holds.
     #[inline(always)]
     pub fn get(&self, id: Id) -> Option<&Descriptor> {
-        let at = id.word() as usize;
+        let at = id.place();
         self.chunks.get(at / CHUNK)?.get()?.get(at % CHUNK)
     }
 
@@ -116,7 +116,7 @@ impl Descriptors {
     /// [`NoMemory`].
     pub fn prepare(&self, start: Page, mode: Mode) -> Result<Id, NoMemory> {
         let id = Id::of(start);
-        let Some(chunk) = self.chunks.get(id.word() as usize / CHUNK) else {
+        let Some(chunk) = self.chunks.get(id.place() / CHUNK) else {
             broken(c"an area is to begin behind the end of the arena");
             return Err(NoMemory);
         };

@@ -30,8 +30,8 @@ const MARK: u32 = 1 << 31;
 /// In a link word that names a descriptor: the list is of clean areas.
 const CLEAN_LIST: u32 = 1 << 30;
 
-/// The number of descriptors, at most, of which a link can name each.
-pub const DESCRIPTORS_MAX: u32 = CLEAN_LIST - 1;
+/// Areas that begin below this page have a name for links.
+pub const LINKED_MAX: u32 = CLEAN_LIST - 1;
 
 /// Places looked at for a new number.
 const PROBES: u32 = 16;
@@ -55,14 +55,14 @@ impl Link {
     /// As [`Self::to`], in a list of clean areas.
     #[inline(always)]
     pub fn to_clean(id: Id) -> Self {
-        Self(id.word() & DESCRIPTORS_MAX | CLEAN_LIST)
+        Self(id.word() & LINKED_MAX | CLEAN_LIST)
     }
 
     /// The area that comes next in a list, or [`NO_ID`].
     #[inline(always)]
     pub fn id(self) -> Id {
-        let id = self.0 & DESCRIPTORS_MAX;
-        if self.0 & MARK == 0 && id != DESCRIPTORS_MAX {
+        let id = self.0 & LINKED_MAX;
+        if self.0 & MARK == 0 && id != LINKED_MAX {
             Id::from_word(id)
         } else {
             NO_ID

@@ -87,7 +87,7 @@ impl OneArea {
     fn new() -> Arc<Self> {
         let descriptors = Descriptors::new(16).unwrap();
         assert_eq!(descriptors.prepare(HERE, Mode::Sleep), Ok(ID));
-        assert_eq!(Id::of(THERE), ID);
+        assert_eq!(Id::of(THERE).place(), ID.place());
         let descriptor = descriptors.get(ID).unwrap();
         descriptor.shape(HERE, 1, None);
         descriptor.claim(None, Origin::new(OTHERS, 0));
@@ -433,7 +433,8 @@ fn chunk_that_goes_under_a_reader() {
                 pages: 16,
             };
             assert!(descriptors.give_up(all, |_| true, &mut limbo) > 0);
-            assert_eq!(descriptors.prepare(THERE, Mode::Sleep), Ok(ID));
+            let id = Id::of(THERE);
+            assert_eq!(descriptors.prepare(THERE, Mode::Sleep), Ok(id));
             let descriptor = descriptors.get(ID).unwrap();
             descriptor.shape(THERE, 2, None);
             assert!(descriptor.version() > old);
@@ -454,18 +455,19 @@ fn chunk_that_goes_under_a_reader() {
 fn splice_against_push() {
     model(3, || {
         let descriptors = Descriptors::new(6).unwrap();
-        for id in 0..3 {
-            let prepared = descriptors.prepare(Page::new(2 * id), Mode::Sleep);
-            assert_eq!(prepared, Ok(Id::from_word(id)));
+        let name = |number| Id::of(Page::new(2 * number));
+        for number in 0..3 {
+            let prepared = descriptors.prepare(Page::new(2 * number), Mode::Sleep);
+            assert_eq!(prepared, Ok(name(number)));
         }
         let ptes = [Owned::new(1), Owned::new(1), Owned::new(1)];
         let world = Arc::new((Stack::new(), descriptors, ptes));
-        let push = |id: u32| {
+        let push = |number: u32| {
             let world = world.clone();
             move || {
                 let (stack, descriptors, ptes) = &*world;
-                ptes[id as usize].write(0);
-                stack.push(descriptors, Id::from_word(id));
+                ptes[number as usize].write(0);
+                stack.push(descriptors, name(number));
             }
         };
         push(0)();
@@ -475,11 +477,11 @@ fn splice_against_push() {
         let mut take = || {
             let mut list = stack.take();
             while let Some(id) = list.pop(descriptors) {
-                let id = id.word() as usize;
-                assert_eq!(ptes[id].read(), 0);
+                let number = id.place();
+                assert_eq!(ptes[number].read(), 0);
                 // Handed out again.
-                ptes[id].write(2);
-                seen[id] += 1;
+                ptes[number].write(2);
+                seen[number] += 1;
             }
         };
         take();

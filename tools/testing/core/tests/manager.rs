@@ -21,7 +21,7 @@ use core_tests::{
         },
         env::Purged,
         stats::Pages,
-        Config, Freed, Manager, Purge, Request, Switch, Unpinned, GUARD,
+        Config, Freed, Manager, Pin, Purge, Request, Switch, Unpinned, GUARD,
     },
 };
 use proptest::prelude::*;
@@ -167,6 +167,35 @@ fn free(manager: &Manager<TestEnv>, start: Page) {
     match manager.begin_free(start).unwrap() {
         Freed::Now(dying) => manager.finish_free(dying),
         Freed::Deferred(_) => panic!("nobody has pinned it"),
+    }
+}
+
+/// An area has one name, whichever of its pages it was found by: so it comes back as what it was.
+#[test]
+fn found_by_its_second_page() {
+    run_on_cpu(0);
+    let manager = two_cpus(8_000);
+    let mut live: Vec<_> = (0..4).map(|_| alloc(&manager, 2)).collect();
+    let even = live.iter().position(|page| page.get() % 2 == 0).unwrap();
+    let start = live.swap_remove(even);
+    let second = start.plus(1);
+    let (seen, _) = manager.identify(second).unwrap();
+    assert_eq!(seen, manager.identify(start).unwrap().0);
+    assert_eq!(seen, manager.locate(second).unwrap().0);
+    let (pin, _) = manager.pin(second).unwrap();
+    assert!(matches!(manager.begin_free(start), Ok(Freed::Deferred(_))));
+    // Its holder may have made the pin up.
+    let other = Pin::from_raw(pin.into_raw() + 1);
+    let Ok(Unpinned::Last(dying)) = manager.unpin(other) else {
+        panic!("there is one pin");
+    };
+    assert_eq!((dying.start(), dying.pages()), (start, 2));
+    manager.finish_free(dying);
+    manager.purge(Purge::Full);
+    let again: Vec<_> = (0..40).map(|_| alloc(&manager, 2)).collect();
+    assert!(again.contains(&start) && !again.contains(&second));
+    for start in again {
+        free(&manager, start);
     }
 }
 

@@ -381,7 +381,7 @@ fn a_double_free_harms_nobody_else() {
     const FIRST: Page = Page::new(0);
     const VICTIM: Page = Page::new(2);
     const OTHER: Page = Page::new(3);
-    assert_eq!(Id::of(VICTIM), Id::of(OTHER));
+    assert_eq!(Id::of(VICTIM).place(), Id::of(OTHER).place());
     let world = World::new(4_096, 1, 0);
     world.manager.set_switch(Switch::Magazines, false);
     let alloc = |pages, at: Page| {

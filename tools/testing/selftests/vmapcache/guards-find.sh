@@ -16,3 +16,8 @@ kcase found_in_nmi rounds="$(less 500)"
 kcase in_tree_vreallocs
 areas_end
 empty
+own arena_mb=64
+for pages in 6 63; do
+	kcase found_everywhere arena_pages="$(arena_pages)" pages=$pages
+done
+empty

@@ -416,6 +416,32 @@ static void find_race(struct run *run, unsigned int thread, void *data)
 	}
 }
 
+/* Areas wherever one may begin in an arena of arena_pages, with any number of pages. */
+static void found_everywhere(struct run *run)
+{
+	unsigned long arena = arg(run, "arena_pages", 0), pages = arg(run, "pages", 1), i;
+	unsigned long room = arena / (pages + 1);
+	void **held = kvcalloc(room + 1, sizeof(*held), GFP_KERNEL);
+
+	if (!expect(run, held, "no memory") || !resolve_find(run))
+		goto out;
+	for (i = 0; i < room && !interrupted(); i++) {
+		held[i] = vmapcache_get_vm_area(pages * PAGE_SIZE, VM_MAP);
+		if (!held[i])
+			break;
+		check_found(run, "get_vm_area", held[i], pages, VM_MAP, NULL);
+	}
+	/* Of the rest a few are kept for other sizes. */
+	expect(run, i > room - room / 8, "%lu areas of %lu pages in %lu pages", i, pages, arena);
+out:
+	for (i = 0; held && i < room; i++) {
+		vmapcache_free_vm_area(held[i]);
+		if (held[i])
+			check_gone(run, "get_vm_area", held[i]);
+	}
+	kvfree(held);
+}
+
 static void found_race(struct run *run)
 {
 	unsigned int rounds = arg(run, "rounds", 20000);
@@ -895,6 +921,7 @@ const struct test_case guards_cases[] = {
 	{ "foreign_frees", foreign_frees },
 	{ "aliases", aliases },
 	{ "found", found },
+	{ "found_everywhere", found_everywhere },
 	{ "found_race", found_race },
 	{ "found_in_nmi", found_in_nmi },
 	{ "in_tree_vreallocs", in_tree_vreallocs },
