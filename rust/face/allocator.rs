@@ -1023,17 +1023,16 @@ const NOTHING_TO_CHECK: bool = !cfg!(any(
 /// The class of a usual request for address space. In bytes.
 #[inline(always)]
 fn class_of(size: usize, align: usize) -> Option<Class> {
-    let exponent = if align <= PAGE_SIZE {
-        0
-    } else {
-        let align = NonZeroUsize::new(align)?;
-        if !align.is_power_of_two() {
-            return None;
-        }
-        (align.trailing_zeros() as usize).wrapping_sub(PAGE_SHIFT)
-    };
     // A size of 0 becomes far too many pages.
     let last = size.wrapping_sub(1) >> PAGE_SHIFT;
+    if align <= PAGE_SIZE {
+        return Class::near(last, 0);
+    }
+    let align = NonZeroUsize::new(align)?;
+    if !align.is_power_of_two() {
+        return None;
+    }
+    let exponent = (align.trailing_zeros() as usize).wrapping_sub(PAGE_SHIFT);
     Class::near(last, exponent)
 }
 

@@ -14,18 +14,25 @@
 
 /* What one CPU finds its value by. */
 struct door {
-	void *slot;
+	void *behind;
 };
 
 /**
- * vc_doors_new() - a door for each CPU, closed
+ * vc_doors_new() - a door for each CPU, all open to @behind
  *
  * Context: Process context, sleeps.
  * Return: their per-CPU address, or 0.
  */
-unsigned long vc_doors_new(void)
+unsigned long vc_doors_new(void *behind)
 {
-	return (__force unsigned long)alloc_percpu(struct door);
+	struct door __percpu *doors = alloc_percpu(struct door);
+	unsigned int cpu;
+
+	if (!doors)
+		return 0;
+	for_each_possible_cpu(cpu)
+		per_cpu_ptr(doors, cpu)->behind = behind;
+	return (__force unsigned long)doors;
 }
 
 /**
@@ -39,28 +46,29 @@ void vc_doors_free(unsigned long doors)
 }
 
 /**
- * vc_door_set() - opens the door of @cpu to @slot, or closes it if @slot is null
+ * vc_door_set() - opens the door of @cpu to @behind
  *
  * Context: Any.
  */
-void vc_door_set(unsigned long doors, unsigned int cpu, void *slot)
+void vc_door_set(unsigned long doors, unsigned int cpu, void *behind)
 {
 	if (cpu_possible(cpu))
 		/* Pairs with the load in vc_cpu_enter(), and in rust/sys/kernel/preempt.rs. */
-		smp_store_release(&per_cpu_ptr((__force struct door __percpu *)doors, cpu)->slot, slot);
+		smp_store_release(&per_cpu_ptr((__force struct door __percpu *)doors, cpu)->behind,
+				  behind);
 }
 
 /**
  * vc_cpu_enter() - stay on this CPU until vc_cpu_exit()
  *
  * Context: Any.
- * Return: what is behind the CPU's door, or null.
+ * Return: what is behind the CPU's door.
  */
 void *vc_cpu_enter(unsigned long doors)
 {
 	preempt_disable();
 	/* Pairs with vc_door_set(). */
-	return smp_load_acquire(&this_cpu_ptr((__force struct door __percpu *)doors)->slot);
+	return smp_load_acquire(&this_cpu_ptr((__force struct door __percpu *)doors)->behind);
 }
 
 /**

@@ -38,6 +38,7 @@ use super::{
 use crate::{bindings, sys::once_box::OnceBox};
 use core::{
     cell::UnsafeCell,
+    ffi::c_void,
     ops::{Deref, DerefMut},
     sync::atomic::{
         compiler_fence, AtomicBool,
@@ -46,13 +47,26 @@ use core::{
 };
 use kernel::{new_mutex, prelude::*, sync::Mutex};
 
-/// One CPU's value, on cache lines of its own.
-#[repr(align(128))]
-struct Slot<T> {
+/// What a door opens to: the beginning of a slot.
+#[repr(C)]
+struct Front {
     /// The owner has the value.
     busy: AtomicBool,
     /// The CPU.
     cpu: u32,
+}
+
+/// What a closed door opens to. It is busy for good, and no part of a slot: so an owner need not ask whether a
+/// door is closed.
+static CLOSED: Front = Front {
+    busy: AtomicBool::new(true),
+    cpu: 0,
+};
+
+/// One CPU's value, on cache lines of its own.
+#[repr(C, align(128))]
+struct Slot<T> {
+    front: Front,
     value: UnsafeCell<T>,
 }
 
@@ -75,7 +89,7 @@ impl<T> Owned<'_, T> {
     /// The CPU.
     #[inline(always)]
     pub fn cpu(&self) -> u32 {
-        self.slot.cpu
+        self.slot.front.cpu
     }
 }
 
@@ -100,8 +114,13 @@ impl<T> Drop for Owned<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         compiler_fence(SeqCst);
-        self.slot.busy.store(false, Relaxed);
+        self.slot.front.busy.store(false, Relaxed);
     }
+}
+
+/// What a door is set to, to close it.
+fn closed() -> *const c_void {
+    core::ptr::from_ref(&CLOSED).cast()
 }
 
 /// One value per CPU, for each CPU that was given one.
@@ -122,7 +141,7 @@ impl<T> PerCpu<T> {
     pub fn new(cpus: u32) -> Result<Self, NoMemory> {
         Ok(Self {
             slots: Table::new(cpus as usize, Mode::Sleep, |_| OnceBox::new())?,
-            doors: Doors::new()?,
+            doors: Doors::new(closed())?,
             remote: KBox::pin_init(new_mutex!((), "vmapcache_percpu"), GFP_KERNEL)
                 .map_err(|_| NoMemory)?,
         })
@@ -145,8 +164,10 @@ impl<T> PerCpu<T> {
         let place = self.slots.get(cpu as usize).ok_or(NoMemory)?;
         let made = boxed(
             Slot {
-                busy: AtomicBool::new(false),
-                cpu,
+                front: Front {
+                    busy: AtomicBool::new(false),
+                    cpu,
+                },
                 value: UnsafeCell::new(value),
             },
             mode,
@@ -163,20 +184,23 @@ impl<T> PerCpu<T> {
 
     /// Opens the door to a slot.
     fn open(&self, slot: &Slot<T>) {
-        self.doors.set(slot.cpu, core::ptr::from_ref(slot).cast());
+        self.doors
+            .set(slot.front.cpu, core::ptr::from_ref(slot).cast());
     }
 
     /// This CPU's value, with preemption off until it is dropped. `None` if it has none, or a remote task
     /// has it, or the owner that this code interrupted. Any context.
     #[inline(always)]
     pub fn enter(&self) -> Option<Owned<'_, T>> {
-        let (slot, stay) = Stay::here(&self.doors);
-        // SAFETY: A door is closed, and then this is null, or opens to a slot of this table, which stays.
-        let slot = unsafe { slot.cast::<Slot<T>>().as_ref() }?;
-        if slot.busy.load(Relaxed) {
+        let (behind, stay) = Stay::here(&self.doors);
+        // SAFETY: A door opens to `CLOSED`, or to a slot of this table, which stays. Both begin with a `Front`.
+        let front = unsafe { &*behind.cast::<Front>() };
+        if front.busy.load(Relaxed) {
             return None;
         }
-        slot.busy.store(true, Relaxed);
+        front.busy.store(true, Relaxed);
+        // SAFETY: `CLOSED` is always busy, so this is a slot of this table.
+        let slot = unsafe { &*behind.cast::<Slot<T>>() };
         // An interrupt on this CPU sees memory in program order; the fences make the compiler keep
         // that order.
         compiler_fence(SeqCst);
@@ -192,15 +216,15 @@ impl<T> PerCpu<T> {
         let guard = self.remote.lock();
         let slots = || self.slots.iter().filter_map(OnceBox::get);
         for slot in slots() {
-            self.doors.set(slot.cpu, core::ptr::null());
+            self.doors.set(slot.front.cpu, closed());
         }
         // SAFETY: Task context, may sleep: this function's own condition.
         unsafe { bindings::vc_cpu_wait_owners() };
         for slot in slots() {
-            let cpu = slot.cpu;
+            let cpu = slot.front.cpu;
             // After the grace period the last owner has ended: `busy` is clear, or the argument above
             // is wrong.
-            if slot.busy.load(Relaxed) {
+            if slot.front.busy.load(Relaxed) {
                 // SAFETY: No precondition.
                 unsafe { bindings::vc_cpu_report_owner(cpu) };
             } else {

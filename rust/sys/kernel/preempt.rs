@@ -11,25 +11,24 @@ use super::mem::NoMemory;
 use crate::bindings;
 use core::ffi::c_void;
 
-/// A pointer for each CPU, its *door*, which is null while the door is closed. The CPU itself reads it by
-/// one instruction.
+/// A pointer for each CPU, its *door*. The CPU itself reads it by one instruction.
 pub(crate) struct Doors(usize);
 
 impl Doors {
-    /// All closed. May sleep.
-    pub(crate) fn new() -> Result<Self, NoMemory> {
+    /// All open to `behind`. May sleep.
+    pub(crate) fn new(behind: *const c_void) -> Result<Self, NoMemory> {
         // SAFETY: No precondition but the context.
-        match unsafe { bindings::vc_doors_new() } {
+        match unsafe { bindings::vc_doors_new(behind.cast_mut()) } {
             0 => Err(NoMemory),
             doors => Ok(Self(doors)),
         }
     }
 
-    /// Opens the door of `cpu` to `slot`, or closes it if `slot` is null. A CPU that reads the new pointer
-    /// also sees all that the caller wrote before.
-    pub(crate) fn set(&self, cpu: u32, slot: *const c_void) {
+    /// Opens the door of `cpu` to `behind`. A CPU that reads the new pointer also sees all that the caller wrote
+    /// before.
+    pub(crate) fn set(&self, cpu: u32, behind: *const c_void) {
         // SAFETY: These doors have not been freed.
-        unsafe { bindings::vc_door_set(self.0, cpu, slot.cast_mut()) };
+        unsafe { bindings::vc_door_set(self.0, cpu, behind.cast_mut()) };
     }
 }
 
@@ -98,7 +97,7 @@ mod imp {
     /// `doors` is the per-CPU address of a pointer.
     #[inline(always)]
     pub(super) unsafe fn enter(doors: usize) -> *const c_void {
-        let slot: *const c_void;
+        let behind: *const c_void;
         // SAFETY: Both are this CPU's, by gs; percpu.c has checked the layout of the count. Being an
         // `asm!` that may touch memory, this keeps the compiler from moving accesses across.
         unsafe {
@@ -106,10 +105,10 @@ mod imp {
             asm!("add qword ptr gs:[rip + {}], 1", sym __preempt_count, options(nostack));
             #[cfg(not(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS))]
             asm!("add dword ptr gs:[rip + {}], 1", sym __preempt_count, options(nostack));
-            asm!("mov {}, qword ptr gs:[{}]", out(reg) slot, in(reg) doors,
+            asm!("mov {}, qword ptr gs:[{}]", out(reg) behind, in(reg) doors,
                 options(nostack, preserves_flags));
         }
-        slot
+        behind
     }
 
     /// As `preempt_enable()` does it.

@@ -21,9 +21,9 @@ void vc_lock_held(void *lock);
 
 /* percpu.c */
 
-unsigned long vc_doors_new(void);
+unsigned long vc_doors_new(void *behind);
 void vc_doors_free(unsigned long doors);
-void vc_door_set(unsigned long doors, unsigned int cpu, void *slot);
+void vc_door_set(unsigned long doors, unsigned int cpu, void *behind);
 void *vc_cpu_enter(unsigned long doors);
 void vc_cpu_exit(void);
 __no_caller_saved_registers void vc_preempt_schedule(void);
