@@ -50,7 +50,7 @@ use state::State;
 
 /// How many areas ahead a CPU fetches the descriptors of areas that it will allocate: others may have freed them, and it
 /// has used many since.
-const AHEAD: u8 = 4;
+const AHEAD: u8 = 8;
 
 /// A stack of areas. The state types below own it, and decide what callers may do with it.
 pub struct Magazine {
