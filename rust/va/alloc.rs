@@ -252,8 +252,9 @@ impl<E: Env> Manager<E> {
 
     /// How much of the arena is in no area: with nobody, not lazy, not in stock.
     fn space(&self) -> Space {
-        let made = self.shared.made_gross.load(Relaxed);
-        let taken = made.wrapping_sub(self.shared.dissolved_gross.load(Relaxed));
+        // In this order: what was dissolved was made before.
+        let dissolved = self.shared.dissolved_gross.load(Acquire);
+        let taken = self.shared.made_gross.load(Relaxed).wrapping_sub(dissolved);
         Space::of(u64::from(self.pages).saturating_sub(taken), self.pages)
     }
 
@@ -433,8 +434,9 @@ impl<E: Env> Manager<E> {
         if batch > 1 {
             self.fetch_spare(&mut local);
         }
+        let bare = batch > 1 && !local.has_spare();
         drop(local);
-        if batch > 1 {
+        if bare {
             if let Ok(empty) = Empty::new(Mode::NoWait) {
                 if let Some(mut local) = self.local.enter() {
                     self.put_spare(&mut local, empty);

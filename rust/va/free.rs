@@ -367,7 +367,11 @@ impl<E: Env> Manager<E> {
             // Reclaim may wait for what the caller holds.
             self.equip(class, Mode::Gentle);
         }
-        if let Some(class) = class.filter(|_| self.keeps_lazy()) {
+        let has_place = |class: &Class| {
+            let local = self.local.enter();
+            local.is_some_and(|local| local.has_place(*class))
+        };
+        if let Some(class) = class.filter(|class| self.keeps_lazy() && has_place(class)) {
             // The CPU has no empty magazine left, or somebody else has its stock.
             let spare = Empty::new(Mode::NoWait);
             if let (Ok(spare), Some(mut local)) = (spare, self.local.enter()) {

@@ -58,7 +58,7 @@ struct Shelf {
     filled: AtomicU64,
 }
 
-const _: () = assert!(CLASSES.div_ceil(BINS) <= u64::BITS as usize);
+const _: () = assert!(CLASSES % BINS == 0 && CLASSES / BINS <= u64::BITS as usize);
 
 impl Shelf {
     fn has(&self, place: usize) -> bool {

@@ -87,7 +87,7 @@ struct Slots {
     far: [Option<Piece>; (CLASSES - NEAR) / PIECE],
 }
 
-const _: () = assert!((CLASSES - NEAR) % PIECE == 0);
+const _: () = assert!(NEAR % PIECE == 0 && CLASSES % PIECE == 0);
 
 impl Slots {
     fn new(mode: Mode) -> Result<Self, NoMemory> {
