@@ -19,10 +19,21 @@ exit 100
 """
 
 
+def remove(folder):
+    """What a test has just ended may write there for another moment."""
+    for _ in range(50):
+        try:
+            shutil.rmtree(folder)
+            return
+        except OSError:
+            time.sleep(0.1)
+    shutil.rmtree(folder)
+
+
 class BadWeather(unittest.TestCase):
     def setUp(self):
         self.top = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.top)
+        self.addCleanup(remove, self.top)
         self.scripts = self.top / "tree/scripts"
         shutil.copytree(SCRIPTS, self.scripts, ignore=shutil.ignore_patterns("__pycache__"))
         self.cache = self.top / "cache"
