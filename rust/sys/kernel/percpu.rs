@@ -47,7 +47,7 @@ use core::{
 };
 use kernel::{new_mutex, prelude::*, sync::Mutex};
 
-/// What a door opens to: the beginning of a slot.
+/// The beginning of a slot. An owner that goes through a door looks at this first.
 #[repr(C)]
 struct Front {
     /// The owner has the value.
@@ -56,8 +56,8 @@ struct Front {
     cpu: u32,
 }
 
-/// What a closed door opens to. It is busy for good, and no part of a slot: so an owner need not ask whether a
-/// door is closed.
+/// The front that an owner finds behind a closed door. No slot has it, and nobody clears its `busy`: so an owner that asks
+/// whether a slot is busy need not ask whether the door is closed.
 static CLOSED: Front = Front {
     busy: AtomicBool::new(true),
     cpu: 0,
@@ -118,7 +118,7 @@ impl<T> Drop for Owned<'_, T> {
     }
 }
 
-/// What a door is set to, to close it.
+/// The pointer that closes a door.
 fn closed() -> *const c_void {
     core::ptr::from_ref(&CLOSED).cast()
 }
