@@ -57,7 +57,9 @@ pub use switches::Switch;
 
 use crate::sys::{
     mem::{boxed, Box, Table},
-    sync::{cpu_hint, AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, PerCpu},
+    sync::{
+        cpu_hint, AtomicBool, AtomicU32, AtomicU64, Lock, Mutex, Ordering::Relaxed, Owned, PerCpu,
+    },
     LockClass, Mode, NoMemory, Padded, Page,
 };
 use area::{class::Class, index::Index, link::Numbers, Descriptors};
@@ -119,7 +121,7 @@ impl Readers {
     }
 }
 
-/// What purges tell the others.
+/// Words that a purge writes and other tasks read.
 #[derive(Default)]
 struct Purges {
     /// Somebody has asked for one.
@@ -161,7 +163,7 @@ pub struct Manager<E: Env> {
     lazy: Box<Padded<Lock<Chain<Sealed>>>>,
     /// Span of these and of the loose areas, as far as CPUs have added theirs: see [`Self::lazy_pages`].
     lazy_span: Box<Padded<AtomicU64>>,
-    /// What purges write: each free reads what would else be beside it.
+    /// Apart from the other fields: each free reads some of them, and a purge that writes beside them would slow it down.
     purges: Box<Padded<Purges>>,
     /// What the last request asked for that failed because it must not sleep: a [`room::Gap`].
     wanted: AtomicU64,
@@ -298,22 +300,25 @@ impl<E: Env> Manager<E> {
         if !self.local.has(cpu) {
             self.equip_cpu(cpu, mode);
         }
-        let far = class.filter(|class| !class.is_near());
-        if let Some(class) = far {
-            if self
-                .local
-                .enter()
-                .is_some_and(|local| !local.has_place(class))
-            {
-                if let Ok(piece) = Piece::new(class, mode) {
-                    // Not dropped while this task has the stock, whether it was needed or not.
-                    let _surplus = match self.local.enter() {
-                        Some(mut local) => local.put_piece(class, piece),
-                        None => Some(piece),
-                    };
-                }
-            }
+        if let Some(class) = class.filter(|class| !class.is_near()) {
+            self.equip_far(class, mode);
         }
+    }
+
+    /// Gives this CPU's stock room for areas of `class`, which is not near, if it has none.
+    fn equip_far(&self, class: Class, mode: Mode) {
+        let lacks = |local: Owned<'_, Local>| !local.has_place(class);
+        if !self.local.enter().is_some_and(lacks) {
+            return;
+        }
+        let Ok(piece) = Piece::new(class, mode) else {
+            return;
+        };
+        // This function drops a surplus piece only when it has let go of the stock.
+        let _surplus = match self.local.enter() {
+            Some(mut local) => local.put_piece(class, piece),
+            None => Some(piece),
+        };
     }
 
     fn equip_cpu(&self, cpu: u32, mode: Mode) {

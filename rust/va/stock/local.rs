@@ -53,8 +53,8 @@ struct Slot {
     /// [`Size`], which each operation counts: its place is the lower half of a byte.
     gross: u16,
     place_and_heat: u8,
-    /// The mixed magazine into which so many areas were freed as the upper half of that byte says, up to [`HOT`]. A class
-    /// that has many in one gets a lazy magazine of its own; the others would hand on theirs almost empty.
+    /// The CPU's last mixed magazine that got areas of this class. The upper half of the byte above counts them, up to
+    /// [`HOT`]. A class with that many gets a lazy magazine of its own; the others would hand on theirs almost empty.
     turn: u8,
     /// Areas were kept since somebody last looked whether the kept ones are in use.
     in_use: bool,
