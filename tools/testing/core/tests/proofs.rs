@@ -213,7 +213,7 @@ fn many_pages_are_not_looked_at() {
     planner.cover(&mut later, 2, unseen());
     planner.cover(&mut epochs.stamp(), 0, unseen());
     assert_eq!(*planner.plan().plan(), Plan::Full);
-    // What no plan has covered waits for the flush itself.
+    // The planner left this stamp as it was, so the flush itself cleans it.
     assert!(epochs.flush_all(&IdleEnv, PAGES).cleans(&later));
     assert!(flushed.cleans(last));
 }
